@@ -1,0 +1,27 @@
+# Two commands matter: `make up` starts Gatebook, `make test` tests it. `make` alone lists the rest.
+.DEFAULT_GOAL := help
+.PHONY: help env up test check soak lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
+
+env: ## make the environment (.venv), or do nothing if it is there
+	@.ci/env
+
+up: ## start JupyterHub, gateway, tools and worker at http://localhost:8000
+	@.ci/up
+
+test: ## install what tests need and run all of them
+	@.ci/test
+
+check: ## style, types, layers, notebooks, spelling
+	@.ci/check
+
+soak: ## run a workspace under load for minutes and watch memory, files and processes
+	@.ci/soak
+
+lock: ## write the lock files anew, with the latest versions
+	@.ci/lock
+
+clean: ## remove environment, state and Linux accounts
+	@.ci/clean

@@ -1,0 +1,78 @@
+"""What does a notebook need to reach databases through the gate?
+
+    import gatebook
+
+    gatebook.query("chinook", "select * from customer where country = :country", country="Germany")
+
+Every call goes to the gate that the environment names; it decides, masks, asks for approval and writes the book.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from gatebook import errors
+from gatebook.catalogue import actions, change, changes, me, schema, sources
+from gatebook.changes import Change
+from gatebook.connection import Connection, act, connect
+from gatebook.errors import GatebookError
+from gatebook.model import Outcome
+from gatebook.transport import gate
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from IPython.core.interactiveshell import InteractiveShell
+
+__all__ = [
+    "Change",
+    "Connection",
+    "GatebookError",
+    "Outcome",
+    "action",
+    "actions",
+    "change",
+    "changes",
+    "connect",
+    "errors",
+    "me",
+    "query",
+    "schema",
+    "sources",
+]
+
+
+def query(
+    source: str,
+    sql: str,
+    params: Mapping[str, object] | None = None,
+    *,
+    reason: str | None = None,
+    limit_rows: int | None = None,
+    **named: object,
+) -> pd.DataFrame | Change | Outcome:
+    """Run one statement on `source`: a read gives a DataFrame, a write its change request or its outcome.
+
+    `:name` in the SQL takes its value from the keyword `name` or from `params`. A DataFrame carries its outcome in
+    `attrs["gatebook"]`.
+    """
+    return connect(source).query(sql, params, reason=reason, limit_rows=limit_rows, **named)
+
+
+def action(name: str, reason: str | None = None, idempotency_key: str | None = None, **params: Any) -> Change | Outcome:
+    """Run a reviewed action: its outcome, or the change request if somebody has to agree first."""
+    return act(gate(), name, params, reason=reason, idempotency_key=idempotency_key)
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """`%load_ext gatebook`; kernels of the workspace do this by themselves."""
+    from gatebook.magics import load
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """`%unload_ext gatebook`."""
+    from gatebook.magics import unload
+
+    unload(shell)

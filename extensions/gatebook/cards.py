@@ -1,0 +1,172 @@
+"""What does a change request look like in a notebook?
+
+A sentence first, then the state in words, then the rows by key with `<del>` and `<ins>`; colour comes third. Every
+value is escaped, and NULL, empty and masked values never look like text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+from urllib.parse import urlsplit
+
+from gatebook.changes import Change, Diff, DiffRow, State
+from gatebook.model import counted
+from gatebook.values import Masked
+
+MOST_ROWS = 20
+MOST_COLUMNS = 12
+LONGEST_TEXT = 120
+
+_TONES = {
+    State.AWAITING_REVIEW: "wait",
+    State.APPROVED: "good",
+    State.EXECUTING: "wait",
+    State.EXECUTED: "good",
+    State.REJECTED: "bad",
+    State.DRIFTED: "bad",
+    State.FAILED: "bad",
+}
+
+# JupyterLab's colours follow its theme; where there is no Lab, `light-dark` follows the browser.
+STYLE = """<style>
+.gb-card{color-scheme:light dark;max-width:60rem;margin:.25rem 0;padding:.75rem 1rem;overflow-x:auto;
+ font:var(--jp-ui-font-size1,.875rem)/1.5 var(--jp-ui-font-family,system-ui,sans-serif);
+ color:var(--jp-ui-font-color1,light-dark(#1f2328,#e6edf3));
+ background:var(--jp-layout-color1,light-dark(#fff,#0d1117));
+ border:1px solid var(--jp-border-color1,light-dark(#8c959f,#6e7681));border-left-width:.3rem;border-radius:.25rem}
+.jp-mod-theme-dark .gb-card,[data-jp-theme-light=false] .gb-card{color-scheme:dark}
+[data-jp-theme-light=true] .gb-card{color-scheme:light}
+.gb-card.gb-wait{border-left-color:light-dark(#9a6700,#d29922)}
+.gb-card.gb-good{border-left-color:light-dark(#0969da,#58a6ff)}
+.gb-card.gb-bad{border-left-color:light-dark(#bc4c00,#db6d28)}
+.gb-card p{margin:.25rem 0}.gb-card .gb-head{font-weight:600;font-size:1.1em}
+.gb-card .gb-state{display:inline-block;margin-left:.5rem;padding:0 .5rem;border:1px solid currentColor;
+ border-radius:1rem;font-weight:400;font-size:.85em;white-space:nowrap}
+.gb-card table{border-collapse:collapse;margin:.5rem 0;font-size:.95em}
+.gb-card caption{text-align:left;padding:.25rem 0}
+.gb-card th,.gb-card td{padding:.2rem .6rem;text-align:left;vertical-align:top;
+ border:1px solid var(--jp-border-color2,light-dark(#d0d7de,#30363d))}
+.gb-card del{background:light-dark(#ffe2cc,#4d2d12);color:inherit}
+.gb-card ins{background:light-dark(#d6eaff,#0c2d6b);color:inherit;font-weight:600;text-decoration:underline}
+.gb-card .gb-mark{font-style:italic;border:1px dashed currentColor;padding:0 .25rem;border-radius:.2rem}
+.gb-card .gb-small{font-size:.9em}
+.gb-card a{color:var(--jp-content-link-color,light-dark(#0969da,#58a6ff))}
+</style>"""
+
+
+def card_of(change: Change) -> str:
+    """The card as HTML."""
+    tone = _TONES.get(change.state, "plain")
+    state = f'<span class="gb-state">{escape(change.state.words.capitalize())}</span>'
+    parts = [
+        STYLE,
+        f'<section class="gb-card gb-{tone}" aria-label="change request {escape(change.id)}">',
+        f'<p class="gb-head">{escape(change.sentence)}{state}</p>',
+        _paragraph(_sentence(change.next_step)),
+        *(_paragraph(f"Warning: {warning}") for warning in change.warnings),
+        _diff_table(change.diff) if change.diff and (change.diff.rows or change.diff.hidden) else "",
+        *(_paragraph(_sentence(str(review))) for review in change.reviews),
+        _paragraph(_sentence(f"your reason: {change.reason}")) if change.reason else "",
+        f'<p class="gb-small">Request <code>{escape(change.id)}</code> on {escape(change.source)}{_link(change)}</p>',
+        "</section>",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _diff_table(diff: Diff) -> str:
+    columns = _columns_worth_showing(diff)
+    shown = diff.rows[:MOST_ROWS]
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("", *columns))
+    body = "".join(_row(diff, row, columns) for row in shown)
+    notes = []
+    if len(diff.rows) > len(shown):
+        notes.append(f"{counted(len(diff.rows) - len(shown), 'more row')} on the request's page.")
+    if not diff.is_complete:
+        notes.append("This is a sample of the rows.")
+    left_out = len(diff.columns) - len(columns)
+    if left_out > 0:
+        notes.append(f"{counted(left_out, 'other column')} not shown.")
+    if diff.hidden:
+        notes.append(f"Changed, but hidden from you: {', '.join(diff.hidden)}.")
+    return (
+        f"<table><caption>Rows before and after</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        + "".join(_paragraph(note, small=True) for note in notes)
+    )
+
+
+def _columns_worth_showing(diff: Diff) -> tuple[str, ...]:
+    """The key first, then what differs; everything where rows are added or removed; never more than fit."""
+    if all(row.kind == "changed" for row in diff.rows):
+        differing = {
+            name
+            for row in diff.rows
+            for name, before, after in zip(diff.columns, row.before or (), row.after or (), strict=False)
+            if before != after
+        }
+    else:
+        differing = set(diff.columns)
+    rest = (name for name in diff.columns if name in differing and name not in diff.key)
+    return (*diff.key, *rest)[:MOST_COLUMNS]
+
+
+def _row(diff: Diff, row: DiffRow, columns: Iterable[str]) -> str:
+    before = dict(zip(diff.columns, row.before or (), strict=False))
+    after = dict(zip(diff.columns, row.after or (), strict=False))
+    key = dict(zip(diff.key, row.key, strict=False))
+    cells = "".join(f"<td>{_cell(name, diff, row, before, after, key)}</td>" for name in columns)
+    return f'<tr><th scope="row">{escape(row.kind.capitalize())}</th>{cells}</tr>'
+
+
+def _cell(  # noqa: PLR0917 - a cell is where all of these meet
+    name: str, diff: Diff, row: DiffRow, before: dict[str, object], after: dict[str, object], key: dict[str, object]
+) -> str:
+    is_masked = name in diff.masked
+    match row.kind:
+        case "added":
+            return f"<ins>{_value(after.get(name, key.get(name)), is_masked=is_masked)}</ins>"
+        case "removed":
+            return f"<del>{_value(before.get(name, key.get(name)), is_masked=is_masked)}</del>"
+        case _:
+            old, new = before.get(name, key.get(name)), after.get(name, key.get(name))
+            if old == new and type(old) is type(new):
+                return _value(old, is_masked=is_masked)
+            return f"<del>{_value(old, is_masked=is_masked)}</del> <ins>{_value(new, is_masked=is_masked)}</ins>"
+
+
+def _value(value: object, *, is_masked: bool) -> str:
+    match value:
+        case None:
+            return '<span class="gb-mark">NULL</span>'
+        case "":
+            return '<span class="gb-mark">empty</span>'
+        case Masked():
+            return f'{escape(_short(value.text))} <span class="gb-mark">masked</span>'
+        case bytes():
+            text = f"{counted(len(value), 'byte')} {value[:8].hex(' ')}{'…' if len(value) > 8 else ''}"
+        case str() if not value.strip():
+            return f'<span class="gb-mark">{counted(len(value), "blank")}</span>'
+        case _:
+            text = str(value)
+    mark = ' <span class="gb-mark">masked</span>' if is_masked else ""
+    return escape(_short(text)) + mark
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… ({len(text):,} characters)"
+
+
+def _link(change: Change) -> str:
+    # The address comes over the wire: anything but a web address (javascript:, data:) stays text.
+    if urlsplit(change.url).scheme not in {"http", "https"}:
+        return ""
+    return f' · <a href="{escape(change.url)}" target="_blank" rel="noopener noreferrer">Open its page</a>'
+
+
+def _paragraph(text: str, *, small: bool = False) -> str:
+    opening = '<p class="gb-small">' if small else "<p>"
+    return f"{opening}{escape(text)}</p>" if text else ""
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text and not text.endswith(".") else text

@@ -1,0 +1,169 @@
+"""How does a statement or an action run through the gate, and what comes back?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Self
+
+from gatebook.changes import Change
+from gatebook.errors import GatewayFailed, InvalidInput, NotATable
+from gatebook.model import Outcome
+from gatebook.provenance import claims
+from gatebook.transport import Gate, Json, gate, is_arrow, read_json
+from gatebook.values import encode_parameters
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from urllib3.response import BaseHTTPResponse
+
+    from gatebook.stream import Batches
+
+# pandas and pyarrow take most of a second to load. A kernel loads this package at its start, so they wait for the
+# first statement: hence the imports inside of functions below.
+
+
+class Connection:
+    """One source behind the gate; hand it around, it holds no connection of its own to the database."""
+
+    def __init__(self, source: str, gate: Gate) -> None:
+        self.source = source
+        self._gate = gate
+        self._is_closed = False
+
+    def query(
+        self,
+        sql: str,
+        params: Mapping[str, object] | None = None,
+        *,
+        reason: str | None = None,
+        limit_rows: int | None = None,
+        **named: object,
+    ) -> pd.DataFrame | Change | Outcome:
+        """Run one statement: a read gives a DataFrame, a write its change request or its outcome.
+
+        Parameters are `:name` in the SQL, given by keyword or in `params`. Raises `Refused`, `StreamCut` and the rest
+        of `gatebook.errors`.
+        """
+        answer = self._run(sql, params, named, reason=reason, limit_rows=limit_rows)
+        if isinstance(answer, (Change, Outcome)):
+            return answer
+        from gatebook.frames import frame_of, mark
+
+        with answer:
+            frame = frame_of(answer.schema, answer)
+        assert answer.outcome is not None
+        return mark(frame, answer.outcome)
+
+    def arrow(
+        self,
+        sql: str,
+        params: Mapping[str, object] | None = None,
+        *,
+        reason: str | None = None,
+        limit_rows: int | None = None,
+        **named: object,
+    ) -> pa.Table:
+        """Run one read and give all of it as an Arrow table; raises `NotATable` if it was a write."""
+        import pyarrow as pa
+
+        with self.batches(sql, params, reason=reason, limit_rows=limit_rows, **named) as batches:
+            return pa.Table.from_batches(batches, batches.schema)
+
+    def batches(
+        self,
+        sql: str,
+        params: Mapping[str, object] | None = None,
+        *,
+        reason: str | None = None,
+        limit_rows: int | None = None,
+        **named: object,
+    ) -> Batches:
+        """Run one read and give its batches as they arrive, in bounded memory; use it in a `with` block."""
+        answer = self._run(sql, params, named, reason=reason, limit_rows=limit_rows)
+        if isinstance(answer, (Change, Outcome)):
+            error = NotATable(
+                f"the statement is a write, so there are no rows; it went its way ({answer})",
+                ask="use `query` for writes",
+            )
+            error.answer = answer
+            raise error
+        return answer
+
+    def close(self) -> None:
+        """Nothing more through this connection; the pool stays for others."""
+        self._is_closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<gatebook connection to {self.source}{', closed' if self._is_closed else ''}>"
+
+    def _run(
+        self,
+        sql: str,
+        params: Mapping[str, object] | None,
+        named: Mapping[str, object],
+        *,
+        reason: str | None,
+        limit_rows: int | None,
+    ) -> Batches | Change | Outcome:
+        if self._is_closed:
+            message = f"the connection to `{self.source}` is closed"
+            raise InvalidInput(message)
+        body = {
+            "source": self.source,
+            "sql": sql,
+            "params": encode_parameters({**(params or {}), **named}),
+            "reason": reason,
+            "limit_rows": limit_rows,
+            "provenance": claims(),
+        }
+        response = self._gate.open("query", body=body)
+        if is_arrow(response):
+            return _batches_of(response)
+        return answer_of(read_json(response), self._gate)
+
+
+def connect(source: str, url: str | None = None, token: str | None = None) -> Connection:
+    """A connection to `source` through the gate at `url`, or through the one that the environment names."""
+    return Connection(source, gate(url, token))
+
+
+def act(
+    through: Gate, name: str, params: Mapping[str, Any], *, reason: str | None, idempotency_key: str | None
+) -> Change | Outcome:
+    """Run the action `name`. With an idempotency key a broken connection is tried again, without one never."""
+    body = {
+        "params": encode_parameters(params),
+        "reason": reason,
+        "idempotency_key": idempotency_key,
+        "provenance": claims(),
+    }
+    document = through.post("actions", name, body=body, is_idempotent=idempotency_key is not None)
+    return answer_of(document, through)
+
+
+def answer_of(document: Json, through: Gate) -> Change | Outcome:
+    """A change request or an outcome, whichever the gate answered with."""
+    match document.get("kind"):
+        case "change":
+            return Change.from_json(document, through)
+        case "outcome":
+            return Outcome.from_json({"rows_changed": 0, **document})
+        case _:
+            message = "the gateway's answer is not what was agreed"
+            raise GatewayFailed(message)
+
+
+def _batches_of(response: BaseHTTPResponse) -> Batches:
+    try:
+        from gatebook.stream import Batches
+    except BaseException:
+        response.close()  # an interrupt while pyarrow loads
+        raise
+    return Batches(response)

@@ -1,0 +1,61 @@
+"""Which pandas dtype does each column get?
+
+| Arrow | pandas | missing |
+|---|---|---|
+| integers | `Int8` … `UInt64` | `<NA>`; integers with NULLs stay integers |
+| boolean | `boolean` | `<NA>` |
+| decimals | `decimal128(p, s)[pyarrow]` | `<NA>`; exact, no float in between |
+| dates, times of day | `date32[pyarrow]`, `time64[pyarrow]` | `<NA>` |
+| floats | `float64` | `NaN`, also for NULL |
+| text | `str` | `NaN` |
+| timestamps, durations | `datetime64`, `timedelta64`, in the source's own resolution and zone | `NaT` |
+| the rest | `object` | `None` |
+
+`Connection.arrow` keeps what this loses: NULL beside NaN in a float column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+import pyarrow as pa
+
+from gatebook.model import Outcome
+
+_NULLABLE = {
+    pa.bool_(): pd.BooleanDtype(),
+    pa.int8(): pd.Int8Dtype(),
+    pa.int16(): pd.Int16Dtype(),
+    pa.int32(): pd.Int32Dtype(),
+    pa.int64(): pd.Int64Dtype(),
+    pa.uint8(): pd.UInt8Dtype(),
+    pa.uint16(): pd.UInt16Dtype(),
+    pa.uint32(): pd.UInt32Dtype(),
+    pa.uint64(): pd.UInt64Dtype(),
+}
+
+
+def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> pd.DataFrame:
+    """All batches as one DataFrame; two columns may have the same name."""
+    table = pa.Table.from_batches(batches, schema)
+    # pandas looks dtypes up by column name, so equal names of different types need names of their own on the way.
+    numbered = table.rename_columns([str(index) for index in range(table.num_columns)])
+    frame: pd.DataFrame = numbered.to_pandas(
+        types_mapper=dtype_of, self_destruct=True, split_blocks=True, ignore_metadata=True
+    )
+    frame.columns = pd.Index(schema.names, dtype="str")
+    return frame
+
+
+def dtype_of(kind: pa.DataType) -> pd.api.extensions.ExtensionDtype | None:
+    """The pandas dtype of an Arrow type; None leaves it to pandas."""
+    if pa.types.is_decimal(kind) or pa.types.is_date(kind) or pa.types.is_time(kind):
+        return pd.ArrowDtype(kind)
+    return _NULLABLE.get(kind)
+
+
+def mark(frame: pd.DataFrame, outcome: Outcome) -> pd.DataFrame:
+    """The frame with its outcome in `attrs["gatebook"]`, as plain values: attrs are copied, compared and saved."""
+    frame.attrs["gatebook"] = outcome.to_json()
+    return frame

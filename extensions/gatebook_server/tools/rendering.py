@@ -1,0 +1,127 @@
+"""How does a tool's notebook become a page? Voila runs its cells and writes them out, in a frame of ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from traitlets.config import Config
+from voila.configuration import VoilaConfiguration
+from voila.notebook_renderer import NotebookRenderer
+from voila.utils import get_page_config
+
+from gatebook_server.tools.catalogue import Tool
+from gatebook_server.tools.kernels import KERNEL, ToolKernels
+
+TEMPLATES = Path(__file__).parent / "templates"
+# Stands in a page that waits for the name of who will see it. No notebook writes before it.
+NAME_MARK = "\ufdd0viewer\ufdd1"
+
+
+def voila_configuration() -> VoilaConfiguration:
+    """Return Voila's configuration; nothing in an address or a notebook may change it."""
+    config = Config()
+    config.VoilaConfiguration = Config(
+        allow_template_override="NO",
+        allow_theme_override="NO",
+        show_tracebacks=False,
+        file_allowlist=[],
+        strip_sources=True,
+        theme="light",
+        extension_allowlist=["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"],
+        resources={"name_mark": NAME_MARK},
+    )
+    return VoilaConfiguration(config=config)
+
+
+def page_config(kernels: ToolKernels, prefix: str, configuration: VoilaConfiguration) -> dict[str, Any]:
+    """Return what Voila's scripts read; formulas would need a typesetter from somewhere else, so there are none."""
+    found: dict[str, Any] = get_page_config(
+        base_url=prefix,
+        settings={"mathjax_config": "", "mathjax_url": ""},
+        log=kernels.log,
+        voila_configuration=configuration,
+    )
+    found["disabledExtensions"] = ["@jupyterlab/mathjax2-extension"]
+    return found
+
+
+class ToolRenderer(NotebookRenderer):  # type: ignore[misc]
+    """Voila's renderer, for a notebook that was read (and hashed) before."""
+
+    def __init__(self, tool: Tool, **kwargs: Any) -> None:
+        super().__init__(notebook_path=f"{tool.name}.ipynb", **kwargs)
+        self._tool = tool
+
+    async def load_notebook(self, path: str) -> nbformat.NotebookNode:  # noqa: ARG002 - the file is not read again
+        """Return the notebook whose version the gateway will be told."""
+        notebook = nbformat.reads(self._tool.content, as_version=4)  # type: ignore[no-untyped-call]
+        notebook.metadata.kernelspec = nbformat.NotebookNode(name=KERNEL, display_name="Python 3", language="python")
+        notebook.metadata.title = self._tool.title
+        return notebook
+
+
+class Page:
+    """A tool's page, rendered in the background while nobody looks, as far as it goes without a viewer."""
+
+    def __init__(self, tool: Tool, kernel_id: str) -> None:
+        self.tool = tool
+        self.kernel_id = kernel_id
+        self._snippets: list[str] = []
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether rendering broke off; a cell that raised is no failure, its message is part of the page."""
+        return self._task is not None and self._task.done() and self._task.exception() is not None
+
+    def begin(self, kernels: ToolKernels, *, prefix: str, configuration: VoilaConfiguration) -> None:
+        """Start to render."""
+        self._task = asyncio.create_task(self._render(kernels, prefix, configuration))
+        self._task.add_done_callback(lambda _task: self._news.set())
+
+    async def _render(self, kernels: ToolKernels, prefix: str, configuration: VoilaConfiguration) -> None:
+        renderer = ToolRenderer(
+            self.tool,
+            voila_configuration=configuration,
+            traitlet_config=Config(),
+            template_paths=[str(TEMPLATES)],
+            base_url=prefix,
+            page_config=page_config(kernels, prefix, configuration),
+            mathjax_url="",
+            mathjax_config="",
+        )
+        await renderer.initialize()
+        async for snippet, _resources in renderer.generate_content_generator(
+            self.kernel_id, kernels.get_kernel(self.kernel_id)
+        ):
+            self._snippets.append(snippet)
+            self._news.set()
+
+    async def snippets(self, viewer: str) -> AsyncIterator[str]:
+        """Yield what there is, then what follows, with the viewer's name in its place."""
+        sent, is_named = 0, False
+        while True:
+            self._news.clear()
+            while sent < len(self._snippets):
+                snippet = self._snippets[sent]
+                # The frame's head comes before anything that a cell wrote, so the first mark is ours.
+                yield snippet if is_named else snippet.replace(NAME_MARK, escape(viewer), 1)
+                is_named = is_named or NAME_MARK in snippet
+                sent += 1
+            if self._task is None or self._task.done():
+                if sent == len(self._snippets):
+                    return
+                continue
+            await self._news.wait()
+
+    async def aclose(self) -> None:
+        """Stop rendering."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})

@@ -1,0 +1,152 @@
+"""Which fields does an event have, and what are its exact bytes?
+
+An event is a JSON object of strings, integers, lists and objects of those, written after RFC 8785. Floats are
+written as text, since their canonical form is where implementations differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any
+
+MAX_BYTES = 60_000
+_LONG_TEXT = 12_000
+
+
+class EventKind(StrEnum):
+    """What happened; an intent is written before, an outcome after."""
+
+    QUERY_INTENT = "query.intent"
+    QUERY_OUTCOME = "query.outcome"
+    QUERY_REFUSED = "query.refused"
+    SCHEMA_READ = "schema.read"
+    CHANGE_PROPOSED = "change.proposed"
+    CHANGE_REVIEWED = "change.reviewed"
+    CHANGE_WITHDRAWN = "change.withdrawn"
+    CHANGE_EXPIRED = "change.expired"
+    CHANGE_INTENT = "change.intent"
+    CHANGE_OUTCOME = "change.outcome"
+    CHANGE_REFUSED = "change.refused"
+    ACTION_REFUSED = "action.refused"
+    POLICY_LOADED = "policy.loaded"
+    TOKEN_ISSUED = "token.issued"  # noqa: S105 - the name of an event
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an event
+    SESSION_OPENED = "session.opened"
+    SESSION_CLOSED = "session.closed"
+    AUDIT_READ = "audit.read"
+    RUN_STARTED = "run.started"
+    RUN_FINISHED = "run.finished"
+    GATEWAY_STARTED = "gateway.started"
+    ALARM = "alarm"
+
+
+class Outcome(StrEnum):
+    """How it ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One event; unset fields are left out of its bytes.
+
+    `time` is UTC in ISO 8601 with microseconds; `refers_to` the index of the intent that an outcome closes;
+    `provenance` is what the caller claims, `tool`, `run` and `principal` are facts.
+    """
+
+    kind: EventKind
+    time: str
+    principal: str
+    groups: tuple[str, ...] = ()
+    channel: str | None = None
+    tool: str | None = None
+    run: str | None = None
+    source: str | None = None
+    revision: str | None = None
+    statement: str | None = None
+    values: tuple[str, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    tables: tuple[Mapping[str, Any], ...] = ()
+    rules: tuple[str, ...] = ()
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    reason: str | None = None
+    change: str | None = None
+    action: str | None = None
+    refers_to: int | None = None
+    outcome: Outcome | None = None
+    rows: int | None = None
+    bytes: int | None = None
+    elapsed_us: int | None = None
+    code: str | None = None
+    detail: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def as_object(self) -> dict[str, Any]:
+        """The event as JSON holds it, without unset fields."""
+        found: dict[str, Any] = {"v": 1}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if value is None or value in ((), {}):
+                continue
+            found[item.name] = list(value) if isinstance(value, tuple) else value
+        return found
+
+
+def canonical(event: Event) -> bytes:
+    """The event's bytes; over-long texts are replaced by their beginning and their SHA-256."""
+    encoded = _write(event.as_object())
+    if len(encoded) > MAX_BYTES:
+        encoded = _write(_shorten(event.as_object(), _LONG_TEXT))
+    if len(encoded) > MAX_BYTES:
+        encoded = _write(_shorten(event.as_object(), 200))
+    return encoded
+
+
+def parse_event(data: bytes) -> dict[str, Any]:
+    """The object of an event's bytes."""
+    found = json.loads(data)
+    if not isinstance(found, dict):
+        msg = "an event is a JSON object"
+        raise TypeError(msg)
+    return found
+
+
+def _write(value: dict[str, Any]) -> bytes:
+    _refuse_floats(value)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _refuse_floats(value: Any) -> None:  # noqa: ANN401 - walks JSON
+    match value:
+        case float():
+            msg = "an event holds text and integers only"
+            raise TypeError(msg)
+        case dict():
+            for key, item in value.items():
+                if not key.isascii():
+                    msg = "keys of an event are ASCII, so that every sort order agrees"
+                    raise TypeError(msg)
+                _refuse_floats(item)
+        case list() | tuple():
+            for item in value:
+                _refuse_floats(item)
+
+
+def _shorten(value: Any, length: int) -> Any:  # noqa: ANN401 - walks JSON
+    match value:
+        case str() if len(value) > length:
+            return f"{value[:length]}… sha256:{hashlib.sha256(value.encode()).hexdigest()}"
+        case dict():
+            return {key: _shorten(item, length) for key, item in value.items()}
+        case list():
+            kept = [_shorten(item, length) for item in value[:200]]
+            return kept + ([f"… {len(value) - 200} more"] if len(value) > 200 else [])  # noqa: PLR2004
+        case _:
+            return value

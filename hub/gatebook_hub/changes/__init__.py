@@ -1,0 +1,35 @@
+"""What is a change request, and who may move it on? Pure: every function gives the next value or says why not."""
+
+from gatebook_hub.changes.digest import digest_of, diff_digest
+from gatebook_hub.changes.request import ChangeRequest, Review, RowChange, RowDiff, State, Verdict
+from gatebook_hub.changes.transitions import (
+    begin,
+    expire,
+    fail,
+    finish,
+    may_review,
+    missing_quorum,
+    open_request,
+    review,
+    withdraw,
+)
+
+__all__ = [
+    "ChangeRequest",
+    "Review",
+    "RowChange",
+    "RowDiff",
+    "State",
+    "Verdict",
+    "begin",
+    "diff_digest",
+    "digest_of",
+    "expire",
+    "fail",
+    "finish",
+    "may_review",
+    "missing_quorum",
+    "open_request",
+    "review",
+    "withdraw",
+]

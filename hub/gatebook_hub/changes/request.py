@@ -1,0 +1,111 @@
+"""What is a change request? The exact rows that would change, who asks, and what was decided about it so far."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from gatebook_hub.model import Principal, Requirement, RuleRef
+
+
+class State(StrEnum):
+    """Where a request stands."""
+
+    AWAITING_REVIEW = "awaiting_review"
+    APPROVED = "approved"
+    EXECUTING = "executing"
+    EXECUTED = "executed"
+    REJECTED = "rejected"
+    WITHDRAWN = "withdrawn"
+    EXPIRED = "expired"
+    DRIFTED = "drifted"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing can follow."""
+        return self not in {State.AWAITING_REVIEW, State.APPROVED, State.EXECUTING}
+
+
+class Verdict(StrEnum):
+    """What a reviewer says."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+
+
+class RowKind(StrEnum):
+    """What happens to a row."""
+
+    CHANGED = "changed"
+    ADDED = "added"
+    REMOVED = "removed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowChange:
+    """One row before and after, values encoded as in `values.py`, in the order of the diff's columns."""
+
+    kind: RowKind
+    key: tuple[Any, ...]
+    before: tuple[Any, ...] | None
+    after: tuple[Any, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowDiff:
+    """Every row that a write changes. `assigned` columns get their values at execution and are not compared."""
+
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+    rows: tuple[RowChange, ...]
+    assigned: frozenset[str] = frozenset()
+
+    def count(self, kind: RowKind) -> int:
+        """How many rows are of that kind."""
+        return sum(row.kind is kind for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """A verdict that a person gave at the portal; `counts` names the reviewer's groups at that time."""
+
+    reviewer: str
+    groups: frozenset[str]
+    verdict: Verdict
+    reason: str
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRequest:
+    """A write that waits, or waited, for its quorum. `parameters` are encoded values, `digest` binds all of it."""
+
+    id: str
+    state: State
+    source: str
+    table: str
+    operation: str
+    statement: str
+    parameters: Mapping[str, Any]
+    action: str | None
+    requester: Principal
+    reason: str | None
+    created_at: dt.datetime
+    expires_at: dt.datetime
+    diff: RowDiff
+    warnings: tuple[str, ...]
+    requirements: tuple[Requirement, ...]
+    rules: tuple[RuleRef, ...]
+    schema_version: str
+    digest: str
+    reviews: tuple[Review, ...] = ()
+    outcome_rows: int | None = None
+    outcome_index: int | None = None
+    finished_at: dt.datetime | None = None
+    failure: str | None = None
+    version: int = 0
+    notes: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""The API under `/api/v1`: what does each endpoint take and give?"""

@@ -1,0 +1,115 @@
+"""Who am I, what is there, and what may I do with it: /me, /sources, /actions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from gatebook_hub.gateway.documents import (
+    ActionCallDocument,
+    ColumnDocument,
+    MeDocument,
+    SchemaDocument,
+    SourceDocument,
+    SourcesDocument,
+    TableDocument,
+)
+from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases, doorman
+from gatebook_hub.gateway.statements import change_response
+from gatebook_hub.policy import may_use_tool
+from gatebook_hub.services.access import TableView
+from gatebook_hub.services.actions import Press
+
+router = APIRouter()
+Name = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+
+@router.get("/me", operation_id="get_me", responses=PROBLEM)
+def me(cases: Cases, call: Calling) -> MeDocument:
+    """Who the caller is and what is open to them."""
+    principal, policy_set = call.principal, cases.gate.policy
+    tools = {tool for grant in policy_set.grants for tool in grant.tools}
+    return MeDocument(
+        name=principal.name,
+        kind=principal.kind,
+        groups=sorted(principal.groups),
+        revision=policy_set.revision,
+        sources=[rule.name for rule in cases.access.sources(principal)],
+        actions=[action.name for action in cases.actions.list(principal)],
+        tools=sorted(tool for tool in tools if may_use_tool(policy_set, principal, tool)),
+        portal_url=cases.gate.settings.portal_url,
+    )
+
+
+@router.get("/sources", operation_id="list_sources", responses=PROBLEM)
+def list_sources(cases: Cases, call: Calling) -> SourcesDocument:
+    """The sources that the caller may use."""
+    rules = cases.access.sources(call.principal)
+    return SourcesDocument(
+        sources=[
+            SourceDocument(name=rule.name, engine=rule.engine, title=rule.title, production=rule.is_production)
+            for rule in rules
+        ]
+    )
+
+
+@router.get("/sources/{source}/schema", operation_id="get_schema", responses=PROBLEM)
+def get_schema(cases: Cases, call: Calling, source: Name) -> SchemaDocument:
+    """Tables and columns as the caller sees them."""
+    view = cases.access.source(call, source)
+    tables = [_table(table) for table in view.tables]
+    return SchemaDocument(source=source, version=view.schema.version, tables=tables)
+
+
+@router.get("/actions", operation_id="list_actions", responses=PROBLEM)
+def list_actions(cases: Cases, call: Calling) -> dict[str, Any]:
+    """The actions that the caller may call, with the JSON Schema of their parameters."""
+    return {
+        "actions": [
+            {
+                "name": action.name,
+                "title": action.title,
+                "description": action.description,
+                "source": action.source,
+                "params": action.params,
+                "confirm": action.confirm,
+                "approval": cases.actions.approval_sentence(action),
+            }
+            for action in cases.actions.list(call.principal)
+        ]
+    }
+
+
+@router.post("/actions/{name}", operation_id="call_action", responses={202: {"description": "awaits review"}, **PROBLEM})
+async def call_action(request: Request, cases: Cases, name: Name, body: ActionCallDocument) -> JSONResponse:
+    """Call an action: 200 with its outcome, or 202 with a change request."""
+    call = await doorman(request).call(request, body.provenance.model_dump(exclude_none=True), body.reason)
+    press = Press(action=name, params=body.params, idempotency_key=body.idempotency_key)
+    changed = await run_in_threadpool(cases.actions.call, call, press)
+    return await run_in_threadpool(change_response, cases, call, changed)
+
+
+def _table(table: TableView) -> TableDocument:
+    conditions = " and ".join(f"({condition})" for condition, _ in table.conditions)
+    return TableDocument(
+        name=table.name,
+        kind="table",
+        comment=None,
+        key=list(table.key),
+        may=[str(access) for access in table.may],
+        rows=f"only {conditions}" if conditions else None,
+        columns=[
+            ColumnDocument(
+                name=column.name,
+                type=column.type,
+                nullable=column.nullable,
+                tags=list(column.tags),
+                mask=str(column.mask) if column.mask else None,
+                refused=column.refused,
+            )
+            for column in table.columns
+        ],
+    )

@@ -1,0 +1,73 @@
+"""/api/v1/changes: look at change requests and move them on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+
+from gatebook_hub.changes import State, Verdict
+from gatebook_hub.errors import PortalOnly
+from gatebook_hub.gateway.documents import ReviewDocument
+from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases
+from gatebook_hub.gateway.views import change_view
+from gatebook_hub.model import Channel
+
+router = APIRouter(prefix="/changes")
+ChangeId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
+
+
+@router.get("", operation_id="list_changes", responses=PROBLEM)
+def list_changes(  # noqa: PLR0913 - the filters
+    cases: Cases,
+    call: Calling,
+    state: State | None = None,
+    mine: bool = False,  # noqa: FBT001, FBT002 - a query parameter
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    before: Annotated[str | None, Query(max_length=40)] = None,
+) -> dict[str, Any]:
+    """Change requests that the caller may see, newest first."""
+    found = cases.changes.find(call.principal, state=state, is_mine=mine, limit=limit, before=before)
+    return {"changes": [change_view(cases, call.principal, request, has_diff=False) for request in found]}
+
+
+@router.get("/{change_id}", operation_id="get_change", responses=PROBLEM)
+def get_change(
+    cases: Cases,
+    call: Calling,
+    change_id: ChangeId,
+    wait: Annotated[float, Query(ge=0, le=30)] = 0,
+    state: State | None = None,
+) -> dict[str, Any]:
+    """One change request; with `wait` and `state`, once it has left that state or the seconds are over."""
+    if wait and state is not None:
+        request = cases.changes.wait(call.principal, change_id, state, wait)
+    else:
+        request = cases.changes.get(call.principal, change_id)
+    return change_view(cases, call.principal, request)
+
+
+@router.post("/{change_id}/review", operation_id="review_change", responses=PROBLEM)
+def review_change(
+    request: Request, cases: Cases, call: Calling, change_id: ChangeId, body: ReviewDocument
+) -> dict[str, Any]:
+    """Approve or reject; a portal session only."""
+    if call.principal.channel is not Channel.PORTAL or "authorization" in request.headers:
+        raise PortalOnly("a review comes from a person at the portal, not from a token")
+    reviewed = cases.changes.review(
+        call, change_id, verdict=Verdict(body.verdict), reason=body.reason, digest=body.digest
+    )
+    return change_view(cases, call.principal, reviewed)
+
+
+@router.post("/{change_id}/execute", operation_id="execute_change", responses=PROBLEM)
+def execute_change(cases: Cases, call: Calling, change_id: ChangeId) -> dict[str, Any]:
+    """Carry out an approved request."""
+    cases.changes.get(call.principal, change_id)
+    return change_view(cases, call.principal, cases.changes.execute(call, change_id))
+
+
+@router.post("/{change_id}/withdraw", operation_id="withdraw_change", responses=PROBLEM)
+def withdraw_change(cases: Cases, call: Calling, change_id: ChangeId) -> dict[str, Any]:
+    """Take one's own request back."""
+    return change_view(cases, call.principal, cases.changes.withdraw(call, change_id))

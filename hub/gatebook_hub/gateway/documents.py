@@ -1,0 +1,154 @@
+"""Which fields do requests and answers of the API have? pydantic at the border; the OpenAPI document comes from here."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Document(BaseModel):
+    """A request body: unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ProvenanceDocument(BaseModel):
+    """What the caller claims about where a call comes from; unknown claims are dropped."""
+
+    model_config = ConfigDict(extra="ignore")
+    kernel_id: str | None = Field(None, max_length=500)
+    notebook: str | None = Field(None, max_length=500)
+    cell: str | None = Field(None, max_length=500)
+    cell_id: str | None = Field(None, max_length=500)
+
+
+class QueryDocument(Document):
+    """One statement."""
+
+    source: str = Field(min_length=1, max_length=64, description="Name of the source.")
+    sql: str = Field(min_length=1, max_length=200_000, description="Exactly one statement.")
+    params: dict[str, Any] = Field(default_factory=dict, description="Values for `:name`.")
+    reason: str | None = Field(None, max_length=2_000, description="Why, where a grant asks for it.")
+    limit_rows: int | None = Field(None, ge=1, le=2**53, description="Refuse an answer of more rows.")
+    provenance: ProvenanceDocument = Field(default_factory=ProvenanceDocument)
+
+
+class ReviewDocument(Document):
+    """A verdict."""
+
+    verdict: Literal["approve", "reject"]
+    reason: str = Field("", max_length=2_000)
+    digest: str = Field(min_length=64, max_length=64, description="The digest of what was looked at.")
+
+
+class ActionCallDocument(Document):
+    """One call of an action."""
+
+    params: dict[str, Any] = Field(default_factory=dict)
+    reason: str | None = Field(None, max_length=2_000)
+    idempotency_key: str | None = Field(None, min_length=8, max_length=128)
+    provenance: ProvenanceDocument = Field(default_factory=ProvenanceDocument)
+
+
+class RunStartDocument(Document):
+    """A run by hand."""
+
+    parameters: dict[str, str | int | float | bool] = Field(default_factory=dict)
+
+
+class ProgressDocument(Document):
+    """How far a run is."""
+
+    done: int = Field(ge=0, le=100_000)
+    total: int = Field(ge=0, le=100_000)
+
+
+class RunErrorDocument(Document):
+    """The cell that failed."""
+
+    cell: int | None = None
+    source: str = Field("", max_length=20_000)
+    name: str = Field("", max_length=200)
+    message: str = Field("", max_length=20_000)
+
+
+class FinishDocument(Document):
+    """The report of a run."""
+
+    ok: bool
+    token: str = Field(max_length=200, description="The run's token, which ends now.")
+    error: RunErrorDocument | None = None
+    notebook: str | None = Field(None, description="The executed notebook as JSON text.")
+
+
+class MeDocument(BaseModel):
+    """Who the caller is and what is open to them."""
+
+    name: str
+    kind: str
+    groups: list[str]
+    revision: str
+    sources: list[str]
+    actions: list[str]
+    tools: list[str]
+    portal_url: str
+
+
+class SourceDocument(BaseModel):
+    """A source in the list."""
+
+    name: str
+    engine: str
+    title: str
+    production: bool
+
+
+class SourcesDocument(BaseModel):
+    """The sources that the caller may use."""
+
+    sources: list[SourceDocument]
+
+
+class ColumnDocument(BaseModel):
+    """A column as the caller sees it."""
+
+    name: str
+    type: str
+    nullable: bool
+    tags: list[str]
+    mask: str | None
+    refused: str | None
+
+
+class TableDocument(BaseModel):
+    """A table as the caller sees it."""
+
+    name: str
+    kind: str
+    comment: str | None
+    columns: list[ColumnDocument]
+    key: list[str]
+    may: list[str]
+    rows: str | None
+
+
+class SchemaDocument(BaseModel):
+    """The governed schema of a source."""
+
+    source: str
+    version: str
+    tables: list[TableDocument]
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457, with our code, rule, what to ask for, and the event's reference."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    rule: str | None
+    ask: str | None
+    reference: str | None

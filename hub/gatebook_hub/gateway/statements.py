@@ -1,0 +1,52 @@
+"""POST /api/v1/query: one statement in; rows, an outcome, a change request or a problem out."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
+
+from gatebook_hub.changes import ChangeRequest, State
+from gatebook_hub.gateway.documents import QueryDocument
+from gatebook_hub.gateway.edge import PROBLEM, Cases, doorman
+from gatebook_hub.gateway.views import change_view, write_outcome
+from gatebook_hub.services.cases import UseCases
+from gatebook_hub.services.gate import Call
+from gatebook_hub.services.queries import Question
+from gatebook_hub.values import decode
+from gatebook_hub.web.streaming import MEDIA_TYPE, ArrowResponse
+
+router = APIRouter()
+
+
+@router.post(
+    "/query",
+    operation_id="query",
+    responses={
+        200: {"content": {MEDIA_TYPE: {}, "application/json": {}}, "description": "rows, or the outcome of a write"},
+        202: {"content": {"application/json": {}}, "description": "a change request that awaits review"},
+        504: {"content": {"application/problem+json": {}}, "description": "the statement took too long"},
+        **PROBLEM,
+    },
+    response_class=Response,
+)
+async def query(request: Request, body: QueryDocument, cases: Cases) -> Response:
+    """Answer one statement."""
+    call = await doorman(request).call(request, body.provenance.model_dump(exclude_none=True), body.reason)
+    question = Question(
+        source=body.source,
+        sql=body.sql,
+        parameters={name: decode(value, name) for name, value in body.params.items()},
+        limit_rows=body.limit_rows,
+    )
+    answer = await run_in_threadpool(cases.queries.ask, call, question)
+    if isinstance(answer, ChangeRequest):
+        return await run_in_threadpool(change_response, cases, call, answer)
+    return ArrowResponse(answer)
+
+
+def change_response(cases: UseCases, call: Call, request: ChangeRequest) -> JSONResponse:
+    """200 with the outcome of a write that is done, 202 with a change request otherwise."""
+    if request.state is State.EXECUTED:
+        return JSONResponse(write_outcome(request))
+    return JSONResponse(change_view(cases, call.principal, request), status_code=202)

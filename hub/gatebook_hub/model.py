@@ -1,0 +1,206 @@
+"""What are the nouns? Frozen values that every room may use; nothing here does anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Engine(StrEnum):
+    """A kind of governed database."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+    MARIADB = "mariadb"
+
+
+class Access(StrEnum):
+    """What a statement does to a table."""
+
+    SELECT = "select"
+    INSERT = "insert"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+WRITES = frozenset({Access.INSERT, Access.UPDATE, Access.DELETE})
+
+
+class PrincipalKind(StrEnum):
+    """Who calls: a person, a scheduled job, or a service of the workspace."""
+
+    USER = "user"
+    JOB = "job"
+    SERVICE = "service"
+
+
+class Channel(StrEnum):
+    """How a principal proved who they are; a review comes through the portal alone."""
+
+    PORTAL = "portal"
+    HUB_TOKEN = "hub_token"  # noqa: S105 - the name of a channel
+    ISSUED_TOKEN = "issued_token"  # noqa: S105 - the name of a channel
+    RUN_TOKEN = "run_token"  # noqa: S105 - the name of a channel
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A curated tool through which a call came, attested by the tools service."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who calls, as the gateway itself verified it."""
+
+    kind: PrincipalKind
+    name: str
+    groups: frozenset[str] = frozenset()
+    tool: Tool | None = None
+    channel: Channel = Channel.ISSUED_TOKEN
+    run_id: str | None = None
+
+    @property
+    def id(self) -> str:
+        """`user:analyst`, as rules and the book write it."""
+        return f"{self.kind}:{self.name}"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every name under which a rule may mean this principal."""
+        names = {self.id, *(f"group:{group}" for group in self.groups)}
+        return frozenset(names | ({f"tool:{self.tool.name}"} if self.tool else set()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column as the source's own catalogue describes it; `type` is the engine's spelling."""
+
+    name: str
+    type: str
+    nullable: bool = True
+    is_generated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A base table; `key` is its primary key, empty if it has none."""
+
+    name: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    comment: str | None = None
+
+    def column(self, name: str) -> Column | None:
+        """The column of that name, or None."""
+        return next((column for column in self.columns if column.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schema:
+    """The tables of one source; `version` is a fingerprint of all of it."""
+
+    source: str
+    engine: Engine
+    version: str
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    namespace: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableUse:
+    """One table of a statement: what is done to it, which columns are named and which written.
+
+    `is_whole` says that `*` reads whatever columns the principal may see.
+    """
+
+    table: str
+    access: Access
+    reads: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
+    is_whole: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mask:
+    """How a protected value is shown: `email`, `last(4)`, …; `rule` is the protection that says so."""
+
+    name: str
+    argument: int | None = None
+    rule: str
+
+    def __str__(self) -> str:
+        return self.name if self.argument is None else f"{self.name}({self.argument})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowFilter:
+    """A condition in the source's SQL that rows must meet; rules are all that it comes from."""
+
+    condition: str
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableObligation:
+    """What a read of one table must obey: the columns that exist for this principal, masks, row filters (all apply)."""
+
+    table: str
+    columns: tuple[str, ...]
+    masks: Mapping[str, Mask] = field(default_factory=dict)
+    row_filters: tuple[RowFilter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one statement may cost; None means no limit of its own."""
+
+    rows: int | None = None
+    bytes: int | None = None
+    time_s: float | None = None
+    concurrent: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirement:
+    """One part of a quorum: so many reviewers out of any of these groups."""
+
+    groups: tuple[str, ...]
+    needed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleRef:
+    """A rule that decided, by id and by the hash of its text."""
+
+    id: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowed:
+    """The statement may run under these obligations; a write with requirements needs review first."""
+
+    obligations: Mapping[str, TableObligation]
+    limits: Limits
+    rules: tuple[RuleRef, ...]
+    requirements: tuple[Requirement, ...] = ()
+    approval_rules: tuple[RuleRef, ...] = ()
+    needs_reason: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """The statement may not run: the rule that says so, a sentence, and what to ask for."""
+
+    sentence: str
+    rule: str | None = None
+    ask: str | None = None
+
+
+Decision = Allowed | Denied
+

@@ -1,0 +1,309 @@
+"""May this principal do that, and what must it obey?
+
+Grants are permissive: several row scopes are OR-ed. Protections are restrictive: all that match apply. The order of
+rules never matters, and no rule means no.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from gatebook_hub.model import (
+    Access,
+    Allowed,
+    Decision,
+    Denied,
+    Limits,
+    Mask,
+    Principal,
+    RowFilter,
+    RuleRef,
+    Schema,
+    Table,
+    TableObligation,
+    TableUse,
+)
+from gatebook_hub.policy.rules import Action, Grant, PolicySet, Protection, TablePattern
+
+_STRENGTH = {"null": 6, "redact": 5, "last": 4, "first": 3, "email": 2, "year": 1}
+NO_GRANT = "no-grant"
+
+
+def decide(  # noqa: PLR0913 - the question has these parts
+    policy: PolicySet,
+    principal: Principal,
+    schema: Schema,
+    reads: Iterable[TableUse],
+    write: TableUse | None = None,
+    value_reads: Mapping[str, frozenset[str]] | None = None,
+) -> Decision:
+    """Decide a statement: `reads` are the tables it reads, `write` the one it writes.
+
+    `value_reads` are the columns from which a write makes its new values: a masked one would be written back.
+    """
+    decider = _Decider(policy, principal.names, principal.tool.name if principal.tool else None, schema)
+    return decider.decide(tuple(reads), write, value_reads or {})
+
+
+def decide_action(  # noqa: PLR0913 - the question has these parts
+    policy: PolicySet,
+    principal: Principal,
+    action: Action,
+    schema: Schema,
+    reads: Iterable[TableUse],
+    write: TableUse,
+    value_reads: Mapping[str, frozenset[str]],
+) -> Decision:
+    """Decide an action's statement: the principal needs the action, the statement itself was reviewed.
+
+    Protections stay with the data: they hold here too, unless they exempt `action:NAME`.
+    """
+    grants = _action_grants(policy, principal, action.name)
+    if not grants:
+        return Denied(
+            sentence=f"the action `{action.name}` is not granted to `{principal.id}`",
+            rule=NO_GRANT,
+            ask=f"a grant of the action `{action.name}`",
+        )
+    reads = tuple(reads)
+    ref = RuleRef(id=f"action:{action.name}", digest=action.digest)
+    own = Grant(
+        ref=ref,
+        to=frozenset({ref.id}),
+        on=tuple(TablePattern(source=schema.source, table=use.table) for use in (*reads, write)),
+        allow=frozenset(Access),
+    )
+    widened = replace(policy, grants=(own,))
+    decision = _Decider(widened, frozenset({ref.id}), None, schema).decide(tuple(reads), write, value_reads)
+    if isinstance(decision, Denied):
+        return decision
+    refs = (*decision.rules, *(grant.ref for grant in grants))
+    return Allowed(obligations=decision.obligations, limits=decision.limits, rules=refs)
+
+
+def may_use_action(policy: PolicySet, principal: Principal, name: str) -> bool:
+    """Whether any grant gives the action."""
+    return bool(_action_grants(policy, principal, name))
+
+
+def may_use_tool(policy: PolicySet, principal: Principal, name: str) -> bool:
+    """Whether any grant lets the principal open the tool."""
+    return any(grant.to & principal.names and name in grant.tools for grant in policy.grants)
+
+
+def may_read_book(policy: PolicySet, principal: Principal) -> bool:
+    """Whether any grant lets the principal read the book."""
+    return any(grant.to & principal.names and grant.audit for grant in policy.grants)
+
+
+def may_read_metrics(policy: PolicySet, principal: Principal) -> bool:
+    """Whether any grant lets the principal read the gateway's metrics."""
+    return any(grant.to & principal.names and grant.metrics for grant in policy.grants)
+
+
+def _action_grants(policy: PolicySet, principal: Principal, name: str) -> list[Grant]:
+    tool = principal.tool.name if principal.tool else None
+    return [
+        grant
+        for grant in policy.grants
+        if name in grant.actions and grant.to & principal.names and (not grant.via or tool in grant.via)
+    ]
+
+
+class _Decider:
+    """One decision; collects the rules that took part in it."""
+
+    def __init__(self, policy: PolicySet, names: frozenset[str], tool: str | None, schema: Schema) -> None:
+        self.policy = policy
+        self.names = names
+        self.tool = tool
+        self.schema = schema
+        self.source = schema.source
+        self.rules: dict[str, RuleRef] = {}
+        self.limits: list[Limits] = []
+        self.needs_reason = False
+
+    def decide(
+        self, reads: tuple[TableUse, ...], write: TableUse | None, value_reads: Mapping[str, frozenset[str]]
+    ) -> Decision:
+        obligations: dict[str, TableObligation] = {}
+        for use in reads:
+            found = self._read(use)
+            if isinstance(found, Denied):
+                return found
+            obligations[use.table] = found
+        if write is not None:
+            found = self._write(write, obligations.get(write.table))
+            if isinstance(found, Denied):
+                return found
+            obligations[write.table] = found
+            denied = self._written_back(obligations, value_reads)
+            if denied is not None:
+                return denied
+        return Allowed(
+            obligations=obligations,
+            limits=_tightest(self.limits),
+            rules=tuple(self.rules[key] for key in sorted(self.rules)),
+            needs_reason=self.needs_reason,
+        )
+
+    def _read(self, use: TableUse) -> TableObligation | Denied:
+        grants = self._grants(use.table, Access.SELECT)
+        if not grants:
+            return self._no_grant(use.table, Access.SELECT)
+        covering = [grant for grant in grants if grant.columns is None or use.reads <= grant.columns]
+        if not covering:
+            missing = sorted(use.reads - frozenset().union(*(grant.columns or () for grant in grants)))
+            named = ", ".join(f"`{name}`" for name in missing) or "these columns together"
+            return Denied(
+                sentence=f"no grant gives {named} of `{use.table}`",
+                rule=NO_GRANT,
+                ask=f"a grant of {named} on `{self.source}.{use.table}`",
+            )
+        self._note(covering)
+        return self._obligation(use, self.schema.tables[use.table], covering)
+
+    def _obligation(self, use: TableUse, table: Table, grants: list[Grant]) -> TableObligation | Denied:
+        visible = {column.name for column in table.columns}
+        for grant in grants:
+            if grant.columns is not None:
+                visible &= grant.columns
+        masks: dict[str, Mask] = {}
+        for protection in self._protections():
+            touched = {ref.column for ref in protection.columns if ref.table == use.table and ref.source == self.source}
+            if not touched:
+                continue
+            self.rules[protection.ref.id] = protection.ref
+            if protection.refuse is not None:
+                read = sorted(touched & use.reads)
+                if read:
+                    return self._refused(protection, use.table, read[0])
+                visible -= touched
+            if protection.mask is not None:
+                _add_masks(masks, touched, protection)
+        return TableObligation(
+            table=use.table,
+            columns=tuple(column.name for column in table.columns if column.name in visible),
+            masks={name: mask for name, mask in masks.items() if name in visible},
+            row_filters=(*_scopes(grants), *self._row_protections(use.table)),
+        )
+
+    def _write(self, use: TableUse, read: TableObligation | None) -> TableObligation | Denied:
+        grants = self._grants(use.table, use.access)
+        if not grants:
+            return self._no_grant(use.table, use.access)
+        covering = [grant for grant in grants if grant.columns is None or use.writes <= grant.columns]
+        if not covering:
+            return Denied(
+                sentence=f"no grant lets you {use.access} these columns of `{use.table}` together",
+                rule=NO_GRANT,
+                ask=f"a grant of {use.access} on `{self.source}.{use.table}`",
+            )
+        self._note(covering)
+        table = self.schema.tables[use.table]
+        base = read or self._obligation(use, table, covering)
+        if isinstance(base, Denied):
+            return base
+        for protection in self._protections():
+            for ref in protection.columns:
+                if (ref.source, ref.table) == (self.source, use.table) and ref.column in use.writes:
+                    return Denied(
+                        sentence=f"`{use.table}.{ref.column}` is protected from you, so you may not write it either",
+                        rule=protection.ref.id,
+                        ask=protection.ask,
+                    )
+        filters = base.row_filters if read is None else (*base.row_filters, *_scopes(covering))
+        return TableObligation(table=use.table, columns=base.columns, masks=base.masks, row_filters=filters)
+
+    def _written_back(
+        self, obligations: Mapping[str, TableObligation], value_reads: Mapping[str, frozenset[str]]
+    ) -> Denied | None:
+        for table, columns in sorted(value_reads.items()):
+            masks = obligations[table].masks if table in obligations else {}
+            for column in sorted(columns & masks.keys()):
+                return Denied(
+                    sentence=f"`{table}.{column}` is masked for you, and a masked value may not be written back",
+                    rule=masks[column].rule,
+                )
+        return None
+
+    def _grants(self, table: str, access: Access) -> list[Grant]:
+        return [
+            grant
+            for grant in self.policy.grants
+            if access in grant.allow
+            and grant.to & self.names
+            and (not grant.via or self.tool in grant.via)
+            and any(pattern.matches(self.source, table) for pattern in grant.on)
+        ]
+
+    def _protections(self) -> list[Protection]:
+        return [protection for protection in self.policy.protections if not protection.unless & self.names]
+
+    def _row_protections(self, table: str) -> list[RowFilter]:
+        found = []
+        for protection in self._protections():
+            if protection.where and any(pattern.matches(self.source, table) for pattern in protection.tables):
+                self.rules[protection.ref.id] = protection.ref
+                found.append(RowFilter(condition=protection.where, rules=(protection.ref.id,)))
+        return found
+
+    def _note(self, grants: list[Grant]) -> None:
+        for grant in grants:
+            self.rules[grant.ref.id] = grant.ref
+            self.limits.append(grant.limits)
+        self.needs_reason = self.needs_reason or all(grant.needs_reason for grant in grants)
+
+    def _no_grant(self, table: str, access: Access) -> Denied:
+        is_visible = any(self._grants(table, Access.SELECT))
+        if not is_visible and access is Access.SELECT:
+            return Denied(sentence=f"there is no table `{table}` in `{self.source}` that you may see", rule=None)
+        return Denied(
+            sentence=f"no grant lets you {access} `{table}`" if is_visible else f"you may not {access} `{table}`",
+            rule=NO_GRANT,
+            ask=f"a grant of {access} on `{self.source}.{table}`",
+        )
+
+    def _refused(self, protection: Protection, table: str, column: str) -> Denied:
+        sentence = f"`{table}.{column}` is refused: {protection.refuse}"
+        return Denied(sentence=sentence, rule=protection.ref.id, ask=protection.ask)
+
+
+def _scopes(grants: list[Grant]) -> list[RowFilter]:
+    """The OR of the grants' row scopes; none if one of them has no scope."""
+    if any(grant.where is None for grant in grants):
+        return []
+    rules = tuple(sorted(grant.ref.id for grant in grants))
+    return [RowFilter(condition=" OR ".join(f"({grant.where})" for grant in grants), rules=rules)]
+
+
+def _add_masks(masks: dict[str, Mask], columns: Iterable[str], protection: Protection) -> None:
+    assert protection.mask is not None  # noqa: S101 - the caller has looked
+    name, argument = protection.mask
+    for column in columns:
+        known = masks.get(column)
+        if known is None or _rank(name, argument) > _rank(known.name, known.argument):
+            masks[column] = Mask(name=name, argument=argument, rule=protection.ref.id)
+
+
+def _rank(name: str, argument: int | None) -> tuple[int, int]:
+    return _STRENGTH[name], -(argument or 0)
+
+
+def _tightest(limits: Iterable[Limits]) -> Limits:
+    """Of several grants the loosest would apply to none: the tightest of each kind wins."""
+    known = list(limits)
+
+    def least(name: str) -> int | float | None:
+        values = [getattr(limit, name) for limit in known if getattr(limit, name) is not None]
+        return min(values) if values else None
+
+    rows, size, concurrent = least("rows"), least("bytes"), least("concurrent")
+    return Limits(
+        rows=int(rows) if rows is not None else None,
+        bytes=int(size) if size is not None else None,
+        time_s=least("time_s"),
+        concurrent=int(concurrent) if concurrent is not None else None,
+    )
+

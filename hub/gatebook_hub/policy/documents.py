@@ -1,0 +1,250 @@
+"""Which keys may a policy file have? pydantic models of the YAML; the field descriptions are the reference page."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from gatebook_hub.model import Access, Engine
+
+NAME = r"^[a-z][a-z0-9_]{0,62}$"
+RULE_ID = r"^[a-z][a-z0-9-]{0,62}$"
+PRINCIPAL = r"^(user|group|job|service|tool|action):[A-Za-z0-9_.@-]{1,63}$"
+TABLE = r"^[a-z][a-z0-9_]*\.([a-z_][a-z0-9_]*|\*)$"
+COLUMN = r"^[a-z][a-z0-9_]*\.[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$"
+CONDITION = re.compile(r"^\s*([a-z_][a-z0-9_]*)\s*(<=|>=|==|!=|<|>)\s*(.+?)\s*$")
+MASK = re.compile(r"^(null|redact|email|year|last\(([1-9][0-9]?)\)|first\(([1-9][0-9]?)\))$")
+
+
+def _as_list(value: Any) -> Any:  # noqa: ANN401 - whatever the file holds; pydantic checks the items
+    return [value] if isinstance(value, str) else value
+
+
+Name = Annotated[str, Field(pattern=NAME)]
+RuleId = Annotated[str, Field(pattern=RULE_ID)]
+Principals = Annotated[list[Annotated[str, Field(pattern=PRINCIPAL)]], BeforeValidator(_as_list), Field(min_length=1)]
+Tables = Annotated[list[Annotated[str, Field(pattern=TABLE)]], BeforeValidator(_as_list), Field(min_length=1)]
+Columns = Annotated[list[Annotated[str, Field(pattern=COLUMN)]], BeforeValidator(_as_list)]
+Names = Annotated[list[str], BeforeValidator(_as_list)]
+
+
+class Document(BaseModel):
+    """Unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LimitsDocument(Document):
+    """What one statement may cost."""
+
+    rows: int | None = Field(None, gt=0, description="Rows of one answer.")
+    bytes: int | None = Field(None, gt=0, description="Bytes of one answer.")
+    time_s: float | None = Field(None, gt=0, description="Seconds one statement may run.")
+    concurrent: int | None = Field(None, gt=0, description="Statements a principal may run at once.")
+
+
+class RequirementDocument(Document):
+    """One part of a quorum."""
+
+    groups: list[Name] = Field(min_length=1, description="Members of any of these groups count.")
+    needed: int = Field(1, ge=1, description="How many of them must approve.")
+
+
+class SourceDocument(Document):
+    """sources/NAME.yaml: a governed database."""
+
+    source: Name = Field(description="The name that statements use.")
+    title: str = Field(description="What people read in the catalogue.")
+    description: str = Field("", description="What is in it.")
+    engine: Engine = Field(description="sqlite, postgresql or mariadb.")
+    url: str = Field(description="SQLAlchemy URL; `${state}`, `${env:NAME}` and `${file:PATH}` are filled in.")
+    production: bool = Field(default=False, description="Whether it holds production data.")
+    sandbox: bool = Field(default=False, description="A play source: writes need nobody; refused beside production.")
+    limits: LimitsDocument = Field(default_factory=LimitsDocument, description="Limits of every statement.")
+    default_quorum: list[RequirementDocument] = Field(
+        default_factory=list, description="Who must approve a write that no approval rule matches."
+    )
+
+    @model_validator(mode="after")
+    def _quorum(self) -> SourceDocument:
+        if self.sandbox and self.production:
+            raise ValueError("a source is either `sandbox` or `production`, not both")
+        if not self.sandbox and not self.default_quorum:
+            raise ValueError("`default_quorum` is missing: a write that no rule matches must need somebody")
+        return self
+
+
+class GrantDocument(Document):
+    """grants: who may do what."""
+
+    id: RuleId = Field(description="The rule's name, as refusals and the book show it.")
+    to: Principals = Field(description="Principals: user:, group:, job:.")
+    on: Tables | None = Field(None, description="Tables, `source.table` or `source.*`.")
+    columns: list[str] | None = Field(None, min_length=1, description="Only these columns; all if left out.")
+    allow: list[Access] = Field(default_factory=list, description="select, insert, update, delete.")
+    where: str | None = Field(None, description="Only rows that meet this condition; `:principal` is the caller's name.")
+    via: Names = Field(default_factory=list, description="Only through one of these tools.")
+    limits: LimitsDocument = Field(default_factory=LimitsDocument, description="Tighter limits.")
+    reason: bool = Field(default=False, description="Whether each statement needs a reason.")
+    actions: Names = Field(default_factory=list, description="Actions that may be used.")
+    tools: Names = Field(default_factory=list, description="Tools that may be opened.")
+    audit: bool = Field(default=False, description="Whether the book may be read.")
+    metrics: bool = Field(default=False, description="Whether the gateway's metrics may be read.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> GrantDocument:
+        if bool(self.on) != bool(self.allow):
+            raise ValueError("`on` and `allow` go together")
+        if not (self.on or self.actions or self.tools or self.audit or self.metrics):
+            raise ValueError("a grant needs `on` with `allow`, or `actions`, `tools`, `audit` or `metrics`")
+        return self
+
+
+class ProtectionDocument(Document):
+    """protections: what stays with the data, whoever asks."""
+
+    id: RuleId = Field(description="The rule's name.")
+    on: Names = Field(default_factory=list, description="Columns `source.table.column` (tables for `where`).")
+    tag: Names = Field(default_factory=list, description="Tags of the classification.")
+    mask: str | None = Field(None, pattern=MASK.pattern, description="null, redact, email, year, last(n), first(n).")
+    refuse: str | None = Field(None, description="Refuse the column, with this sentence.")
+    where: str | None = Field(None, description="A condition that every row must meet.")
+    ask: str | None = Field(None, description="What a refused person can ask for.")
+    unless: Annotated[list[str], BeforeValidator(_as_list)] = Field(
+        default_factory=list, description="Principals (user:, group:, job:, tool:, action:) that are exempt."
+    )
+
+    @model_validator(mode="after")
+    def _one_effect(self) -> ProtectionDocument:
+        if sum(effect is not None for effect in (self.mask, self.refuse, self.where)) != 1:
+            raise ValueError("a protection has exactly one of `mask`, `refuse` and `where`")
+        if not self.on and not self.tag:
+            raise ValueError("a protection names columns with `on` or tags with `tag`")
+        if self.where is not None and self.tag:
+            raise ValueError("a row condition is set `on` tables, not on tags")
+        for principal in self.unless:
+            if not re.match(PRINCIPAL, principal):
+                raise ValueError(f"`{principal}` in `unless` is not a principal such as `group:support`")
+        return self
+
+
+class ApprovalDocument(Document):
+    """approvals: which writes need whom."""
+
+    id: RuleId = Field(description="The rule's name.")
+    on: Tables | None = Field(None, description="Tables whose writes are meant.")
+    actions: Names = Field(default_factory=list, description="Actions that are meant.")
+    writes: list[Access] = Field(default_factory=list, description="insert, update, delete; all if left out.")
+    via: Names = Field(default_factory=list, description="Only through one of these tools.")
+    when: Names = Field(default_factory=list, description="`rows > 10`, or a comparison of an action's parameter.")
+    require: list[RequirementDocument] = Field(description="The quorum; `[]` says that nobody is needed.")
+
+    @model_validator(mode="after")
+    def _conditions(self) -> ApprovalDocument:
+        if not self.on and not self.actions:
+            raise ValueError("an approval rule names tables with `on` or `actions`")
+        for condition in self.when:
+            if not CONDITION.match(condition):
+                raise ValueError(f"`{condition}` is not a comparison such as `rows > 10`")
+        if not self.require and not self.actions:
+            raise ValueError("only actions can be declared to need nobody; table writes need somebody")
+        return self
+
+
+class ParameterDocument(Document):
+    """A parameter of an action, in JSON Schema's vocabulary."""
+
+    type: Literal["integer", "number", "string", "boolean"] = Field(description="The JSON type.")
+    title: str = Field("", description="Label in forms.")
+    description: str = Field("", description="Hint in forms.")
+    minimum: Decimal | None = Field(None, description="Smallest value.")
+    maximum: Decimal | None = Field(None, description="Largest value.")
+    exclusiveMinimum: Decimal | None = Field(None, description="The value must be above this.")  # noqa: N815 - JSON Schema
+    multipleOf: Decimal | None = Field(None, description="The value is a multiple of this.")  # noqa: N815 - JSON Schema
+    minLength: int | None = Field(None, ge=0, description="Fewest characters.")  # noqa: N815 - JSON Schema
+    maxLength: int | None = Field(None, ge=0, description="Most characters.")  # noqa: N815 - JSON Schema
+    pattern: str | None = Field(None, description="Regular expression.")
+    enum: list[str | int] | None = Field(None, description="The values to choose from.")
+    default: str | int | bool | None = Field(None, description="Value when none is given; makes it optional.")
+
+
+class ActionDocument(Document):
+    """actions/NAME.yaml: one controlled write."""
+
+    action: Name = Field(description="The name that callers use.")
+    title: str = Field(description="Label of its button.")
+    description: str = Field("", description="What it does.")
+    source: Name = Field(description="Where its statement runs.")
+    params: dict[Name, ParameterDocument] = Field(default_factory=dict, description="Its parameters.")
+    sql: str = Field(description="One insert, update or delete; `:gb_principal` and `:gb_now` are filled in.")
+    expect_rows: int | None = Field(None, ge=0, description="How many rows it must change, else nothing is written.")
+    otherwise: str = Field("the action does not apply", description="What to say when it does not.")
+    confirm: str = Field("", description="Question before it is sent; `{name}` is a parameter.")
+
+
+class JobDocument(Document):
+    """jobs/NAME.yaml: a scheduled notebook."""
+
+    job: Name = Field(description="Its name; its principal is `job:NAME`.")
+    title: str = Field(description="What people read on the runs page.")
+    notebook: str = Field(pattern=r"^jobs/[A-Za-z0-9_-]+\.ipynb$", description="Path below `notebooks/`.")
+    cron: str = Field(description="Five fields: minute hour day month weekday.")
+    zone: str = Field("UTC", description="Time zone of the schedule.")
+    parameters: dict[str, str | int | float | bool] = Field(default_factory=dict, description="Notebook parameters.")
+    timeout_s: float = Field(600, gt=0, description="Seconds a run may take.")
+    retries: int = Field(0, ge=0, le=10, description="How often a failed run is tried again.")
+    overlap: Literal["skip", "allow"] = Field("skip", description="What if the last run still goes on.")
+    missed: Literal["skip", "run_once"] = Field("skip", description="What if the worker was down at its time.")
+    owner: str = Field(description="Group that answers for it.")
+    run_by: Principals | None = Field(None, description="Who may start it by hand.")
+
+
+class RuleFile(Document):
+    """Any other YAML file: rules."""
+
+    grants: list[GrantDocument] = Field(default_factory=list)
+    protections: list[ProtectionDocument] = Field(default_factory=list)
+    approvals: list[ApprovalDocument] = Field(default_factory=list)
+    classification: dict[str, Columns] = Field(default_factory=dict, description="tag: columns.")
+
+
+class PersonDocument(Document):
+    """Whom a test plays."""
+
+    user: str | None = None
+    job: str | None = None
+    groups: list[str] = Field(default_factory=list)
+    tool: str | None = None
+
+
+class ExpectDocument(Document):
+    """What must come out."""
+
+    allow: bool | None = None
+    deny: str | None = Field(None, description="Rule id, or `no-grant`, or an error code.")
+    masks: dict[str, str] | None = Field(None, description="column: mask, exactly.")
+    rows: list[str] | None = Field(None, description="Ids of the row-scope rules, exactly.")
+    review: list[str] | None = Field(None, description="Groups that must review; `[]` for nobody.")
+
+
+class ExpectationDocument(Document):
+    """One test of the rules."""
+
+    name: str
+    as_: PersonDocument = Field(alias="as")
+    source: Name | None = None
+    sql: str | None = None
+    action: Name | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
+    rows: int = Field(1, ge=0, description="Rows that the write is taken to change.")
+    expect: ExpectDocument
+
+
+class TestFile(Document):
+    """tests/*.yaml."""
+
+    __test__ = False
+    tests: list[ExpectationDocument]

@@ -1,0 +1,209 @@
+"""Do these YAML files make a policy set? If not: which file, which line, why, and what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import io
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from gatebook_hub.errors import PolicyInvalid
+from gatebook_hub.policy.documents import (
+    ActionDocument,
+    Document,
+    JobDocument,
+    RuleFile,
+    SourceDocument,
+    TestFile,
+)
+from gatebook_hub.policy.rules import PolicySet
+from gatebook_hub.policy.translating import translate
+
+_KINDS: Mapping[str, type[Document]] = {
+    "sources": SourceDocument,
+    "actions": ActionDocument,
+    "jobs": JobDocument,
+    "tests": TestFile,
+}
+D = TypeVar("D", bound=Document)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong: `policies/grants.yaml:12: grants.0.allow: …`, with a stable id."""
+
+    id: str
+    place: str
+    sentence: str
+    is_error: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.id} {self.sentence}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """The parsed files by kind; each document comes with its place and the digest of its text."""
+
+    sources: Sequence[tuple[SourceDocument, str]]
+    actions: Sequence[tuple[ActionDocument, str]]
+    jobs: Sequence[tuple[JobDocument, str]]
+    tests: Sequence[tuple[TestFile, str]]
+    rules: Sequence[tuple[RuleFile, str]]
+
+
+def load(texts: Mapping[str, str]) -> PolicySet:
+    """Make a policy set of the files' texts, keyed by path; raises PolicyInvalid naming every finding."""
+    findings: list[Finding] = []
+    parsed: dict[type[Document], list[tuple[Any, str]]] = {}
+    for path in sorted(texts):
+        kind = _KINDS.get(path.split("/")[0] if "/" in path else "", RuleFile)
+        document = _read(path, texts[path], kind, findings)
+        if document is not None:
+            parsed.setdefault(kind, []).append((document, path))
+    files = Files(
+        sources=parsed.get(SourceDocument, []),
+        actions=parsed.get(ActionDocument, []),
+        jobs=parsed.get(JobDocument, []),
+        tests=parsed.get(TestFile, []),
+        rules=parsed.get(RuleFile, []),
+    )
+    findings.extend(_contradictions(files))
+    if findings:
+        raise PolicyInvalid("\n".join(str(finding) for finding in findings))
+    return translate(files, revision(texts))
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of every kind of policy file, by folder; rule files are under `rules`."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$defs": {
+            **{folder: kind.model_json_schema(by_alias=True) for folder, kind in _KINDS.items()},
+            "rules": RuleFile.model_json_schema(),
+        },
+    }
+
+
+def revision(texts: Mapping[str, str]) -> str:
+    """The content hash of a set: the same files, the same revision."""
+    each = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in texts.items()}
+    return hashlib.sha256(json.dumps(each, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _read(path: str, text: str, kind: type[D], findings: list[Finding]) -> D | None:
+    try:
+        data = YAML(typ="rt").load(io.StringIO(text))
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        findings.append(Finding(id="policy.E001", place=f"{path}:{line}", sentence=f"is not YAML: {error.problem}"))
+        return None
+    except YAMLError as error:
+        findings.append(Finding(id="policy.E001", place=f"{path}:1", sentence=f"is not YAML: {error}"))
+        return None
+    try:
+        return kind.model_validate(data if data is not None else {})
+    except ValidationError as error:
+        for detail in error.errors():
+            place = f"{path}:{_line(data, detail['loc'])}"
+            findings.append(Finding(id="policy.E002", place=place, sentence=_sentence(detail, kind)))
+        return None
+
+
+def _line(data: Any, location: tuple[int | str, ...]) -> int:  # noqa: ANN401 - a YAML tree
+    """The line of the innermost part of the location that the file has."""
+    line = 1
+    for part in location:
+        try:
+            known = data.lc.item(part) if isinstance(part, int) else data.lc.key(part)
+            data = data[part]
+        except (AttributeError, KeyError, TypeError, IndexError):
+            break
+        line = int(known[0]) + 1
+    return line
+
+
+def _sentence(detail: Any, kind: type[Document]) -> str:  # noqa: ANN401 - pydantic's error
+    where = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        unknown = str(detail["loc"][-1])
+        near = difflib.get_close_matches(unknown, _keys(kind), n=1)
+        return f"{where}: unknown key" + (f", did you mean `{near[0]}`?" if near else "")
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message[:1].lower()}{message[1:]}" if where else message
+
+
+def _keys(kind: type[Document]) -> set[str]:
+    schema = json.dumps(kind.model_json_schema())
+    return set(re.findall(r'"([a-z_]+)": \{"(?:title|anyOf|default|description|items|type|\$ref|allOf|enum)', schema))
+
+
+def _contradictions(files: Files) -> Iterator[Finding]:
+    """What single documents cannot know: doubled ids, names that nothing declares."""
+    sources = {document.source for document, _ in files.sources}
+    actions = {document.action for document, _ in files.actions}
+    seen: dict[str, str] = {}
+    for what, name, place in _ids(files):
+        key = f"{what} {name}"
+        if key in seen:
+            yield Finding(id="policy.E003", place=place, sentence=f"{what} `{name}` is already in {seen[key]}")
+        seen[key] = place
+    for source, place, where in _source_names(files):
+        if source not in sources:
+            near = difflib.get_close_matches(source, sources, n=1)
+            hint = f", did you mean `{near[0]}`?" if near else ""
+            yield Finding(id="policy.E004", place=place, sentence=f"{where}: there is no source `{source}`{hint}")
+    for action, place, where in _action_names(files):
+        if action not in actions:
+            near = difflib.get_close_matches(action, actions, n=1)
+            hint = f", did you mean `{near[0]}`?" if near else ""
+            yield Finding(id="policy.E005", place=place, sentence=f"{where}: there is no action `{action}`{hint}")
+    tags = {tag for rules, _ in files.rules for tag in rules.classification}
+    for rules, place in files.rules:
+        for protection in rules.protections:
+            for tag in protection.tag:
+                if tag not in tags:
+                    sentence = f"protection `{protection.id}`: no column has the tag `{tag}`"
+                    yield Finding(id="policy.E006", place=place, sentence=sentence)
+
+
+def _ids(files: Files) -> Iterator[tuple[str, str, str]]:
+    for source, place in files.sources:
+        yield "source", source.source, place
+    for action, place in files.actions:
+        yield "action", action.action, place
+    for job, place in files.jobs:
+        yield "job", job.job, place
+    for rules, place in files.rules:
+        for rule in (*rules.grants, *rules.protections, *rules.approvals):
+            yield "rule", rule.id, place
+
+
+def _source_names(files: Files) -> Iterator[tuple[str, str, str]]:
+    for action, place in files.actions:
+        yield action.source, place, f"action `{action.action}`"
+    for rules, place in files.rules:
+        for rule in (*rules.grants, *rules.approvals):
+            for table in rule.on or ():
+                yield table.split(".")[0], place, f"rule `{rule.id}`"
+        for protection in rules.protections:
+            for column in protection.on:
+                yield column.split(".")[0], place, f"rule `{protection.id}`"
+        for tag, columns in rules.classification.items():
+            for column in columns:
+                yield column.split(".")[0], place, f"classification `{tag}`"
+
+
+def _action_names(files: Files) -> Iterator[tuple[str, str, str]]:
+    for rules, place in files.rules:
+        for rule in (*rules.grants, *rules.approvals):
+            for action in rule.actions:
+                yield action, place, f"rule `{rule.id}`"

@@ -1,0 +1,178 @@
+"""What is a policy set made of? Frozen values; the documents of `documents.py` become these at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gatebook_hub.model import Access, Engine, Limits, Requirement, RuleRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TablePattern:
+    """`chinook.customer`, or `chinook.*` for every table of a source."""
+
+    source: str
+    table: str
+
+    def matches(self, source: str, table: str) -> bool:
+        """Whether the pattern means that table."""
+        return self.source == source and self.table in {"*", table}
+
+    def __str__(self) -> str:
+        return f"{self.source}.{self.table}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnRef:
+    """`chinook.customer.email`."""
+
+    source: str
+    table: str
+    column: str
+
+    def __str__(self) -> str:
+        return f"{self.source}.{self.table}.{self.column}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRule:
+    """A governed database; `url` still has its placeholders for secrets."""
+
+    name: str
+    title: str
+    engine: Engine
+    url: str
+    is_production: bool
+    is_sandbox: bool
+    limits: Limits
+    default_quorum: tuple[Requirement, ...]
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """Who may do what; `to`, `via` hold names such as `group:analysts` and tool names."""
+
+    ref: RuleRef
+    to: frozenset[str]
+    on: tuple[TablePattern, ...] = ()
+    columns: frozenset[str] | None = None
+    allow: frozenset[Access] = frozenset()
+    where: str | None = None
+    via: frozenset[str] = frozenset()
+    limits: Limits = field(default_factory=Limits)
+    needs_reason: bool = False
+    actions: frozenset[str] = frozenset()
+    tools: frozenset[str] = frozenset()
+    audit: bool = False
+    metrics: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Protection:
+    """What stays with the data: a mask, a refusal or a row filter; `unless` names who is exempt."""
+
+    ref: RuleRef
+    columns: frozenset[ColumnRef] = frozenset()
+    tables: tuple[TablePattern, ...] = ()
+    mask: tuple[str, int | None] | None = None
+    refuse: str | None = None
+    where: str | None = None
+    ask: str | None = None
+    unless: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One comparison of an approval rule: `rows > 10`, `amount > 5.00`."""
+
+    name: str
+    operator: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """Which writes need whom; an empty `require` says that these need nobody."""
+
+    ref: RuleRef
+    on: tuple[TablePattern, ...] = ()
+    actions: frozenset[str] = frozenset()
+    accesses: frozenset[Access] = frozenset()
+    via: frozenset[str] = frozenset()
+    when: tuple[Condition, ...] = ()
+    require: tuple[Requirement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """A named, typed, reviewed statement; `params` is a JSON Schema object."""
+
+    name: str
+    title: str
+    description: str
+    source: str
+    sql: str
+    params: Mapping[str, Any]
+    expect_rows: int | None
+    otherwise: str
+    confirm: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A scheduled notebook."""
+
+    name: str
+    title: str
+    notebook: str
+    cron: str
+    zone: str
+    parameters: Mapping[str, Any]
+    timeout_s: float
+    retries: int
+    overlap: str
+    missed: str
+    owner: str
+    runners: frozenset[str]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """A test of the rules: this principal sends this statement; what must come out."""
+
+    name: str
+    place: str
+    user: str | None
+    job: str | None
+    groups: frozenset[str]
+    tool: str | None
+    source: str
+    sql: str | None
+    action: str | None
+    params: Mapping[str, Any]
+    rows: int
+    expect: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySet:
+    """Everything that data owners declared; `revision` is the hash of all its files."""
+
+    revision: str
+    sources: Mapping[str, SourceRule]
+    grants: tuple[Grant, ...]
+    protections: tuple[Protection, ...]
+    approvals: tuple[Approval, ...]
+    tags: Mapping[ColumnRef, frozenset[str]]
+    actions: Mapping[str, Action]
+    jobs: Mapping[str, Job]
+    expectations: tuple[Expectation, ...]
+
+    def tags_of(self, source: str, table: str, column: str) -> frozenset[str]:
+        """The classification of a column."""
+        return self.tags.get(ColumnRef(source=source, table=table, column=column), frozenset())

@@ -1,0 +1,221 @@
+"""How do validated documents become rules?"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from gatebook_hub.model import WRITES, Limits, Requirement, RuleRef
+from gatebook_hub.policy.documents import (
+    CONDITION,
+    MASK,
+    ActionDocument,
+    ApprovalDocument,
+    Document,
+    ExpectationDocument,
+    GrantDocument,
+    JobDocument,
+    LimitsDocument,
+    ParameterDocument,
+    ProtectionDocument,
+    RequirementDocument,
+    SourceDocument,
+)
+from gatebook_hub.policy.rules import (
+    Action,
+    Approval,
+    ColumnRef,
+    Condition,
+    Expectation,
+    Grant,
+    Job,
+    PolicySet,
+    Protection,
+    SourceRule,
+    TablePattern,
+)
+
+if TYPE_CHECKING:
+    from gatebook_hub.policy.loading import Files
+
+
+def translate(files: Files, revision: str) -> PolicySet:
+    """The policy set of validated files."""
+    tags: dict[ColumnRef, frozenset[str]] = {}
+    for rules, _ in files.rules:
+        for tag, columns in rules.classification.items():
+            for column in columns:
+                ref = _column(column)
+                tags[ref] = tags.get(ref, frozenset()) | {tag}
+    return PolicySet(
+        revision=revision,
+        sources={document.source: _source(document) for document, _ in files.sources},
+        grants=tuple(_grant(rule) for rules, _ in files.rules for rule in rules.grants),
+        protections=tuple(_protection(rule, tags) for rules, _ in files.rules for rule in rules.protections),
+        approvals=tuple(_approval(rule) for rules, _ in files.rules for rule in rules.approvals),
+        tags=tags,
+        actions={document.action: _action(document) for document, _ in files.actions},
+        jobs={document.job: _job(document) for document, _ in files.jobs},
+        expectations=tuple(_expectation(test, place) for tests, place in files.tests for test in tests.tests),
+    )
+
+
+def _source(document: SourceDocument) -> SourceRule:
+    return SourceRule(
+        name=document.source,
+        title=document.title,
+        description=document.description,
+        engine=document.engine,
+        url=document.url,
+        is_production=document.production,
+        is_sandbox=document.sandbox,
+        limits=_limits(document.limits),
+        default_quorum=_requirements(document.default_quorum),
+    )
+
+
+def _grant(document: GrantDocument) -> Grant:
+    return Grant(
+        ref=_ref(document.id, document),
+        to=frozenset(document.to),
+        on=_patterns(document.on or ()),
+        columns=frozenset(document.columns) if document.columns is not None else None,
+        allow=frozenset(document.allow),
+        where=document.where,
+        via=frozenset(document.via),
+        limits=_limits(document.limits),
+        needs_reason=document.reason,
+        actions=frozenset(document.actions),
+        tools=frozenset(document.tools),
+        audit=document.audit,
+        metrics=document.metrics,
+    )
+
+
+def _protection(document: ProtectionDocument, tags: dict[ColumnRef, frozenset[str]]) -> Protection:
+    tagged = frozenset(ref for ref, found in tags.items() if found & set(document.tag))
+    is_rows = document.where is not None
+    named = frozenset() if is_rows else frozenset(_column(name) for name in document.on)
+    return Protection(
+        ref=_ref(document.id, document),
+        columns=tagged | named,
+        tables=_patterns(document.on) if is_rows else (),
+        mask=_mask(document.mask) if document.mask else None,
+        refuse=document.refuse,
+        where=document.where,
+        ask=document.ask,
+        unless=frozenset(document.unless),
+    )
+
+
+def _approval(document: ApprovalDocument) -> Approval:
+    return Approval(
+        ref=_ref(document.id, document),
+        on=_patterns(document.on or ()),
+        actions=frozenset(document.actions),
+        accesses=frozenset(document.writes) & WRITES,
+        via=frozenset(document.via),
+        when=tuple(_condition(text) for text in document.when),
+        require=_requirements(document.require),
+    )
+
+
+def _action(document: ActionDocument) -> Action:
+    properties = {name: _parameter(name, parameter) for name, parameter in document.params.items()}
+    required = [name for name, parameter in document.params.items() if parameter.default is None]
+    return Action(
+        name=document.action,
+        title=document.title,
+        description=document.description,
+        source=document.source,
+        sql=document.sql,
+        params={"type": "object", "properties": properties, "required": required, "additionalProperties": False},
+        expect_rows=document.expect_rows,
+        otherwise=document.otherwise,
+        confirm=document.confirm,
+        digest=_digest(document),
+    )
+
+
+def _parameter(name: str, document: ParameterDocument) -> dict[str, Any]:
+    found = document.model_dump(mode="json", exclude_none=True, exclude={"title"})
+    for key in ("minimum", "maximum", "exclusiveMinimum", "multipleOf"):
+        value = getattr(document, key)
+        if value is not None:
+            found[key] = int(value) if value == value.to_integral_value() else float(value)
+    return {"title": document.title or name.replace("_", " ").capitalize(), **found}
+
+
+def _job(document: JobDocument) -> Job:
+    return Job(
+        name=document.job,
+        title=document.title,
+        notebook=document.notebook,
+        cron=document.cron,
+        zone=document.zone,
+        parameters=dict(document.parameters),
+        timeout_s=document.timeout_s,
+        retries=document.retries,
+        overlap=document.overlap,
+        missed=document.missed,
+        owner=document.owner,
+        runners=frozenset(document.run_by or ()),
+        digest=_digest(document),
+    )
+
+
+def _expectation(document: ExpectationDocument, place: str) -> Expectation:
+    return Expectation(
+        name=document.name,
+        place=place,
+        user=document.as_.user,
+        job=document.as_.job,
+        groups=frozenset(document.as_.groups),
+        tool=document.as_.tool,
+        source=document.source or "",
+        sql=document.sql,
+        action=document.action,
+        params=dict(document.params),
+        rows=document.rows,
+        expect=document.expect.model_dump(exclude_none=True),
+    )
+
+
+def _condition(text: str) -> Condition:
+    match = CONDITION.match(text)
+    assert match is not None  # noqa: S101 - the document was validated
+    return Condition(name=match[1], operator=match[2], value=match[3])
+
+
+def _mask(text: str) -> tuple[str, int | None]:
+    match = MASK.match(text)
+    assert match is not None  # noqa: S101 - the document was validated
+    argument = match[2] or match[3]
+    return text.split("(")[0], int(argument) if argument else None
+
+
+def _patterns(names: Iterable[str]) -> tuple[TablePattern, ...]:
+    return tuple(TablePattern(source=name.split(".")[0], table=name.split(".")[1]) for name in names)
+
+
+def _column(name: str) -> ColumnRef:
+    source, table, column = re.split(r"\.", name, maxsplit=2)
+    return ColumnRef(source=source, table=table, column=column)
+
+
+def _requirements(documents: Iterable[RequirementDocument]) -> tuple[Requirement, ...]:
+    return tuple(Requirement(groups=tuple(sorted(item.groups)), needed=item.needed) for item in documents)
+
+
+def _limits(document: LimitsDocument) -> Limits:
+    return Limits(rows=document.rows, bytes=document.bytes, time_s=document.time_s, concurrent=document.concurrent)
+
+
+def _ref(rule_id: str, document: Document) -> RuleRef:
+    return RuleRef(id=rule_id, digest=_digest(document))
+
+
+def _digest(document: Document) -> str:
+    return hashlib.sha256(document.model_dump_json().encode()).hexdigest()[:16]

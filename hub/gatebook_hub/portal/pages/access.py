@@ -1,0 +1,74 @@
+"""What the reader may do, and why not."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gatebook_hub.portal.pages.frame import Downloads, Frame
+
+
+class Verdict(StrEnum):
+    """What the gate would answer."""
+
+    ALLOWED = "allowed"
+    REVIEWED = "reviewed"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionAccess:
+    """The answer for one action on a table: the rules that decided, the sentence, and what to ask for."""
+
+    action: str
+    verdict: Verdict
+    sentence: str
+    rules: tuple[str, ...] = ()
+    ask: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnAccess:
+    """The answer for one column: `sight` is `plain`, `masked` or `refused`."""
+
+    name: str
+    sight: str
+    sentence: str
+    tags: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    ask: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowScope:
+    """Which rows are seen, in the words of the rule."""
+
+    sentence: str
+    rules: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableAccess:
+    """The answers for one table."""
+
+    name: str
+    actions: tuple[ActionAccess, ...]
+    columns: tuple[ColumnAccess, ...]
+    rows: RowScope | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceAccess:
+    """The answers for one source."""
+
+    name: str
+    title: str
+    tables: tuple[TableAccess, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessPage:
+    """All answers for the reader under one revision of the policy set."""
+
+    frame: Frame
+    revision: str
+    sources: tuple[SourceAccess, ...]
+    downloads: Downloads

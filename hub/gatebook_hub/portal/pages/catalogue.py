@@ -1,0 +1,72 @@
+"""The tables there are, and what the reader sees of them."""
+
+from dataclasses import dataclass
+
+from gatebook_hub.portal.pages.frame import Downloads, Frame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceCard:
+    """A source with tables that the reader may use."""
+
+    name: str
+    title: str
+    engine: str
+    is_production: bool
+    tables_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """Something the search found. `kind` is a word such as `table`, `column`, `tool`."""
+
+    kind: str
+    title: str
+    url: str
+    summary: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CataloguePage:
+    """All sources, or what a search found in them; `matches` is None when nothing was searched for."""
+
+    frame: Frame
+    sources: tuple[SourceCard, ...]
+    downloads: Downloads
+    query: str = ""
+    matches: tuple[Match, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnCard:
+    """A column as the reader meets it: plain, under a mask, or refused with a sentence."""
+
+    name: str
+    type: str
+    is_nullable: bool
+    is_key: bool = False
+    tags: tuple[str, ...] = ()
+    mask: str | None = None
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableCard:
+    """A table, what the reader may do with it, and which of its rows they see (None: all)."""
+
+    name: str
+    kind: str
+    comment: str
+    columns: tuple[ColumnCard, ...]
+    may: tuple[str, ...]
+    rows: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcePage:
+    """One source with its tables."""
+
+    frame: Frame
+    source: SourceCard
+    tables: tuple[TableCard, ...]
+    downloads: Downloads

@@ -1,0 +1,91 @@
+"""What a reviewer needs to see before deciding on one change request."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gatebook_hub.portal.pages.cells import Cell
+from gatebook_hub.portal.pages.changes import Quorum
+from gatebook_hub.portal.pages.diff import RowDiff
+from gatebook_hub.portal.pages.frame import Downloads, FieldError, Frame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """Whether the reader may do something now; `why_not` is the sentence that says why they may not."""
+
+    is_allowed: bool
+    why_not: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A named value of a statement or of a run."""
+
+    name: str
+    value: Cell
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What a reviewer said. `verdict` is `approve` or `reject`."""
+
+    reviewer: str
+    verdict: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineEntry:
+    """Something that happened to the change request; `event_index` points into the book."""
+
+    at: datetime
+    sentence: str
+    event_index: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What the execution did."""
+
+    rows_changed: int
+    audit_index: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePage:
+    """One change request.
+
+    `given_reason` is what the person typed before an error sent the form back. The forms carry `digest`, so that a
+    decision binds what was on the screen. `diff` is None where the change has no rows to show (an HTTP action).
+    """
+
+    frame: Frame
+    id: str
+    summary: str
+    state: str
+    source: str
+    table: str | None
+    operation: str
+    statement: str
+    parameters: tuple[Parameter, ...]
+    requester: str
+    reason: str | None
+    created_at: datetime
+    expires_at: datetime | None
+    digest: str
+    warnings: tuple[str, ...]
+    diff: RowDiff | None
+    quorum: tuple[Quorum, ...]
+    reviews: tuple[Review, ...]
+    timeline: tuple[TimelineEntry, ...]
+    review: Permission
+    withdraw: Permission
+    execute: Permission
+    downloads: Downloads
+    action: str | None = None
+    outcome: Outcome | None = None
+    failure: str | None = None
+    errors: tuple[FieldError, ...] = ()
+    given_reason: str = ""

@@ -1,0 +1,44 @@
+"""The change requests that wait, and for whom."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gatebook_hub.portal.pages.frame import Downloads, Frame, Pager, Tab
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quorum:
+    """How many approvals of one of these groups are needed, and how many are given."""
+
+    groups: tuple[str, ...]
+    needed: int
+    given: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeCard:
+    """A change request in a list. `risk` is None, or a word such as `high`."""
+
+    id: str
+    summary: str
+    state: str
+    source: str
+    table: str | None
+    requester: str
+    created_at: datetime
+    warnings_count: int = 0
+    risk: str | None = None
+    quorum: tuple[Quorum, ...] = ()
+    action: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxPage:
+    """One list of change requests. `tab` is `waiting`, `mine`, `all` or `done`, and chooses the empty sentence."""
+
+    frame: Frame
+    tab: str
+    tabs: tuple[Tab, ...]
+    changes: tuple[ChangeCard, ...]
+    pager: Pager
+    downloads: Downloads

@@ -1,0 +1,92 @@
+"""Which template shows which page."""
+
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from gatebook_hub.portal import filters
+from gatebook_hub.portal.pages.access import AccessPage
+from gatebook_hub.portal.pages.audit import AuditPage, EventPage
+from gatebook_hub.portal.pages.catalogue import CataloguePage, SourcePage
+from gatebook_hub.portal.pages.change import ChangePage
+from gatebook_hub.portal.pages.changes import InboxPage
+from gatebook_hub.portal.pages.home import HomePage
+from gatebook_hub.portal.pages.pattern import PatternPage
+from gatebook_hub.portal.pages.problem import NotFoundPage, ProblemPage
+from gatebook_hub.portal.pages.runs import RunPage, RunsPage
+from gatebook_hub.portal.pages.session import SignedOutPage, SignInPage
+
+Page = (
+    HomePage
+    | CataloguePage
+    | SourcePage
+    | InboxPage
+    | ChangePage
+    | AuditPage
+    | EventPage
+    | RunsPage
+    | RunPage
+    | AccessPage
+    | SignInPage
+    | SignedOutPage
+    | ProblemPage
+    | NotFoundPage
+    | PatternPage
+)
+
+STATIC = Path(__file__).parent / "static"
+TEMPLATES: Mapping[type[Page], str] = MappingProxyType(
+    {
+        HomePage: "home.html",
+        CataloguePage: "catalogue.html",
+        SourcePage: "source.html",
+        InboxPage: "inbox.html",
+        ChangePage: "change.html",
+        AuditPage: "audit.html",
+        EventPage: "event.html",
+        RunsPage: "runs.html",
+        RunPage: "run.html",
+        AccessPage: "access.html",
+        SignInPage: "sign_in.html",
+        SignedOutPage: "signed_out.html",
+        ProblemPage: "problem.html",
+        NotFoundPage: "not_found.html",
+        PatternPage: "pattern.html",
+    },
+)
+
+
+def render(page: Page) -> str:
+    """Return the HTML document of a page."""
+    return environment().get_template(TEMPLATES[type(page)]).render(page=page)
+
+
+@cache
+def environment() -> Environment:
+    """Return the template environment: everything is escaped, and an unknown name is an error, never an empty text."""
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "when": filters.when,
+        "age": filters.age,
+        "span": filters.span,
+        "plural": filters.plural,
+        "visible": filters.visible,
+        "prose": filters.prose,
+        "coded": filters.coded,
+        "href": filters.href,
+        "state_words": filters.state_words,
+    }
+    # Browsers may keep a style sheet for long: its address changes with its content.
+    made.globals["style_version"] = sha256((STATIC / "gatebook.css").read_bytes()).hexdigest()[:12]
+    return made

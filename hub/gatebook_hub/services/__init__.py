@@ -1,0 +1,1 @@
+"""Which use cases are there? Each orders policy, SQL, sources, stores and the book; none knows HTTP."""

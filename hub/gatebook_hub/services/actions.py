@@ -1,0 +1,168 @@
+"""How is an action called? Its parameters are checked against its schema, then its own reviewed statement runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from gatebook_hub import policy, sql
+from gatebook_hub.audit import EventKind
+from gatebook_hub.changes import ChangeRequest
+from gatebook_hub.errors import AccessRefused, GatebookError, InvalidInput, NotFound
+from gatebook_hub.model import Principal
+from gatebook_hub.policy import Action
+from gatebook_hub.services.changes import Changes
+from gatebook_hub.services.gate import Call, Gate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Press:
+    """One call of an action; `idempotency_key` makes a repeated press the same press."""
+
+    action: str
+    params: Mapping[str, Any]
+    idempotency_key: str | None = None
+
+
+class Actions:
+    """List and call actions."""
+
+    def __init__(self, gate: Gate, changes: Changes) -> None:
+        self._gate = gate
+        self._changes = changes
+
+    def list(self, principal: Principal) -> tuple[Action, ...]:
+        """The actions that this principal may call."""
+        actions = self._gate.policy.actions
+        return tuple(
+            action for name, action in sorted(actions.items()) if policy.may_use_action(self._gate.policy, principal, name)
+        )
+
+    def approval_sentence(self, action: Action) -> str | None:
+        """Which quorum the rules of this action ask for, in words."""
+        parts = []
+        for rule in self._gate.policy.approvals:
+            if action.name in rule.actions and rule.require:
+                who = " and ".join(f"{item.needed} of {', '.join(item.groups)}" for item in rule.require)
+                when = " and ".join(f"{item.name} {item.operator} {item.value}" for item in rule.when)
+                parts.append(f"needs {who}" + (f" when {when}" if when else ""))
+        return "; ".join(parts) or None
+
+    def call(self, call: Call, press: Press) -> ChangeRequest:
+        """Run an action: an executed request, or one that awaits review."""
+        gate = self._gate
+        try:
+            action = self._action(call.principal, press.action)
+            given = check_parameters(action, press.params)
+            change_id = self._claimed(call.principal, press)
+        except GatebookError as error:
+            error.reference = gate.refuse(EventKind.ACTION_REFUSED, call, error, action=press.action[:64])
+            raise
+        if change_id is not None:
+            return self._changes.get(call.principal, change_id)
+        try:
+            source = gate.in_force.sources.get(action.source)
+            statement = sql.parse(action.sql, source.schema().engine)
+            used = {name: value for name, value in given.items() if name in statement.parameters}
+            request = self._changes.propose(call, action.source, statement, used, action)
+        except GatebookError as error:
+            if press.idempotency_key is not None:
+                gate.receipts.release(call.principal.id, press.idempotency_key)
+            if error.reference is None:
+                error.reference = gate.refuse(EventKind.ACTION_REFUSED, call, error, action=action.name)
+            raise
+        if press.idempotency_key is not None:
+            gate.receipts.settle(call.principal.id, press.idempotency_key, {"change": request.id})
+        return request
+
+    def _action(self, principal: Principal, name: str) -> Action:
+        action = self._gate.policy.actions.get(name)
+        if action is None:
+            raise NotFound(f"there is no action `{name[:64]}` that you may call")
+        if not policy.may_use_action(self._gate.policy, principal, name):
+            ask = f"a grant of the action `{name}`"
+            raise AccessRefused(f"the action `{name}` is not granted to you here", rule="no-grant", ask=ask)
+        return action
+
+    def _claimed(self, principal: Principal, press: Press) -> str | None:
+        if press.idempotency_key is None:
+            return None
+        content = json.dumps([press.action, dict(press.params)], sort_keys=True, default=str)
+        digest = hashlib.sha256(content.encode()).hexdigest()
+        answer = self._gate.receipts.claim(principal.id, press.idempotency_key, digest)
+        return str(answer["change"]) if answer else None
+
+
+def check_parameters(action: Action, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Values that fit the action's schema, numbers as Decimal; raises InvalidInput naming the parameter."""
+    properties: Mapping[str, Mapping[str, Any]] = action.params["properties"]
+    unknown = sorted(given.keys() - properties.keys())
+    if unknown:
+        raise InvalidInput(f"the action `{action.name}` has no parameter `{unknown[0][:64]}`")
+    checked: dict[str, Any] = {}
+    for name, schema in properties.items():
+        value = given.get(name, schema.get("default"))
+        if value is None:
+            raise InvalidInput(f"`{name}` is missing")
+        checked[name] = _check(name, value, schema)
+    return checked
+
+
+def _check(name: str, value: Any, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+    match schema["type"]:
+        case "integer":
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise InvalidInput(f"`{name}` is a whole number")
+            return _within(name, Decimal(value), value, schema)
+        case "number":
+            if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+                raise InvalidInput(f"`{name}` is a number")
+            try:
+                number = Decimal(str(value))
+            except InvalidOperation as error:
+                raise InvalidInput(f"`{name}` is a number") from error
+            if not number.is_finite():
+                raise InvalidInput(f"`{name}` is a finite number")
+            return _within(name, number, number, schema)
+        case "boolean":
+            if not isinstance(value, bool):
+                raise InvalidInput(f"`{name}` is true or false")
+            return value
+        case _:
+            return _text(name, value, schema)
+
+
+def _within(name: str, number: Decimal, value: Any, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - int or Decimal
+    def bound(key: str) -> Decimal:
+        return Decimal(str(schema[key]))
+
+    if "minimum" in schema and number < bound("minimum"):
+        raise InvalidInput(f"`{name}` is at least {schema['minimum']}")
+    if "maximum" in schema and number > bound("maximum"):
+        raise InvalidInput(f"`{name}` is at most {schema['maximum']}")
+    if "exclusiveMinimum" in schema and number <= bound("exclusiveMinimum"):
+        raise InvalidInput(f"`{name}` is above {schema['exclusiveMinimum']}")
+    if "multipleOf" in schema and number % bound("multipleOf") != 0:
+        raise InvalidInput(f"`{name}` is a multiple of {schema['multipleOf']}")
+    if "enum" in schema and value not in schema["enum"]:
+        raise InvalidInput(f"`{name}` is one of {', '.join(map(str, schema['enum']))}")
+    return value
+
+
+def _text(name: str, value: Any, schema: Mapping[str, Any]) -> str:  # noqa: ANN401 - any JSON value
+    if not isinstance(value, str):
+        raise InvalidInput(f"`{name}` is text")
+    if len(value) < schema.get("minLength", 0):
+        raise InvalidInput(f"`{name}` has at least {schema['minLength']} characters")
+    if len(value) > schema.get("maxLength", 10_000):
+        raise InvalidInput(f"`{name}` has at most {schema.get('maxLength', 10_000)} characters")
+    if "pattern" in schema and not re.search(schema["pattern"], value):
+        raise InvalidInput(f"`{name}` does not have the expected form")
+    if "enum" in schema and value not in schema["enum"]:
+        raise InvalidInput(f"`{name}` is one of {', '.join(map(str, schema['enum']))}")
+    return value

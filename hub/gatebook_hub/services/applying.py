@@ -1,0 +1,113 @@
+"""How is a write carried out inside a transaction? Read keys and values, lock, write by key, compare before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gatebook_hub import sql
+from gatebook_hub.changes import RowChange, RowDiff
+from gatebook_hub.changes.request import RowKind
+from gatebook_hub.errors import Drifted, WriteRefused
+from gatebook_hub.model import Schema, Table
+from gatebook_hub.services.statements import DecidedWrite, used
+from gatebook_hub.sources.source import LEDGER, WriteSession
+from gatebook_hub.sql import KeyedStatements, StatementKind
+from gatebook_hub.sql.generating import bound, quote
+from gatebook_hub.values import encode
+
+Row = tuple[Any, ...]
+
+
+def apply(
+    session: WriteSession, decided: DecidedWrite, parameters: Mapping[str, Any], schema: Schema, limit_rows: int
+) -> RowDiff:
+    """Carry out a write in an open transaction and return what it changed; the caller commits or rolls back.
+
+    Raises WriteRefused when a written row leaves the caller's row scope, Drifted when a row vanished meanwhile.
+    """
+    write = decided.write
+    statements = sql.keyed_statements(write.table, write.columns, schema)
+    found = session.select(decided.plan, used(parameters, decided.plan), limit_rows)
+    rows = [_one(session, statements, decided, row) for row in found]
+    changed = [row for row in rows if row.before != row.after]
+    if decided.scope is not None and write.kind is not StatementKind.DELETE:
+        for row in changed:
+            _check_scope(session, decided, row, parameters)
+    key_given = set(write.table.key) <= set(write.columns)
+    is_insert = write.kind is StatementKind.INSERT
+    every = tuple(column.name for column in write.table.columns)
+    assigned = frozenset(set(every) - set(write.columns)) if is_insert else frozenset()
+    return RowDiff(
+        key=write.table.key,
+        columns=every,
+        rows=tuple(_encoded(row) for row in changed),
+        assigned=assigned if not key_given or is_insert else frozenset(),
+    )
+
+
+def note_in_ledger(session: WriteSession, schema: Schema, change_id: str, digest: str, at: str) -> None:
+    """Write the change into the source's ledger, in the change's own transaction: exactly once, across a crash."""
+    engine = schema.engine
+    name = f"{quote(schema.namespace or '', engine)}.{quote(LEDGER, engine)}"
+    values = ", ".join(bound(field, engine) for field in ("change_id", "digest", "executed_at"))
+    statement = f"INSERT INTO {name} (change_id, digest, executed_at) VALUES ({values})"  # noqa: S608 - constants
+    session.run(statement, {"change_id": change_id, "digest": digest, "executed_at": at})
+
+
+def _one(session: WriteSession, statements: KeyedStatements, decided: DecidedWrite, row: Row) -> RowChange:
+    """Write one row; keys and values are raw here, `_encoded` makes them storable."""
+    write = decided.write
+    width = len(write.table.key)
+    if write.kind is StatementKind.INSERT:
+        returned, _ = session.run(statements.insert, _named("v", row))
+        key = returned[0]
+        return RowChange(kind=RowKind.ADDED, key=key, before=None, after=_read(session, statements.select, key))
+    key, values = row[:width], row[width:]
+    before = _read(session, statements.select_locked, key)
+    if before is None:
+        raise Drifted("a row vanished while the write was prepared; send it again")
+    if write.kind is StatementKind.DELETE:
+        session.run(statements.delete, _named("k", key))
+        return RowChange(kind=RowKind.REMOVED, key=key, before=before, after=None)
+    session.run(statements.update, {**_named("v", values), **_named("k", key)})
+    return RowChange(kind=RowKind.CHANGED, key=key, before=before, after=_read(session, statements.select, key))
+
+
+def _read(session: WriteSession, statement: str, key: Row) -> Row | None:
+    rows, _ = session.run(statement, _named("k", key))
+    return rows[0] if rows else None
+
+
+def _check_scope(
+    session: WriteSession, decided: DecidedWrite, row: RowChange, parameters: Mapping[str, Any]
+) -> None:
+    assert decided.scope is not None  # noqa: S101 - the caller has looked
+    bindings = used({**parameters, **_named("k", row.key)}, decided.scope)
+    if not session.select(decided.scope, bindings, 2):
+        raise WriteRefused("the write would leave rows outside of what you may see; nothing was written")
+
+
+def _named(prefix: str, values: Sequence[Any]) -> dict[str, Any]:
+    return {f"{prefix}{index}": value for index, value in enumerate(values)}
+
+
+def _encoded(row: RowChange) -> RowChange:
+    def values(raw: Row | None) -> Row | None:
+        return None if raw is None else tuple(encode(value) for value in raw)
+
+    return RowChange(
+        kind=row.kind, key=tuple(encode(value) for value in row.key), before=values(row.before), after=values(row.after)
+    )
+
+
+def changed_columns(diff: RowDiff, table: Table) -> frozenset[str]:
+    """The columns whose values differ in any row; all of a removed row, those given of an added one."""
+    changed: set[str] = set()
+    for row in diff.rows:
+        for index, name in enumerate(diff.columns):
+            before = row.before[index] if row.before is not None else None
+            after = row.after[index] if row.after is not None else None
+            if before != after and name not in diff.assigned:
+                changed.add(name)
+    return frozenset(changed) & {column.name for column in table.columns}

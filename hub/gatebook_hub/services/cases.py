@@ -1,0 +1,44 @@
+"""Which use cases does an edge find behind it?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gatebook_hub.services.access import AccessView
+from gatebook_hub.services.actions import Actions
+from gatebook_hub.services.auditing import Auditing
+from gatebook_hub.services.changes import Changes
+from gatebook_hub.services.gate import Gate
+from gatebook_hub.services.jobs import Jobs
+from gatebook_hub.services.queries import Queries
+from gatebook_hub.services.sessions import Sessions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseCases:
+    """All use cases of one gate."""
+
+    gate: Gate
+    queries: Queries
+    changes: Changes
+    actions: Actions
+    access: AccessView
+    auditing: Auditing
+    sessions: Sessions
+    jobs: Jobs
+
+
+def use_cases_of(gate: Gate) -> UseCases:
+    """Put the use cases together."""
+    changes = Changes(gate)
+    sessions = Sessions(gate)
+    return UseCases(
+        gate=gate,
+        queries=Queries(gate, changes),
+        changes=changes,
+        actions=Actions(gate, changes),
+        access=AccessView(gate),
+        auditing=Auditing(gate),
+        sessions=sessions,
+        jobs=Jobs(gate, sessions),
+    )

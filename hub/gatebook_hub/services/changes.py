@@ -1,0 +1,396 @@
+"""How does a write become a change request, and a quorum become an executed write?"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from gatebook_hub import changes as core
+from gatebook_hub import policy, sql
+from gatebook_hub.audit import Event, EventKind, Outcome
+from gatebook_hub.changes import ChangeRequest, RowDiff, State, Verdict
+from gatebook_hub.errors import (
+    BookUnavailable,
+    ChangeError,
+    Drifted,
+    EffectMissed,
+    GatebookError,
+    NotFound,
+    NotPermitted,
+    StateConflict,
+)
+from gatebook_hub.model import Access, Allowed, Principal, Schema, TableUse
+from gatebook_hub.policy import Action, WriteFacts
+from gatebook_hub.policy.rules import SourceRule
+from gatebook_hub.services.applying import apply, changed_columns, note_in_ledger
+from gatebook_hub.services.gate import Call, Gate
+from gatebook_hub.services.statements import DecidedWrite, bind, decide_write, facts
+from gatebook_hub.sources.source import Source
+from gatebook_hub.sql import Statement
+from gatebook_hub.values import decode, encode
+
+_WAIT_AT_MOST_S = 30.0
+
+
+class Changes:
+    """Propose, look, review, execute, withdraw."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    def propose(
+        self,
+        call: Call,
+        source_name: str,
+        statement: Statement,
+        given: Mapping[str, Any],
+        action: Action | None = None,
+    ) -> ChangeRequest:
+        """Preview a write and keep it as a request; one that needs nobody is executed at once."""
+        gate = self._gate
+        source, rule, schema = self._open(source_name, call.principal, action)
+        now = gate.now()
+        own = {"gb_principal": call.principal.name, "gb_now": _text_time(now)} if action else {}
+        parameters = bind(statement, given, call, own)
+        decided = decide_write(gate, call, statement, schema, action)
+        told = facts(gate, source_name, schema, decided, given)
+        preview = gate.event(EventKind.QUERY_INTENT, call, action=_name(action), extra={"step": "preview"}, **told)
+        intent = gate.book.append(preview)
+        try:
+            request = self._request(call, source, schema, rule, decided, given, parameters, action, now)
+            if action is not None and action.expect_rows not in {None, len(request.diff.rows)}:
+                raise EffectMissed(action.otherwise)
+        except GatebookError as error:
+            error.reference = intent
+            gate.book.append(self._ended(EventKind.QUERY_OUTCOME, call, source_name, intent, error=error))
+            raise
+        self._gate.changes.add(request)
+        gate.book.append(
+            gate.event(
+                EventKind.CHANGE_PROPOSED,
+                call,
+                source=source_name,
+                change=request.id,
+                action=request.action,
+                refers_to=intent,
+                outcome=Outcome.OK,
+                rows=len(request.diff.rows),
+                rules=tuple(item.id for item in request.rules),
+                extra={"digest": request.digest, "state": request.state},
+            )
+        )
+        return self.execute(call, request.id) if request.state is State.APPROVED else request
+
+    def get(self, principal: Principal, change_id: str) -> ChangeRequest:
+        """A request that this principal may see; raises NotFound."""
+        request = self._fresh(self._gate.changes.get(change_id))
+        if not self._may_see(principal, request):
+            raise NotFound("there is no such change request")
+        return request
+
+    def wait(self, principal: Principal, change_id: str, state: State, timeout_s: float) -> ChangeRequest:
+        """The request once its state is another one, or after the time."""
+        self.get(principal, change_id)
+        self._gate.changes.wait(change_id, state, min(timeout_s, _WAIT_AT_MOST_S))
+        return self.get(principal, change_id)
+
+    def find(
+        self,
+        principal: Principal,
+        *,
+        state: State | None = None,
+        is_mine: bool = False,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> tuple[ChangeRequest, ...]:
+        """Requests that this principal may see, newest first."""
+        found = self._gate.changes.find(
+            states=(state,) if state else (), requester=principal.id if is_mine else None, before=before, limit=limit
+        )
+        return tuple(request for request in map(self._fresh, found) if self._may_see(principal, request))
+
+    def inbox(self, principal: Principal) -> tuple[ChangeRequest, ...]:
+        """Requests that wait for this person."""
+        waiting = self.find(principal, state=State.AWAITING_REVIEW, limit=1_000)
+        return tuple(request for request in waiting if self.why_no_review(principal, request) is None)
+
+    def why_no_review(self, principal: Principal, request: ChangeRequest) -> str | None:
+        """Why this person may not review the request, or None."""
+        return core.may_review(request, principal, self._hidden(principal, request))
+
+    def review(self, call: Call, change_id: str, *, verdict: Verdict, reason: str, digest: str) -> ChangeRequest:
+        """A person's verdict; the last approval executes the request."""
+        gate = self._gate
+        request = self.get(call.principal, change_id)
+        try:
+            reviewed = core.review(
+                request,
+                call.principal,
+                verdict=verdict,
+                reason=reason,
+                digest=digest,
+                now=gate.now(),
+                hidden_columns=self._hidden(call.principal, request),
+            )
+        except GatebookError as error:
+            error.reference = gate.refuse(EventKind.CHANGE_REFUSED, call, error, change=change_id, extra={"step": "review"})
+            raise
+        # The book first: a review that nobody could prove must not count.
+        event = gate.event(
+            EventKind.CHANGE_REVIEWED,
+            replace(call, reason=reason or None),
+            source=request.source,
+            change=request.id,
+            outcome=Outcome.OK,
+            extra={"verdict": verdict, "digest": digest},
+        )
+        gate.book.append(event)
+        moved = gate.changes.move(reviewed)
+        return self.execute(call, change_id) if moved.state is State.APPROVED else moved
+
+    def withdraw(self, call: Call, change_id: str) -> ChangeRequest:
+        """The requester takes it back."""
+        gate = self._gate
+        withdrawn = core.withdraw(self.get(call.principal, change_id), call.principal, gate.now())
+        gate.book.append(gate.event(EventKind.CHANGE_WITHDRAWN, call, source=withdrawn.source, change=change_id))
+        return gate.changes.move(withdrawn)
+
+    def execute(self, call: Call, change_id: str) -> ChangeRequest:
+        """Carry out an approved request, if its rows are still those that were approved."""
+        gate = self._gate
+        request = self._fresh(gate.changes.get(change_id))
+        if not (call.principal.id == request.requester.id or any(r.reviewer == call.principal.id for r in request.reviews)):
+            raise NotPermitted("the requester or a reviewer executes a request")
+        begun = gate.changes.move(core.begin(request))
+        try:
+            intent = gate.book.append(
+                gate.event(
+                    EventKind.CHANGE_INTENT,
+                    call,
+                    source=request.source,
+                    change=request.id,
+                    action=request.action,
+                    rows=len(request.diff.rows),
+                    extra={"digest": request.digest},
+                )
+            )
+        except BookUnavailable:
+            gate.changes.move(replace(begun, state=State.APPROVED))
+            raise
+        try:
+            rows = self._write(begun)
+        except Exception as error:
+            settled = self._settle(call, begun, intent, error)
+            if isinstance(error, GatebookError) and settled is not None:
+                return settled
+            raise
+        return self._finish(call, begun, rows, intent)
+
+    def recover(self, call: Call) -> int:
+        """After a crash: requests that were executing are completed from their sources' ledgers."""
+        gate = self._gate
+        intents = {event.content.get("change"): event.index for event in gate.book.open_intents()}
+        stuck = gate.changes.find(states=(State.EXECUTING,), limit=10_000)
+        for request in stuck:
+            sentence = "the gateway stopped before the write; nothing was written"
+            self._settle(call, request, intents.get(request.id), StateConflict(sentence))
+        return len(stuck)
+
+    def _settle(
+        self, call: Call, request: ChangeRequest, intent: int | None, error: Exception
+    ) -> ChangeRequest | None:
+        """After an error the source's own ledger says whether the write is there; None while it cannot be asked."""
+        gate = self._gate
+        source = gate.in_force.sources.get(request.source)
+        try:
+            is_written = request.id in source.ledger([request.id])
+        except GatebookError:
+            return None
+        if is_written:
+            return self._finish(call, request, len(request.diff.rows), intent)
+        known = error if isinstance(error, GatebookError) else StateConflict("the write failed; nothing was written")
+        failed = core.fail(request, sentence=str(known), is_drift=isinstance(error, Drifted), now=gate.now())
+        gate.book.append(
+            self._ended(EventKind.CHANGE_OUTCOME, call, request.source, intent, error=known, change=request.id)
+        )
+        return gate.changes.move(failed)
+
+    def _finish(self, call: Call, request: ChangeRequest, rows: int, intent: int | None) -> ChangeRequest:
+        gate = self._gate
+        finished = core.finish(request, rows=rows, index=intent, now=gate.now())
+        gate.book.append(
+            gate.event(
+                EventKind.CHANGE_OUTCOME,
+                call,
+                source=request.source,
+                change=request.id,
+                refers_to=intent,
+                outcome=Outcome.OK,
+                rows=rows,
+                extra={"digest": request.digest},
+            )
+        )
+        return gate.changes.move(finished)
+
+    def visible(self, principal: Principal, request: ChangeRequest) -> tuple[frozenset[str], frozenset[str], bool]:
+        """Which columns of the diff this principal sees in clear, which masked, and whether the rows at all.
+
+        The requester always sees the values that the request itself writes.
+        """
+        schema = self._gate.in_force.sources.get(request.source).schema()
+        table = schema.tables.get(request.table)
+        own = changed_columns(request.diff, table) if table and principal.id == request.requester.id else frozenset()
+        key = frozenset(request.diff.key)
+        decision = policy.decide(
+            self._gate.policy, principal, schema, [TableUse(table=request.table, access=Access.SELECT)]
+        )
+        if table is None or not isinstance(decision, Allowed):
+            return own | (key if own else frozenset()), frozenset(), bool(own)
+        obligation = decision.obligations[request.table]
+        clear = frozenset(obligation.columns) - obligation.masks.keys()
+        is_open = not obligation.row_filters or bool(own)
+        return clear | own | key, frozenset(obligation.masks), is_open
+
+    def _hidden(self, principal: Principal, request: ChangeRequest) -> frozenset[str]:
+        schema = self._gate.in_force.sources.get(request.source).schema()
+        table = schema.tables.get(request.table)
+        if table is None:
+            return frozenset(request.diff.columns)
+        changed = changed_columns(request.diff, table)
+        clear, _, is_open = self.visible(principal, request)
+        return changed - clear if is_open else changed
+
+    def _open(self, name: str, principal: Principal, action: Action | None) -> tuple[Source, SourceRule, Schema]:
+        if action is None:
+            return self._gate.source(name, principal)
+        source = self._gate.in_force.sources.get(name)
+        return source, self._gate.policy.sources[name], source.schema()
+
+    def _request(  # noqa: PLR0913 - a request consists of these
+        self,
+        call: Call,
+        source: Source,
+        schema: Schema,
+        rule: SourceRule,
+        decided: DecidedWrite,
+        given: Mapping[str, Any],
+        parameters: Mapping[str, Any],
+        action: Action | None,
+        now: dt.datetime,
+    ) -> ChangeRequest:
+        gate = self._gate
+        limits = gate.limits(rule, decided.allowed.limits)
+        with source.writing(limits) as session:
+            diff = apply(session, decided, parameters, schema, gate.settings.preview_rows)
+        if not diff.rows and action is None:
+            raise EffectMissed("no row would change, so there is nothing to ask for")
+        encoded = {name: encode(value) for name, value in parameters.items() if name in decided.statement.parameters}
+        requirements, approval_rules = policy.requirements_for(
+            gate.policy,
+            WriteFacts(
+                source=source.name,
+                table=decided.write.table.name,
+                access=decided.write.use.access,
+                rows=len(diff.rows),
+                action=_name(action),
+                tool=call.principal.tool.name if call.principal.tool else None,
+                params=given if action else {},
+            ),
+        )
+        rules = (*decided.allowed.rules, *approval_rules)
+        bound = {
+            "source": source.name,
+            "statement": decided.statement.text,
+            "parameters": encoded,
+            "action": _name(action),
+            "diff": diff,
+            "schema_version": schema.version,
+            "rules": rules,
+        }
+        return core.open_request(
+            ChangeRequest(
+                id=gate.new_id(),
+                state=State.AWAITING_REVIEW,
+                table=decided.write.table.name,
+                operation=str(decided.write.kind),
+                requester=call.principal,
+                reason=call.reason,
+                created_at=now,
+                expires_at=now + dt.timedelta(hours=gate.settings.change_ttl_h),
+                warnings=_warnings(decided, diff),
+                requirements=requirements,
+                digest=core.digest_of(requester=call.principal.id, **bound),
+                **bound,
+            )
+        )
+
+    def _write(self, request: ChangeRequest) -> int:
+        """The write itself: decided anew, compared with what was approved, noted in the ledger, committed."""
+        gate = self._gate
+        action = gate.policy.actions.get(request.action) if request.action else None
+        if request.action and action is None:
+            raise Drifted(f"the action `{request.action}` is gone; ask again")
+        requester = Call(principal=request.requester, reason=request.reason)
+        source, rule, schema = self._open(request.source, request.requester, action)
+        statement = sql.parse(request.statement, schema.engine)
+        decided = decide_write(gate, requester, statement, schema, action)
+        if schema.version != request.schema_version:
+            raise Drifted("the schema of the source changed since the approval; ask again")
+        known = {rule.id: rule.digest for rule in request.rules}
+        if any(known.get(rule.id) != rule.digest for rule in decided.allowed.rules):
+            raise Drifted("the rules that allowed this changed since the approval; ask again")
+        parameters = {name: decode(value, name) for name, value in request.parameters.items()}
+        parameters["gb_principal"] = request.requester.name
+        with source.writing(gate.limits(rule, decided.allowed.limits)) as session:
+            diff = apply(session, decided, parameters, schema, gate.settings.preview_rows)
+            if core.diff_digest(diff) != core.diff_digest(request.diff):
+                raise Drifted("the rows changed since they were approved; nothing was written, ask again")
+            note_in_ledger(session, schema, request.id, request.digest, gate.now().isoformat())
+            session.commit()
+        return len(diff.rows)
+
+    def _fresh(self, request: ChangeRequest) -> ChangeRequest:
+        """The request, expired if its time is over."""
+        gate = self._gate
+        expired = core.expire(request, gate.now())
+        if expired is request:
+            return request
+        try:
+            moved = gate.changes.move(expired)
+        except StateConflict:
+            return gate.changes.get(request.id)
+        call = Call(principal=request.requester)
+        gate.book.append(gate.event(EventKind.CHANGE_EXPIRED, call, source=request.source, change=request.id))
+        return moved
+
+    def _may_see(self, principal: Principal, request: ChangeRequest) -> bool:
+        wanted = {group for requirement in request.requirements for group in requirement.groups}
+        is_party = principal.id == request.requester.id or bool(wanted & principal.groups)
+        return is_party or policy.may_read_book(self._gate.policy, principal)
+
+    def _ended(  # noqa: PLR0913 - one outcome
+        self, kind: EventKind, call: Call, source: str, intent: int | None, *, error: GatebookError, change: str | None = None
+    ) -> Event:
+        outcome = Outcome.REFUSED if isinstance(error, ChangeError) else Outcome.FAILED
+        return self._gate.event(
+            kind, call, source=source, change=change, refers_to=intent, outcome=outcome, code=error.code, detail=str(error)
+        )
+
+
+def _warnings(decided: DecidedWrite, diff: RowDiff) -> tuple[str, ...]:
+    found = []
+    if not decided.write.has_condition:
+        found.append("the statement has no condition: it writes every row that the requester may see")
+    if len(diff.rows) > 100:  # noqa: PLR2004 - a number that a reviewer should notice
+        found.append(f"{len(diff.rows):,} rows are concerned")
+    return tuple(found)
+
+
+def _name(action: Action | None) -> str | None:
+    return action.name if action else None
+
+
+def _text_time(now: dt.datetime) -> str:
+    return now.strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,151 @@
+"""What does every use case work with? The policy in force, the open sources, the stores and the book."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from gatebook_hub.audit import Event, EventKind, Outcome
+from gatebook_hub.errors import BookUnavailable, GatebookError, NotFound
+from gatebook_hub.model import Limits, Principal, Schema
+from gatebook_hub.policy import PolicySet, SourceRule
+from gatebook_hub.settings import Settings
+from gatebook_hub.sources.registry import Sources
+from gatebook_hub.sources.source import Source
+from gatebook_hub.stores.access import ReceiptStore, SessionStore, TokenStore
+from gatebook_hub.stores.book import Book
+from gatebook_hub.stores.changes import ChangeStore
+from gatebook_hub.stores.keys import Keys
+from gatebook_hub.stores.runs import RunStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """Who calls, and what the caller claims about where the call comes from."""
+
+    principal: Principal
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    reason: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class InForce:
+    """The policy set in force and the sources it declares; both are replaced together."""
+
+    policy: PolicySet
+    sources: Sources
+
+
+class Places:
+    """How many statements each principal runs in each source."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[tuple[str, str], int] = {}
+
+    def enter(self, principal: str, source: str, limit: int) -> bool:
+        """Take a place; False if all are taken."""
+        with self._lock:
+            count = self._counts.get((principal, source), 0)
+            if count >= limit:
+                return False
+            self._counts[principal, source] = count + 1
+            return True
+
+    def leave(self, principal: str, source: str) -> None:
+        """Give the place back."""
+        with self._lock:
+            left = self._counts[principal, source] - 1
+            if left:
+                self._counts[principal, source] = left
+            else:
+                del self._counts[principal, source]
+
+
+@dataclass(slots=True, kw_only=True)
+class Gate:
+    """The gateway's parts; `now` and `new_id` are the clock and the randomness."""
+
+    settings: Settings
+    in_force: InForce
+    book: Book
+    keys: Keys
+    changes: ChangeStore
+    tokens: TokenStore
+    sessions: SessionStore
+    receipts: ReceiptStore
+    runs: RunStore
+    now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
+    new_id: Callable[[], str] = lambda: secrets.token_hex(8)
+    places: Places = field(default_factory=Places)
+
+    @property
+    def policy(self) -> PolicySet:
+        """The policy set in force."""
+        return self.in_force.policy
+
+    def source(self, name: str, principal: Principal) -> tuple[Source, SourceRule, Schema]:
+        """A source with its rule and schema; NotFound unless some grant of the principal touches it."""
+        rule = self.policy.sources.get(name)
+        if rule is None or not self.touches(name, principal):
+            raise NotFound(f"there is no source `{name}` that you may use")
+        source = self.in_force.sources.get(name)
+        return source, rule, source.schema()
+
+    def touches(self, source: str, principal: Principal) -> bool:
+        """Whether any grant gives the principal something in this source."""
+        tool = principal.tool.name if principal.tool else None
+        return any(
+            grant.to & principal.names
+            and (not grant.via or tool in grant.via)
+            and any(pattern.source == source for pattern in grant.on)
+            for grant in self.policy.grants
+        )
+
+    def limits(self, rule: SourceRule, decided: Limits, limit_rows: int | None = None) -> Limits:
+        """The tightest of the operator's, the source's, the grants' and the caller's own limits."""
+        ours = self.settings
+        return Limits(
+            rows=_least(ours.limit_rows, rule.limits.rows, decided.rows, limit_rows),
+            bytes=_least(ours.limit_bytes, rule.limits.bytes, decided.bytes),
+            time_s=_least(ours.limit_time_s, rule.limits.time_s, decided.time_s),
+            concurrent=_least(ours.limit_concurrent, rule.limits.concurrent, decided.concurrent),
+        )
+
+    def event(self, kind: EventKind, call: Call, **facts: Any) -> Event:
+        """An event with what is known of every call."""
+        principal = call.principal
+        tool = f"{principal.tool.name}@{principal.tool.version}" if principal.tool else None
+        return Event(
+            kind=kind,
+            time=self.now().isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            principal=principal.id,
+            groups=tuple(sorted(principal.groups)),
+            channel=principal.channel,
+            tool=tool,
+            run=principal.run_id,
+            revision=self.policy.revision,
+            provenance=call.provenance,
+            reason=call.reason,
+            **facts,
+        )
+
+    def refuse(self, kind: EventKind, call: Call, error: GatebookError, **facts: Any) -> int | None:
+        """Write a refusal to the book; its index is the reference that the caller gets. Never hides the refusal."""
+        try:
+            event = self.event(kind, call, outcome=Outcome.REFUSED, code=error.code, detail=str(error), **facts)
+            return self.book.append(event)
+        except BookUnavailable:
+            return None
+
+
+N = TypeVar("N", int, float)
+
+
+def _least(*values: N | None) -> N | None:
+    known = [value for value in values if value is not None]
+    return min(known) if known else None

@@ -1,0 +1,199 @@
+"""How is a statement answered? Parse, decide, rewrite, write the intent durably, execute, stream, write the outcome."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from gatebook_hub import sql
+from gatebook_hub.audit import EventKind, Outcome
+from gatebook_hub.changes import ChangeRequest
+from gatebook_hub.errors import AccessRefused, GatebookError, LimitExceeded, TooManyRequests
+from gatebook_hub.model import Limits
+from gatebook_hub.services.changes import Changes
+from gatebook_hub.services.gate import Call, Gate
+from gatebook_hub.services.statements import DecidedRead, PlanCache, bind, decide_read, facts, refused_facts, used
+from gatebook_hub.sources.source import ReadStream
+from gatebook_hub.sources.sqlite import SeenMore
+from gatebook_hub.sql import StatementKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A statement as a caller sends it; parameters are bindable values."""
+
+    source: str
+    sql: str
+    parameters: Mapping[str, Any]
+    limit_rows: int | None = None
+
+
+class Answer:
+    """A read under way: iterate the batches, then `outcome` is set; `close` at any time frees everything."""
+
+    def __init__(  # noqa: PLR0913 - all that a read under way consists of
+        self,
+        gate: Gate,
+        call: Call,
+        source: str,
+        decided: DecidedRead,
+        stream: ReadStream,
+        intent: int,
+        limits: Limits,
+    ) -> None:
+        self._gate = gate
+        self._call = call
+        self._source = source
+        self._decided = decided
+        self._stream = stream
+        self._limits = limits
+        self._started = time.monotonic()
+        self._is_told = False
+        self.intent = intent
+        self.rows = 0
+        self.bytes = 0
+        self.schema: pa.Schema = stream.schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The batches under the limits; raises LimitExceeded and what the source raises, and tells the book."""
+        try:
+            for batch in self._stream:
+                self.rows += batch.num_rows
+                self.bytes += batch.nbytes
+                self._check()
+                yield batch
+        except GatebookError as error:
+            self._tell(Outcome.FAILED, error)
+            raise
+        else:
+            self._tell(Outcome.OK)
+        finally:
+            self.close()
+
+    def outcome(self) -> dict[str, Any]:
+        """What the last batch says."""
+        obligations = self._decided.allowed.obligations
+        masks = [
+            {"column": f"{use.table}.{name}", "mask": str(mask), "rule": mask.rule}
+            for use in self._decided.uses
+            for name, mask in sorted(obligations[use.table].masks.items())
+            if use.is_whole or name in use.reads
+        ]
+        filters = [
+            {"table": use.table, "rule": ", ".join(row_filter.rules)}
+            for use in self._decided.uses
+            for row_filter in obligations[use.table].row_filters
+        ]
+        elapsed_ms = round((time.monotonic() - self._started) * 1000, 1)
+        return {
+            "rows": self.rows,
+            "bytes": self.bytes,
+            "elapsed_ms": elapsed_ms,
+            "audit_index": self.intent,
+            "masks": masks,
+            "row_filters": filters,
+        }
+
+    def close(self) -> None:
+        """Free the database and the caller's place; a read that ends here early is told as failed."""
+        self._stream.close()
+        if not self._is_told:
+            self._tell(Outcome.FAILED, None, "the caller went away")
+
+    def _check(self) -> None:
+        if self._limits.rows is not None and self.rows > self._limits.rows:
+            raise LimitExceeded(f"the answer has more than {self._limits.rows:,} rows; narrow the statement")
+        if self._limits.bytes is not None and self.bytes > self._limits.bytes:
+            raise LimitExceeded(f"the answer has more than {self._limits.bytes:,} bytes; narrow the statement")
+
+    def _tell(self, outcome: Outcome, error: GatebookError | None = None, detail: str | None = None) -> None:
+        if self._is_told:
+            return
+        self._is_told = True
+        self._gate.places.leave(self._call.principal.id, self._source)
+        self._gate.book.append_soon(
+            self._gate.event(
+                EventKind.QUERY_OUTCOME,
+                self._call,
+                source=self._source,
+                refers_to=self.intent,
+                outcome=outcome,
+                rows=self.rows,
+                bytes=self.bytes,
+                elapsed_us=int((time.monotonic() - self._started) * 1e6),
+                code=error.code if error else None,
+                detail=str(error) if error else detail,
+            )
+        )
+
+
+class Queries:
+    """The one entrance for statements."""
+
+    def __init__(self, gate: Gate, changes: Changes) -> None:
+        self._gate = gate
+        self._changes = changes
+        self._plans = PlanCache()
+
+    def ask(self, call: Call, question: Question) -> Answer | ChangeRequest:
+        """Answer a read, or propose a write; every refusal is in the book, with its reference in the error."""
+        gate = self._gate
+        try:
+            source, rule, schema = gate.source(question.source, call.principal)
+            statement = sql.parse(question.sql, schema.engine)
+            if statement.kind is not StatementKind.READ:
+                return self._changes.propose(call, question.source, statement, question.parameters)
+            parameters = bind(statement, question.parameters, call, {})
+            decided = decide_read(gate, call, statement, schema, self._plans)
+            _check_reason(call, decided)
+            limits = gate.limits(rule, decided.allowed.limits, question.limit_rows)
+            self._enter(call, question.source, limits)
+        except GatebookError as error:
+            if not getattr(error, "reference", None):
+                told = refused_facts(gate, question.source, question.sql, error)
+                error.reference = gate.refuse(EventKind.QUERY_REFUSED, call, error, **told)
+            raise
+        try:
+            told = facts(gate, question.source, schema, decided, question.parameters)
+            intent = gate.book.append(gate.event(EventKind.QUERY_INTENT, call, **told))
+        except BaseException:
+            gate.places.leave(call.principal.id, question.source)
+            raise
+        try:
+            stream = source.read(decided.plan, used(parameters, decided.plan), limits)
+        except GatebookError as error:
+            self._failed(call, question.source, intent, error)
+            raise
+        return Answer(gate, call, question.source, decided, stream, intent, limits)
+
+    def _enter(self, call: Call, source: str, limits: Limits) -> None:
+        limit = limits.concurrent or 1
+        if not self._gate.places.enter(call.principal.id, source, limit):
+            raise TooManyRequests(f"you already run {limit} statements in `{source}`; wait for one to end")
+
+    def _failed(self, call: Call, source: str, intent: int, error: GatebookError) -> None:
+        gate = self._gate
+        gate.places.leave(call.principal.id, source)
+        error.reference = intent
+        if isinstance(error, SeenMore):
+            gate.book.append(gate.event(EventKind.ALARM, call, source=source, refers_to=intent, detail=str(error)))
+        gate.book.append_soon(
+            gate.event(
+                EventKind.QUERY_OUTCOME,
+                call,
+                source=source,
+                refers_to=intent,
+                outcome=Outcome.FAILED,
+                code=error.code,
+                detail=str(error),
+            )
+        )
+
+
+def _check_reason(call: Call, decided: DecidedRead) -> None:
+    if decided.allowed.needs_reason and not (call.reason or "").strip():
+        raise AccessRefused("this data is read with a reason only", ask="the same statement with `reason=…`")

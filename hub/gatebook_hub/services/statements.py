@@ -1,0 +1,189 @@
+"""How does a text become a decided, rewritten statement? Parse, analyse, decide, rewrite; plans are cached."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gatebook_hub import policy, sql
+from gatebook_hub.audit import recorded_parameters, recorded_values
+from gatebook_hub.errors import AccessRefused, GatebookError, ParameterMismatch, UnknownRelation
+from gatebook_hub.model import Allowed, Denied, Schema, TableUse
+from gatebook_hub.policy import Action, PolicySet
+from gatebook_hub.services.gate import Call, Gate
+from gatebook_hub.sql import Plan, Statement, WritePlan
+from gatebook_hub.sql.reading import PRINCIPAL_PARAMETER
+from gatebook_hub.values import encode
+
+RESERVED = "gb_"
+_MOST_PLANS = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedRead:
+    """A read that may run."""
+
+    statement: Statement
+    uses: tuple[TableUse, ...]
+    allowed: Allowed
+    plan: Plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedWrite:
+    """A write whose preview may run."""
+
+    statement: Statement
+    write: WritePlan
+    uses: tuple[TableUse, ...]
+    allowed: Allowed
+    plan: Plan
+    scope: Plan | None
+
+
+class PlanCache:
+    """Decided reads by statement, schema, policy revision and entitlements; bounded, least recently used goes first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._plans: OrderedDict[tuple[Any, ...], DecidedRead] = OrderedDict()
+
+    def get(self, key: tuple[Any, ...]) -> DecidedRead | None:
+        """A plan, if it is known."""
+        with self._lock:
+            found = self._plans.get(key)
+            if found is not None:
+                self._plans.move_to_end(key)
+            return found
+
+    def put(self, key: tuple[Any, ...], plan: DecidedRead) -> None:
+        """Keep a plan."""
+        with self._lock:
+            self._plans[key] = plan
+            while len(self._plans) > _MOST_PLANS:
+                self._plans.popitem(last=False)
+
+
+def decide_read(gate: Gate, call: Call, statement: Statement, schema: Schema, plans: PlanCache) -> DecidedRead:
+    """Decide and rewrite a read; raises AccessRefused and what `sql` raises."""
+    principal = call.principal
+    key = (schema.source, schema.version, gate.policy.revision, principal.names, statement.text)
+    known = plans.get(key)
+    if known is not None:
+        return known
+    analysis = sql.analyse(statement, schema)
+    allowed = _allowed(policy.decide(gate.policy, principal, schema, analysis.uses))
+    plan = sql.rewrite(analysis, allowed.obligations, schema, nonce=gate.new_id())
+    decided = DecidedRead(statement=statement, uses=analysis.uses, allowed=allowed, plan=plan)
+    plans.put(key, decided)
+    return decided
+
+
+def decide_write(
+    gate: Gate, call: Call, statement: Statement, schema: Schema, action: Action | None = None
+) -> DecidedWrite:
+    """Decide a write and rewrite the read that yields its keys and values."""
+    write = sql.plan_write(statement, schema)
+    reads = write.read.uses
+    if action is None:
+        decision = policy.decide(gate.policy, call.principal, schema, reads, write.use, write.value_reads)
+    else:
+        decision = policy.decide_action(
+            gate.policy, call.principal, action, schema, reads, write.use, write.value_reads
+        )
+    allowed = _allowed(decision)
+    nonce = gate.new_id()
+    return DecidedWrite(
+        statement=statement,
+        write=write,
+        uses=(*(use for use in reads if use.table != write.use.table), write.use),
+        allowed=allowed,
+        plan=sql.rewrite(write.read, allowed.obligations, schema, nonce=nonce),
+        scope=_scope(write, allowed, schema, nonce),
+    )
+
+
+def _scope(write: WritePlan, allowed: Allowed, schema: Schema, nonce: str) -> Plan | None:
+    """The read that tells whether a written row is still one that the principal may see; None without row scopes."""
+    if not allowed.obligations[write.table.name].row_filters:
+        return None
+    statement = sql.keyed_lookup(write.table, schema)
+    return sql.rewrite(sql.analyse(statement, schema), allowed.obligations, schema, nonce=nonce)
+
+
+def bind(statement: Statement, given: Mapping[str, Any], call: Call, own: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that the database gets; raises ParameterMismatch unless they are exactly those that are named."""
+    wanted = {name for name in statement.parameters if name not in own}
+    reserved = sorted(name for name in (*wanted, *given) if name.startswith(RESERVED))
+    if reserved:
+        raise ParameterMismatch(f"names that begin with `{RESERVED}` belong to the gate: `{reserved[0]}`")
+    missing, unknown = sorted(wanted - given.keys()), sorted(given.keys() - wanted)
+    if missing or unknown:
+        parts = [f"missing: {', '.join(missing)}"] if missing else []
+        parts += [f"not in the statement: {', '.join(unknown)}"] if unknown else []
+        raise ParameterMismatch(f"the parameters do not match ({'; '.join(parts)})")
+    return {**given, **own, PRINCIPAL_PARAMETER: call.principal.name}
+
+
+def used(parameters: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+    """The values that one plan binds."""
+    return {name: parameters[name] for name in plan.parameters}
+
+
+def facts(
+    gate: Gate, source: str, schema: Schema, decided: DecidedRead | DecidedWrite, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the book records of a decided statement: its shape, values, tables and rules."""
+    protected, unprotected = _by_protection(gate.policy, source, schema, decided.uses)
+    lifted = sql.lift(decided.statement, protected, unprotected)
+    encoded = {name: encode(value) for name, value in given.items()}
+    key = gate.keys.digest
+    return {
+        "source": source,
+        "statement": lifted.shape,
+        "values": recorded_values(((value.text, value.is_protected) for value in lifted.values), key),
+        "parameters": recorded_parameters(encoded, lifted.protected_parameters, key),
+        "tables": tuple(_table(use, decided.allowed) for use in decided.uses),
+        "rules": tuple(rule.id for rule in decided.allowed.rules),
+    }
+
+
+def refused_facts(gate: Gate, source: str, text: str, error: GatebookError) -> dict[str, Any]:
+    """What the book records of a statement that was not understood: a keyed digest, since it may hold anything."""
+    digest = recorded_parameters({"text": text}, {"text"}, gate.keys.digest)["text"]
+    found: dict[str, Any] = {"source": source, "extra": {"text": digest, "length": str(len(text))}}
+    if error.rule:
+        found["rules"] = (error.rule,)
+    return found
+
+
+def _allowed(decision: Allowed | Denied) -> Allowed:
+    if isinstance(decision, Allowed):
+        return decision
+    if decision.rule is None:
+        raise UnknownRelation(decision.sentence)
+    raise AccessRefused(decision.sentence, rule=decision.rule, ask=decision.ask)
+
+
+def _table(use: TableUse, allowed: Allowed) -> dict[str, Any]:
+    visible = allowed.obligations[use.table].columns if use.is_whole else ()
+    found: dict[str, Any] = {
+        "table": use.table,
+        "access": str(use.access),
+        "columns": sorted(use.reads | set(visible)),
+    }
+    masked = sorted(set(found["columns"]) & allowed.obligations[use.table].masks.keys())
+    return {**found, **({"masked": masked} if masked else {}), **({"writes": sorted(use.writes)} if use.writes else {})}
+
+
+def _by_protection(
+    policy_set: PolicySet, source: str, schema: Schema, uses: tuple[TableUse, ...]
+) -> tuple[set[str], set[str]]:
+    tables = {use.table for use in uses}
+    refs = {ref for protection in policy_set.protections for ref in protection.columns if ref.source == source}
+    protected = {ref.column for ref in refs if ref.table in tables}
+    everything = {column.name for table in tables for column in schema.tables[table].columns}
+    return protected, everything - protected

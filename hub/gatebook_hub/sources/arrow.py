@@ -1,0 +1,82 @@
+"""How do a cursor's rows become Arrow batches of one schema?"""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from gatebook_hub.errors import StatementFailed
+
+BATCH_ROWS = 16_384
+_PLAIN: Mapping[type, pa.DataType] = {
+    bool: pa.bool_(),
+    int: pa.int64(),
+    float: pa.float64(),
+    str: pa.string(),
+    bytes: pa.binary(),
+    dt.date: pa.date32(),
+    dt.time: pa.time64("us"),
+    dt.timedelta: pa.duration("us"),
+}
+_DECIMAL_DIGITS = 38
+
+
+def schema_of(names: Sequence[str], declared: Sequence[pa.DataType | None], rows: Sequence[Sequence[Any]]) -> pa.Schema:
+    """The schema of a result: the declared type where the engine knows one, else what the first rows show."""
+    fields = []
+    for index, name in enumerate(names):
+        known = declared[index]
+        fields.append(pa.field(name, known if known is not None else _inferred(name, [row[index] for row in rows])))
+    return pa.schema(fields)
+
+
+def batch_of(schema: pa.Schema, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
+    """A batch of rows; raises StatementFailed naming a column whose values do not fit its type."""
+    arrays = []
+    for index, item in enumerate(schema):
+        values = [_plain(row[index], item.type) for row in rows]
+        try:
+            arrays.append(pa.array(values, type=item.type))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+            detail = f"the column `{item.name}` mixes types that do not fit {item.type}; cast it to one type"
+            raise StatementFailed(detail) from error
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _inferred(name: str, values: Sequence[Any]) -> pa.DataType:
+    kinds = {type(value) for value in values if value is not None}
+    if not kinds:
+        return pa.string()
+    if kinds == {int, float}:
+        return pa.float64()
+    if kinds <= {Decimal, int}:
+        scales = [max(0, -int(value.as_tuple().exponent)) for value in values if isinstance(value, Decimal)]
+        return pa.decimal128(_DECIMAL_DIGITS, max(scales, default=0))
+    if kinds == {dt.datetime}:
+        zoned = {value.tzinfo is not None for value in values if value is not None}
+        return pa.timestamp("us", tz="UTC" if zoned == {True} else None)
+    if len(kinds) == 1:
+        found = _PLAIN.get(kinds.pop())
+        return found if found is not None else pa.string()
+    names = ", ".join(sorted(kind.__name__ for kind in kinds))
+    raise StatementFailed(f"the column `{name}` mixes {names}; cast it to one type")
+
+
+def _plain(value: Any, kind: pa.DataType) -> Any:  # noqa: ANN401 - any value of a driver
+    """Values that pyarrow does not take as they are."""
+    if value is None or isinstance(value, bool | int | float | Decimal | dt.date | dt.time | dt.timedelta):
+        return value
+    if isinstance(value, memoryview | bytearray):
+        return bytes(value)
+    if pa.types.is_string(kind) and not isinstance(value, str):
+        return str(value) if isinstance(value, uuid.UUID) else _text(value)
+    return value
+
+
+def _text(value: Any) -> Any:  # noqa: ANN401 - any value of a driver
+    return value if isinstance(value, bytes) else str(value)

@@ -1,0 +1,70 @@
+"""Which tables does a database have, and did they change?"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Engine as Database
+from sqlalchemy import inspect
+
+from gatebook_hub.model import Column, Engine, Schema, Table
+from gatebook_hub.sources.source import LEDGER
+
+_FRESH_S = 30.0
+
+
+def reflect(database: Database, *, source: str, engine: Engine, namespace: str | None) -> Schema:
+    """Read the tables of one namespace from the database's own catalogue; our ledger is left out."""
+    inspector = inspect(database)
+    schema = namespace if engine is not Engine.SQLITE else None
+    columns = inspector.get_multi_columns(schema=schema)
+    keys = inspector.get_multi_pk_constraint(schema=schema)
+    tables: dict[str, Table] = {}
+    for (key_schema, name), found in columns.items():
+        if name == LEDGER:
+            continue
+        constraint = keys.get((key_schema, name)) or {}
+        tables[name] = Table(
+            name=name,
+            key=tuple(constraint.get("constrained_columns") or ()),
+            columns=tuple(
+                Column(
+                    name=item["name"],
+                    type=str(item["type"]).lower(),
+                    nullable=bool(item["nullable"]),
+                    is_generated="computed" in item,
+                )
+                for item in found
+            ),
+        )
+    return Schema(source=source, engine=engine, version=_fingerprint(tables), tables=tables, namespace=namespace)
+
+
+def _fingerprint(tables: dict[str, Table]) -> str:
+    content = {
+        name: [[column.name, column.type, column.nullable] for column in table.columns] + [list(table.key)]
+        for name, table in tables.items()
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class SchemaCache:
+    """A schema that is read again when it is older than half a minute."""
+
+    def __init__(self, load: Callable[[], Schema]) -> None:
+        self._load = load
+        self._lock = threading.Lock()
+        self._known: Schema | None = None
+        self._until = 0.0
+
+    def get(self) -> Schema:
+        """The schema; the first caller after its time waits for the new one."""
+        with self._lock:
+            if self._known is None or time.monotonic() >= self._until:
+                self._known = self._load()
+                self._until = time.monotonic() + _FRESH_S
+            return self._known

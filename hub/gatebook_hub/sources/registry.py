@@ -1,0 +1,76 @@
+"""Which governed databases are there, and how is each opened?"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from gatebook_hub.errors import NotFound, PolicyInvalid
+from gatebook_hub.model import Engine
+from gatebook_hub.sources.mariadb import MariadbSource
+from gatebook_hub.sources.postgresql import PostgresqlSource
+from gatebook_hub.sources.source import Source
+from gatebook_hub.sources.sqlite import SqliteSource
+
+_PLACEHOLDER = re.compile(r"\$\{(state|env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\}")
+
+
+class Sources:
+    """The open sources by name."""
+
+    def __init__(self, sources: Mapping[str, Source]) -> None:
+        self._sources = dict(sources)
+
+    def get(self, name: str) -> Source:
+        """One source; raises NotFound."""
+        found = self._sources.get(name)
+        if found is None:
+            raise NotFound(f"there is no source `{name}` that you may use")
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        """Their names."""
+        return iter(sorted(self._sources))
+
+    def close(self) -> None:
+        """Close all."""
+        for source in self._sources.values():
+            source.close()
+
+
+def open_sources(declared: Mapping[str, tuple[Engine, str]], state: Path) -> Sources:
+    """Open the declared sources (engine, URL with placeholders); raises PolicyInvalid for an unusable URL."""
+    return Sources({name: _open(name, engine, url, state) for name, (engine, url) in declared.items()})
+
+
+def _open(name: str, engine: Engine, url: str, state: Path) -> Source:
+    filled = _fill(name, url, state)
+    if engine is Engine.SQLITE:
+        if not filled.startswith("sqlite:///"):
+            raise PolicyInvalid(f"source `{name}`: the URL of a SQLite source begins with `sqlite:///`")
+        return SqliteSource(name, Path(filled.removeprefix("sqlite:///")))
+    driver = "postgresql+psycopg" if engine is Engine.POSTGRESQL else "mysql+pymysql"
+    try:
+        parsed = make_url(filled).set(drivername=driver)
+    except ArgumentError as error:
+        raise PolicyInvalid(f"source `{name}`: its URL is not a database URL") from error
+    text = parsed.render_as_string(hide_password=False)
+    return PostgresqlSource(name, text) if engine is Engine.POSTGRESQL else MariadbSource(name, text)
+
+
+def _fill(name: str, url: str, state: Path) -> str:
+    def value(match: re.Match[str]) -> str:
+        what, _, argument = match[1].partition(":")
+        if what == "state":
+            return str(state.absolute())
+        try:
+            return os.environ[argument] if what == "env" else Path(argument).read_text(encoding="utf-8").strip()
+        except (KeyError, OSError) as error:
+            raise PolicyInvalid(f"source `{name}`: `${{{match[1]}}}` of its URL is not set") from error
+
+    return _PLACEHOLDER.sub(value, url)

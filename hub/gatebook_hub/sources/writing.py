@@ -1,0 +1,48 @@
+"""How does a server's transaction serve as a WriteSession?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gatebook_hub.errors import LimitExceeded
+from gatebook_hub.sql import Plan
+
+
+class ServerWriting:
+    """A WriteSession on a DB-API connection in a transaction that its source opened."""
+
+    def __init__(self, connection: Any, translate: Callable[[Exception], Exception]) -> None:  # noqa: ANN401 - DB-API
+        self._connection = connection
+        self._translate = translate
+        self.is_committed = False
+
+    def select(self, plan: Plan, parameters: Mapping[str, Any], limit_rows: int) -> list[tuple[Any, ...]]:
+        """Rows of a governed read."""
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute(plan.sql, dict(parameters))
+            rows = [tuple(row) for row in cursor.fetchmany(limit_rows + 1)]
+        except Exception as error:
+            raise self._translate(error) from error
+        finally:
+            cursor.close()
+        if len(rows) > limit_rows:
+            raise LimitExceeded(f"the write concerns more than {limit_rows:,} rows; narrow it")
+        return rows
+
+    def run(self, sql: str, parameters: Mapping[str, Any]) -> tuple[list[tuple[Any, ...]], int]:
+        """One of the gate's own statements."""
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute(sql, dict(parameters))
+            rows = [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+            return rows, cursor.rowcount
+        except Exception as error:
+            raise self._translate(error) from error
+        finally:
+            cursor.close()
+
+    def commit(self) -> None:
+        """Make it last when the session ends."""
+        self.is_committed = True

@@ -1,0 +1,29 @@
+"""What does a statement touch, and how is it rewritten so that nothing else is reached?
+
+The only room that imports sqlglot. Pure: statement, schema, obligations and a nonce go in, values come out.
+"""
+
+from gatebook_hub.sql.analysis import Analysis, analyse
+from gatebook_hub.sql.generating import Plan
+from gatebook_hub.sql.lifting import LiftedStatement, lift
+from gatebook_hub.sql.parsing import Statement, StatementKind, parse
+from gatebook_hub.sql.reading import check_condition, rewrite
+from gatebook_hub.sql.writing import KeyedStatements, WritePlan, keyed_lookup, keyed_statements, plan_write
+
+__all__ = [
+    "Analysis",
+    "KeyedStatements",
+    "LiftedStatement",
+    "Plan",
+    "Statement",
+    "StatementKind",
+    "WritePlan",
+    "analyse",
+    "check_condition",
+    "keyed_lookup",
+    "keyed_statements",
+    "lift",
+    "parse",
+    "plan_write",
+    "rewrite",
+]

@@ -1,0 +1,278 @@
+"""Which tables and columns does a statement read and write?
+
+Every column is resolved through scopes (common table expressions, derived tables, correlation) against the source's
+schema. The answer feeds the decision and the book; safety does not rest on it, since rewriting replaces every base
+table by what the principal may see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from sqlglot import exp
+
+from gatebook_hub.errors import ConstructRefused, UnknownColumn, UnknownRelation
+from gatebook_hub.model import Access, Engine, Schema, Table, TableUse
+from gatebook_hub.sql.dialects import fold
+from gatebook_hub.sql.parsing import Statement, StatementKind
+
+BASE = "gatebook_base"
+CTE_INDEX = "gatebook_cte"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """What a read touches. `tree` is a copy of the statement's, its tables marked for rewriting."""
+
+    statement: Statement
+    uses: tuple[TableUse, ...]
+    outputs: tuple[str | None, ...]
+    tree: exp.Expression
+
+
+@dataclass(slots=True)
+class _Relation:
+    """A name in a FROM clause: a base table, or a query with these output columns."""
+
+    columns: tuple[str, ...]
+    base: str | None = None
+
+
+@dataclass(slots=True)
+class _Scope:
+    """The relations visible at one level of a query, and the level around it."""
+
+    relations: dict[str, _Relation] = field(default_factory=dict)
+    aliases: frozenset[str] = frozenset()
+    outer: _Scope | None = None
+
+    def chain(self) -> Iterator[_Scope]:
+        scope: _Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.outer
+
+
+_Ctes: TypeAlias = Mapping[str, tuple[int, tuple[str, ...]]]
+
+
+def analyse(statement: Statement, schema: Schema) -> Analysis:
+    """Resolve a read (or the read of a write plan); raises UnknownRelation, UnknownColumn, ConstructRefused."""
+    if statement.kind is not StatementKind.READ:
+        raise ConstructRefused("only reads are analysed here; a write is planned first")
+    tree = statement.tree.copy()
+    walker = _Walker(statement.engine, schema)
+    outputs = walker.query(tree, {}, None)
+    uses = tuple(
+        TableUse(table=table, access=Access.SELECT, reads=frozenset(reads), is_whole=table in walker.wholes)
+        for table, reads in sorted(walker.reads.items())
+    )
+    return Analysis(statement=statement, uses=uses, outputs=tuple(outputs), tree=tree)
+
+
+class _Walker:
+    """Walks queries from the outside in; collects reads and marks tables in the tree's metadata."""
+
+    def __init__(self, engine: Engine, schema: Schema) -> None:
+        self.engine = engine
+        self.schema = schema
+        self.reads: dict[str, set[str]] = {}
+        self.wholes: set[str] = set()
+        self._ctes = 0
+
+    def query(self, node: exp.Expression, ctes: _Ctes, outer: _Scope | None) -> list[str | None]:
+        """Resolve a query expression and return the names of its output columns."""
+        ctes = self._with(node, ctes, outer)
+        match node:
+            case exp.Select():
+                return self._select(node, ctes, outer)
+            case exp.SetOperation():
+                left = self.query(node.this, ctes, outer)
+                self.query(node.expression, ctes, outer)
+                scope = _Scope(aliases=frozenset(name for name in left if name), outer=outer)
+                self._modifiers(node, ctes, scope)
+                return left
+            case exp.Subquery():
+                inner = self.query(node.this, ctes, outer)
+                self._modifiers(node, ctes, _Scope(aliases=frozenset(name for name in inner if name), outer=outer))
+                return inner
+            case exp.Table():
+                raise ConstructRefused("`table NAME` is not taken; write `select * from NAME`")
+            case _:
+                raise ConstructRefused(f"`{type(node).__name__.lower()}` is not taken as a query")
+
+    def _with(self, node: exp.Expression, ctes: _Ctes, outer: _Scope | None) -> _Ctes:
+        clause = node.args.get("with_")
+        if clause is None:
+            return ctes
+        known = dict(ctes)
+        for cte in clause.expressions:
+            name = self._fold(cte.args["alias"].this)
+            listed = tuple(self._fold(column) for column in cte.args["alias"].args.get("columns") or [])
+            index = self._ctes
+            self._ctes += 1
+            inner = dict(known)
+            if clause.args.get("recursive") and isinstance(cte.this, exp.SetOperation):
+                first = listed or tuple(self._recursive_outputs(cte.this, known, outer))
+                inner[name] = (index, first)
+            outputs = self.query(cte.this, inner, outer)
+            known[name] = (index, listed or _named(outputs))
+            cte.meta[CTE_INDEX] = index
+        return known
+
+    def _recursive_outputs(self, node: exp.SetOperation, ctes: _Ctes, outer: _Scope | None) -> list[str]:
+        anchor = node.this
+        while isinstance(anchor, exp.SetOperation):
+            anchor = anchor.this
+        probe = _Walker(self.engine, self.schema)
+        return [name for name in probe.query(anchor.copy(), ctes, outer) if name]
+
+    def _select(self, node: exp.Select, ctes: _Ctes, outer: _Scope | None) -> list[str | None]:
+        scope = _Scope(outer=outer)
+        clauses = [node.args.get("from_"), *(node.args.get("joins") or [])]
+        for clause in clauses:
+            if clause is not None:
+                self._relation(clause.this, ctes, scope)
+        for join in node.args.get("joins") or []:
+            for name in join.args.get("using") or []:
+                self._column(exp.column(name.copy()), scope)
+            if join.args.get("on") is not None:
+                self._expression(join.args["on"], ctes, scope)
+        outputs: list[str | None] = []
+        for projection in node.expressions:
+            outputs.extend(self._projection(projection, ctes, scope))
+        if node.args.get("where") is not None:
+            self._expression(node.args["where"], ctes, scope)
+        scope.aliases = frozenset(
+            self._fold(item.args["alias"]) for item in node.expressions if isinstance(item, exp.Alias)
+        )
+        distinct = node.args.get("distinct")
+        for clause in (distinct, node.args.get("group"), node.args.get("having")):
+            if clause is not None:
+                self._expression(clause, ctes, scope)
+        self._modifiers(node, ctes, scope)
+        return outputs
+
+    def _modifiers(self, node: exp.Expression, ctes: _Ctes, scope: _Scope) -> None:
+        for name in ("order", "limit", "offset"):
+            if node.args.get(name) is not None:
+                self._expression(node.args[name], ctes, scope)
+
+    def _projection(self, item: exp.Expression, ctes: _Ctes, scope: _Scope) -> list[str | None]:
+        if isinstance(item, exp.Star):
+            return [name for relation in scope.relations.values() for name in self._whole(relation)]
+        if isinstance(item, exp.Column) and isinstance(item.this, exp.Star):
+            relation = scope.relations.get(self._fold(item.args["table"]))
+            if relation is None:
+                raise UnknownRelation(f"`{item.table}` is not a table of this query")
+            return list(self._whole(relation))
+        self._expression(item, ctes, scope)
+        if isinstance(item, exp.Alias):
+            return [self._fold(item.args["alias"])]
+        return [self._fold(item.this)] if isinstance(item, exp.Column) else [None]
+
+    def _whole(self, relation: _Relation) -> tuple[str, ...]:
+        if relation.base is not None:
+            self.wholes.add(relation.base)
+        return relation.columns
+
+    def _relation(self, node: exp.Expression, ctes: _Ctes, scope: _Scope) -> None:
+        match node:
+            case exp.Table():
+                self._table(node, ctes, scope)
+            case exp.Subquery() if isinstance(node.this, exp.Table):
+                raise ConstructRefused("joins in parentheses are not taken; write them one after the other")
+            case exp.Subquery():
+                outputs = self.query(node, ctes, scope.outer)
+                self._bind(node, _named(outputs), None, scope)
+            case exp.Values():
+                for row in node.expressions:
+                    self._expression(row, ctes, _Scope(outer=scope.outer))
+                self._bind(node, (), None, scope)
+            case _:
+                raise ConstructRefused(f"`{type(node).__name__.lower()}` is not taken as a table")
+
+    def _table(self, node: exp.Table, ctes: _Ctes, scope: _Scope) -> None:
+        name = self._fold(node.this)
+        if not node.args.get("db") and name in ctes:
+            index, columns = ctes[name]
+            node.meta[CTE_INDEX] = index
+            self._bind(node, columns, None, scope)
+            return
+        table = self._base(node, name)
+        node.meta[BASE] = table.name
+        self.reads.setdefault(table.name, set())
+        self._bind(node, tuple(column.name for column in table.columns), table.name, scope)
+
+    def _base(self, node: exp.Table, name: str) -> Table:
+        namespace = node.args.get("db")
+        is_here = namespace is None or self._fold(namespace) in {"main", self.schema.namespace, self.schema.source}
+        table = self.schema.tables.get(name) if is_here else None
+        if table is None:
+            raise UnknownRelation(f"there is no table `{node.sql()}` in `{self.schema.source}` that you may see")
+        return table
+
+    def _bind(self, node: exp.Expression, columns: tuple[str, ...], base: str | None, scope: _Scope) -> None:
+        alias = node.args.get("alias")
+        name = self._fold(alias.this) if alias is not None and alias.this is not None else None
+        if name is None:
+            name = self._fold(node.this) if isinstance(node, exp.Table) else f"?{len(scope.relations)}"
+        listed = alias.args.get("columns") if alias is not None else None
+        if listed:
+            if base is not None:
+                raise ConstructRefused("columns of a table are renamed with `as` in the select list, not in from")
+            columns = tuple(self._fold(column) for column in listed)
+        if name in scope.relations:
+            raise ConstructRefused(f"the name `{name}` is used twice in one from clause; give an alias")
+        scope.relations[name] = _Relation(columns, base)
+
+    def _expression(self, node: exp.Expression, ctes: _Ctes, scope: _Scope) -> None:
+        """Resolve the columns of an expression; nested queries open a scope inside this one."""
+        if isinstance(node, exp.Select | exp.SetOperation | exp.Subquery):
+            self.query(node, ctes, scope)
+            return
+        if isinstance(node, exp.Column):
+            self._column(node, scope)
+            return
+        if isinstance(node, exp.Table):
+            raise ConstructRefused(f"`{node.sql()}` is not taken as a value")
+        for child in node.iter_expressions():
+            self._expression(child, ctes, scope)
+
+    def _column(self, node: exp.Column, scope: _Scope) -> None:
+        if isinstance(node.this, exp.Star):
+            raise ConstructRefused(f"`{node.sql()}` is not taken as a value")
+        name = self._fold(node.this)
+        table = node.args.get("table")
+        for level in scope.chain():
+            if table is not None:
+                relation = level.relations.get(self._fold(table))
+                if relation is None:
+                    continue
+                self._read(relation, name, node)
+                return
+            holders = [relation for relation in level.relations.values() if name in relation.columns]
+            if holders:
+                for relation in holders:
+                    self._read(relation, name, node)
+                return
+            if name in level.aliases:
+                return
+            if any(not relation.columns for relation in level.relations.values()):
+                return  # a VALUES list without names: the engine itself resolves or refuses
+        raise UnknownColumn(f"there is no column `{node.sql()}` in the tables of this query that you may see")
+
+    def _read(self, relation: _Relation, name: str, node: exp.Column) -> None:
+        if relation.columns and name not in relation.columns:
+            raise UnknownColumn(f"there is no column `{node.sql()}` that you may see")
+        if relation.base is not None:
+            self.reads[relation.base].add(name)
+
+    def _fold(self, identifier: exp.Expression) -> str:
+        return fold(identifier.name, self.engine, is_quoted=bool(identifier.args.get("quoted")))
+
+
+def _named(outputs: list[str | None]) -> tuple[str, ...]:
+    return tuple(name for name in outputs if name)

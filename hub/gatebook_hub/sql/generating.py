@@ -1,0 +1,101 @@
+"""What text goes to the database, and is it exactly what was understood?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ErrorLevel, SqlglotError
+from sqlglot.tokens import TokenType
+
+from gatebook_hub.errors import ConstructRefused, FunctionRefused
+from gatebook_hub.model import Engine
+from gatebook_hub.sql.allowed import BEFORE_PARENTHESIS, FUNCTIONS, TYPES
+from gatebook_hub.sql.dialects import dialect_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A read that may be sent: text in the driver's own parameter style, the parameters it binds, what it reads."""
+
+    engine: Engine
+    sql: str
+    parameters: frozenset[str]
+    reads: Mapping[str, frozenset[str]]
+
+
+def quote(name: str, engine: Engine) -> str:
+    """An identifier quoted for the engine."""
+    return exp.to_identifier(name, quoted=True).sql(dialect=dialect_of(engine))
+
+
+def bound(name: str, engine: Engine) -> str:
+    """A bound parameter in the style of the engine's driver."""
+    return f":{name}" if engine is Engine.SQLITE else f"%({name})s"
+
+
+def generate(
+    tree: exp.Expression, *, engine: Engine, namespace: str | None, reads: Mapping[str, frozenset[str]], nonce: str
+) -> Plan:
+    """Write the rewritten tree, read it back, and refuse any difference; consumes the tree.
+
+    Raises ConstructRefused, FunctionRefused.
+    """
+    names = {node.name for node in tree.find_all(exp.Placeholder)}
+    for node in list(tree.find_all(exp.Placeholder)):
+        node.replace(exp.column(exp.to_identifier(_marker(node.name, nonce), quoted=True)))
+    sql = _write(tree, engine)
+    try:
+        again = sqlglot.parse(sql, dialect=dialect_of(engine))
+    except (SqlglotError, RecursionError) as error:
+        raise ConstructRefused("the statement cannot be written back safely; write it in a simpler way") from error
+    if len(again) != 1 or again[0] is None or _write(again[0], engine) != sql:
+        raise ConstructRefused("the statement cannot be written back unchanged; write it in a simpler way")
+    _check_tables(again[0], namespace, reads.keys(), nonce)
+    _check_calls(sql, engine)
+    if engine is not Engine.SQLITE:
+        sql = sql.replace("%", "%%")
+    for name in names:
+        sql = sql.replace(quote(_marker(name, nonce), engine), bound(name, engine))
+    return Plan(engine=engine, sql=sql, parameters=frozenset(names), reads=dict(reads))
+
+
+def cte_name(index: int, nonce: str) -> str:
+    """The random name that a common table expression gets."""
+    return f"gb_{nonce}_{index}"
+
+
+def _marker(name: str, nonce: str) -> str:
+    return f"gbp_{nonce}_{name}"
+
+
+def _write(tree: exp.Expression, engine: Engine) -> str:
+    try:
+        return tree.sql(dialect=dialect_of(engine), identify=True, comments=False, unsupported_level=ErrorLevel.RAISE)
+    except SqlglotError as error:
+        raise ConstructRefused("the statement cannot be written for this database; write it in a simpler way") from error
+
+
+def _check_tables(tree: exp.Expression, namespace: str | None, bases: Iterable[str], nonce: str) -> None:
+    known = set(bases)
+    for table in tree.find_all(exp.Table):
+        is_base = table.db == (namespace or "") and bool(table.db) and table.name in known
+        is_cte = not table.db and table.name.startswith(f"gb_{nonce}_")
+        if not (is_base or is_cte):
+            raise ConstructRefused(f"the table `{table.name}` was not resolved")
+
+
+def _check_calls(sql: str, engine: Engine) -> None:
+    """Every name that is sent before a parenthesis is an allowed function, a type or a word of the grammar."""
+    tokens = sqlglot.tokenize(sql, dialect=dialect_of(engine))
+    allowed = FUNCTIONS[engine] | TYPES | BEFORE_PARENTHESIS
+    for before, token in zip(tokens, tokens[1:], strict=False):
+        if token.token_type is not TokenType.L_PAREN or before.token_type is TokenType.IDENTIFIER:
+            continue
+        word = before.text.upper()
+        if word and (word[0].isalpha() or word[0] == "_") and before.token_type is not TokenType.STRING:
+            last = word.split()[-1]
+            if last not in allowed:
+                raise FunctionRefused(f"the function `{word.lower()}` is not on the list of allowed functions")

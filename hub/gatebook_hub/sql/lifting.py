@@ -1,0 +1,66 @@
+"""Which values does a statement carry, and do they belong to protected columns?
+
+The book keeps a statement's shape with its literals lifted out, so that who looked up what can be answered without
+everybody reading it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from gatebook_hub.sql.dialects import dialect_of
+from gatebook_hub.sql.parsing import Statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiftedValue:
+    """A literal of the statement, as text; `is_protected` unless it is compared with unprotected columns alone."""
+
+    text: str
+    is_protected: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiftedStatement:
+    """The statement with `?1…` for its literals, the literals, and which named parameters are protected."""
+
+    shape: str
+    values: tuple[LiftedValue, ...]
+    protected_parameters: frozenset[str]
+
+
+def lift(statement: Statement, protected: Collection[str], unprotected: Collection[str]) -> LiftedStatement:
+    """Lift literals; a value is open only where it meets columns that are known and unprotected, by column name."""
+    tree = statement.tree.copy()
+    values: list[LiftedValue] = []
+    hidden: set[str] = set()
+    closed = set(protected)
+    is_all_open = not closed
+    for node in list(tree.find_all(exp.Literal, exp.Placeholder)):
+        is_open = is_all_open or _is_open(node, closed, set(unprotected))
+        if isinstance(node, exp.Placeholder):
+            if not is_open:
+                hidden.add(node.name)
+            continue
+        values.append(LiftedValue(text=node.name, is_protected=not is_open))
+        node.replace(exp.Var(this=f"?{len(values)}"))
+    shape = tree.sql(dialect=dialect_of(statement.engine), comments=False)
+    return LiftedStatement(shape=shape, values=tuple(values), protected_parameters=frozenset(hidden))
+
+
+def _is_open(node: exp.Expression, protected: set[str], unprotected: set[str]) -> bool:
+    """Whether the nearest comparison, assignment or limit around the value names unprotected columns alone."""
+    parent = node.parent
+    while parent is not None:
+        if isinstance(parent, exp.Limit | exp.Offset | exp.Interval | exp.DataTypeParam | exp.Ordered | exp.Group):
+            return True
+        if isinstance(parent, exp.Predicate | exp.Between | exp.In | exp.EQ | exp.Like):
+            names = {column.name.lower() for column in parent.find_all(exp.Column)}
+            return bool(names) and names <= unprotected and not names & protected
+        if isinstance(parent, exp.Query | exp.Insert | exp.Delete):
+            return False
+        parent = parent.parent
+    return False

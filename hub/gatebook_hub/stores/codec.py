@@ -1,0 +1,145 @@
+"""How do core values become JSON in our own database, and back?"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import Any
+
+from gatebook_hub.changes import ChangeRequest, Review, RowChange, RowDiff, State, Verdict
+from gatebook_hub.changes.request import RowKind
+from gatebook_hub.model import Channel, Principal, PrincipalKind, Requirement, RuleRef, Tool
+
+
+def write_principal(principal: Principal) -> dict[str, Any]:
+    """A principal as JSON holds it."""
+    tool = principal.tool
+    return {
+        "kind": principal.kind,
+        "name": principal.name,
+        "groups": sorted(principal.groups),
+        "tool": [tool.name, tool.version] if tool else None,
+        "channel": principal.channel,
+        "run_id": principal.run_id,
+    }
+
+
+def read_principal(found: dict[str, Any]) -> Principal:
+    """A principal from its JSON."""
+    tool = found.get("tool")
+    return Principal(
+        kind=PrincipalKind(found["kind"]),
+        name=found["name"],
+        groups=frozenset(found["groups"]),
+        tool=Tool(name=tool[0], version=tool[1]) if tool else None,
+        channel=Channel(found["channel"]),
+        run_id=found.get("run_id"),
+    )
+
+
+def write_change(request: ChangeRequest) -> str:
+    """A change request as text."""
+    return json.dumps(
+        {
+            "id": request.id,
+            "state": request.state,
+            "source": request.source,
+            "table": request.table,
+            "operation": request.operation,
+            "statement": request.statement,
+            "parameters": dict(request.parameters),
+            "action": request.action,
+            "requester": write_principal(request.requester),
+            "reason": request.reason,
+            "created_at": request.created_at.isoformat(),
+            "expires_at": request.expires_at.isoformat(),
+            "diff": _write_diff(request.diff),
+            "warnings": list(request.warnings),
+            "requirements": [[list(item.groups), item.needed] for item in request.requirements],
+            "rules": [[rule.id, rule.digest] for rule in request.rules],
+            "schema_version": request.schema_version,
+            "digest": request.digest,
+            "reviews": [_write_review(item) for item in request.reviews],
+            "outcome_rows": request.outcome_rows,
+            "outcome_index": request.outcome_index,
+            "finished_at": request.finished_at.isoformat() if request.finished_at else None,
+            "failure": request.failure,
+        }
+    )
+
+
+def read_change(text: str, version: int) -> ChangeRequest:
+    """A change request from its text and the version of its row."""
+    found = json.loads(text)
+    return ChangeRequest(
+        id=found["id"],
+        state=State(found["state"]),
+        source=found["source"],
+        table=found["table"],
+        operation=found["operation"],
+        statement=found["statement"],
+        parameters=found["parameters"],
+        action=found["action"],
+        requester=read_principal(found["requester"]),
+        reason=found["reason"],
+        created_at=dt.datetime.fromisoformat(found["created_at"]),
+        expires_at=dt.datetime.fromisoformat(found["expires_at"]),
+        diff=_read_diff(found["diff"]),
+        warnings=tuple(found["warnings"]),
+        requirements=tuple(Requirement(groups=tuple(groups), needed=n) for groups, n in found["requirements"]),
+        rules=tuple(RuleRef(id=name, digest=digest) for name, digest in found["rules"]),
+        schema_version=found["schema_version"],
+        digest=found["digest"],
+        reviews=tuple(_read_review(item) for item in found["reviews"]),
+        outcome_rows=found["outcome_rows"],
+        outcome_index=found["outcome_index"],
+        finished_at=dt.datetime.fromisoformat(found["finished_at"]) if found["finished_at"] else None,
+        failure=found["failure"],
+        version=version,
+    )
+
+
+def _write_diff(diff: RowDiff) -> dict[str, Any]:
+    return {
+        "key": list(diff.key),
+        "columns": list(diff.columns),
+        "assigned": sorted(diff.assigned),
+        "rows": [[row.kind, row.key, row.before, row.after] for row in diff.rows],
+    }
+
+
+def _read_diff(found: dict[str, Any]) -> RowDiff:
+    return RowDiff(
+        key=tuple(found["key"]),
+        columns=tuple(found["columns"]),
+        assigned=frozenset(found["assigned"]),
+        rows=tuple(
+            RowChange(
+                kind=RowKind(kind),
+                key=tuple(key),
+                before=tuple(before) if before is not None else None,
+                after=tuple(after) if after is not None else None,
+            )
+            for kind, key, before, after in found["rows"]
+        ),
+    )
+
+
+def _write_review(review: Review) -> dict[str, Any]:
+    return {
+        "reviewer": review.reviewer,
+        "groups": sorted(review.groups),
+        "verdict": review.verdict,
+        "reason": review.reason,
+        "at": review.at.isoformat(),
+    }
+
+
+def _read_review(found: dict[str, Any]) -> Review:
+    return Review(
+        reviewer=found["reviewer"],
+        groups=frozenset(found["groups"]),
+        verdict=Verdict(found["verdict"]),
+        reason=found["reason"],
+        at=dt.datetime.fromisoformat(found["at"]),
+    )

@@ -1,0 +1,120 @@
+"""Which tables do our own databases have? `BOOK` is the log with its index, `STATE` is everything else."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+
+BOOK = MetaData()
+STATE = MetaData()
+
+leaf = Table(
+    "leaf",
+    BOOK,
+    Column("idx", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+checkpoint = Table(
+    "checkpoint",
+    BOOK,
+    Column("size", Integer, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+)
+node = Table(
+    "node",
+    BOOK,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+event = Table(
+    "event",
+    BOOK,
+    Column("idx", Integer, ForeignKey("leaf.idx"), primary_key=True, autoincrement=False),
+    Column("time", String(32), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("principal", String(128), nullable=False),
+    Column("source", String(64)),
+    Column("outcome", String(16)),
+    Column("refers_to", Integer),
+    Column("change_id", String(40)),
+    Index("event_time", "time"),
+    Index("event_principal", "principal", "idx"),
+    Index("event_kind", "kind", "idx"),
+    Index("event_source", "source", "idx"),
+    Index("event_refers_to", "refers_to"),
+    Index("event_change", "change_id"),
+)
+event_table = Table(
+    "event_table",
+    BOOK,
+    Column("idx", Integer, ForeignKey("event.idx"), primary_key=True, autoincrement=False),
+    Column("name", String(128), primary_key=True),
+    Index("event_table_name", "name", "idx"),
+)
+
+change = Table(
+    "change",
+    STATE,
+    Column("id", String(40), primary_key=True),
+    Column("state", String(20), nullable=False),
+    Column("requester", String(128), nullable=False),
+    Column("created_at", String(40), nullable=False),
+    Column("expires_at", String(40), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("change_state", "state", "created_at"),
+    Index("change_requester", "requester", "created_at"),
+)
+token = Table(
+    "token",
+    STATE,
+    Column("digest", String(64), primary_key=True),
+    Column("label", String(16), nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("expires_at", String(40), nullable=False),
+    Column("revoked_at", String(40)),
+)
+session = Table(
+    "session",
+    STATE,
+    Column("digest", String(64), primary_key=True),
+    Column("principal", Text, nullable=False),
+    Column("xsrf", String(64), nullable=False),
+    Column("hub_token", Text),
+    Column("expires_at", String(40), nullable=False),
+)
+login = Table(
+    "login",
+    STATE,
+    Column("digest", String(64), primary_key=True),
+    Column("document", Text, nullable=False),
+    Column("expires_at", String(40), nullable=False),
+)
+receipt = Table(
+    "receipt",
+    STATE,
+    Column("principal", String(128), primary_key=True),
+    Column("idempotency_key", String(128), primary_key=True),
+    Column("request", String(64), nullable=False),
+    Column("answer", Text, nullable=False),
+)
+run = Table(
+    "run",
+    STATE,
+    Column("id", String(40), primary_key=True),
+    Column("job", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("trigger", String(128), nullable=False),
+    Column("scheduled_for", String(40), nullable=False),
+    Column("started_at", String(40)),
+    Column("finished_at", String(40)),
+    Column("attempt", Integer, nullable=False),
+    Column("cells_done", Integer, nullable=False),
+    Column("cells_total", Integer, nullable=False),
+    Column("parameters", Text, nullable=False),
+    Column("error", Text),
+    Column("notebook", Text),
+    Column("seconds", Float),
+    Index("run_job", "job", "scheduled_for"),
+)

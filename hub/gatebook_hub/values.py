@@ -1,0 +1,70 @@
+"""How do values that JSON lacks travel? As `{"$type": "decimal", "value": "1.50"}`; one vocabulary for every edge."""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import math
+import uuid
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from gatebook_hub.errors import InvalidInput
+
+_SECONDS_A_DAY = 86_400
+_PARSERS: Mapping[str, Callable[[str], Any]] = {
+    "decimal": Decimal,
+    "date": dt.date.fromisoformat,
+    "datetime": dt.datetime.fromisoformat,
+    "time": dt.time.fromisoformat,
+    "timedelta": lambda text: dt.timedelta(seconds=float(text)),
+    "bytes": lambda text: base64.b64decode(text, validate=True),
+    "uuid": uuid.UUID,
+}
+
+
+def decode(value: Any, where: str) -> Any:  # noqa: ANN401 - any JSON value in, any bindable value out
+    """A bindable value from JSON; raises InvalidInput naming `where`."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case {"$type": str(kind), "value": str(text)} if len(value) == 2 and kind in _PARSERS:  # noqa: PLR2004
+            try:
+                return _PARSERS[kind](text)
+            except (ValueError, InvalidOperation) as error:
+                raise InvalidInput(f"`{where}` is not a {kind}") from error
+        case _:
+            raise InvalidInput(f"`{where}` has a value of a type that cannot be bound")
+
+
+def encode(value: Any) -> Any:  # noqa: ANN401, PLR0911 - any value of a driver, one line a type
+    """The JSON form of a value that a driver returned; exact, and the same for the same value."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else {"$type": "float", "value": str(value)}
+        case Decimal():
+            return {"$type": "decimal", "value": str(value)}
+        case dt.datetime():
+            return {"$type": "datetime", "value": value.isoformat()}
+        case dt.date():
+            return {"$type": "date", "value": value.isoformat()}
+        case dt.time():
+            return {"$type": "time", "value": value.isoformat()}
+        case dt.timedelta():
+            return {"$type": "timedelta", "value": repr(value.days * _SECONDS_A_DAY + value.seconds + value.microseconds / 1e6)}
+        case bytes() | bytearray() | memoryview():
+            return {"$type": "bytes", "value": base64.b64encode(bytes(value)).decode()}
+        case uuid.UUID():
+            return {"$type": "uuid", "value": str(value)}
+        case _:
+            return {"$type": type(value).__name__, "value": str(value)}
+
+
+def shown(encoded: Any) -> Any:  # noqa: ANN401 - the JSON form in, the readable form out
+    """The readable form of an encoded value: numbers stay numbers, the rest is text."""
+    return encoded["value"] if isinstance(encoded, Mapping) else encoded

@@ -1,0 +1,1 @@
+"""What does every HTTP edge need? Authentication, problems, security headers, limits, streaming."""

@@ -1,0 +1,125 @@
+"""Who calls? A token or a portal session becomes a principal that the gateway itself has verified."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from fastapi import Request
+from starlette.concurrency import run_in_threadpool
+
+from gatebook_hub.errors import AuthenticationError, InvalidInput, NotPermitted
+from gatebook_hub.model import Principal, PrincipalKind, Tool
+from gatebook_hub.policy import may_use_tool
+from gatebook_hub.services.cases import UseCases
+from gatebook_hub.services.gate import Call
+from gatebook_hub.services.sessions import RUN_TOKEN, USER_TOKEN
+from gatebook_hub.stores.access import PortalSession
+from gatebook_hub.web.hub import HubDirectory
+from gatebook_hub.web.rates import Rates
+
+COOKIE = "gatebook_session"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_CLAIMS = ("kernel_id", "notebook", "cell", "cell_id", "server", "tool", "path")
+_MAX_CLAIM = 500
+
+
+class Doorman:
+    """Turns a request into a Call; the only place where credentials are looked at."""
+
+    def __init__(self, cases: UseCases, hub: HubDirectory | None) -> None:
+        self._cases = cases
+        self._hub = hub
+        settings = cases.gate.settings
+        self._rates = Rates(settings.limit_requests_per_s, settings.limit_request_burst)
+        self._origin = settings.portal_url
+        self._host = self._origin.split("://", 1)[1]
+
+    async def call(self, request: Request, claims: Mapping[str, Any] | None = None, reason: str | None = None) -> Call:
+        """The call of an API request; raises AuthenticationError, NotPermitted, TooManyRequests."""
+        principal = await self._principal(request)
+        self._rates.take(principal.id)
+        return Call(principal=principal, provenance=_provenance(request, claims or {}), reason=reason)
+
+    async def session(self, request: Request) -> PortalSession | None:
+        """The portal session of a browser's request, or None; the cookie counts on the portal's own host alone."""
+        cookie = request.cookies.get(COOKIE)
+        if not cookie or request.headers.get("host") != self._host:
+            return None
+        gate = self._cases.gate
+        return await run_in_threadpool(gate.sessions.get, cookie, gate.now())
+
+    async def reviewer(self, request: Request, session: PortalSession) -> PortalSession:
+        """The session with the person's groups asked of the Hub anew; a person who lost access loses the session."""
+        if session.hub_token is None or self._hub is None:
+            return session
+        principal = await self._hub.resolve(session.hub_token, is_fresh=True)
+        if principal.id != session.principal.id:
+            raise AuthenticationError("the session is somebody else's at the Hub")
+        return replace(session, principal=replace(session.principal, groups=principal.groups))
+
+    def check_post(self, request: Request, session: PortalSession, xsrf: str) -> None:
+        """A press on a page comes from the portal's own origin and knows the session's token; raises NotPermitted."""
+        if request.headers.get("origin") != self._origin:
+            raise NotPermitted("this came from another page; open the portal and press there")
+        if not hmac.compare_digest(xsrf.encode(), session.xsrf.encode()):
+            raise NotPermitted("the page was too old; load it again")
+
+    async def _principal(self, request: Request) -> Principal:
+        header = request.headers.get("authorization")
+        if header is None:
+            return await self._person(request)
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() not in {"bearer", "token"} or not token:
+            raise AuthenticationError("the Authorization header is not `Bearer <token>`")
+        principal = await self._owner(token, is_fresh=request.method not in _SAFE)
+        return await self._through_tool(request, principal)
+
+    async def _person(self, request: Request) -> Principal:
+        session = await self.session(request)
+        if session is None:
+            raise AuthenticationError("no token and no session")
+        if request.method not in _SAFE:
+            self.check_post(request, session, request.headers.get("gatebook-xsrf", ""))
+        return (await self.reviewer(request, session)).principal
+
+    async def _owner(self, token: str, *, is_fresh: bool) -> Principal:
+        if token.startswith((USER_TOKEN, RUN_TOKEN)):
+            return await run_in_threadpool(self._cases.sessions.resolve, token)
+        if self._hub is None:
+            raise AuthenticationError("the token is unknown, expired or revoked")
+        return await self._hub.resolve(token, is_fresh=is_fresh)
+
+    async def _through_tool(self, request: Request, principal: Principal) -> Principal:
+        """The principal with the tool that the tools service attests; a claim without its proof is refused."""
+        claimed = request.headers.get("gatebook-tool")
+        proof = request.headers.get("gatebook-service-token")
+        if claimed is None and proof is None:
+            return principal
+        if not claimed or not proof:
+            raise NotPermitted("a tool is attested by the tools service alone")
+        service = await self._owner(proof, is_fresh=False)
+        if service.kind is not PrincipalKind.SERVICE or service.name != "tools":
+            raise NotPermitted("a tool is attested by the tools service alone")
+        name, _, version = claimed.partition("@")
+        if principal.kind is not PrincipalKind.USER or not may_use_tool(self._cases.gate.policy, principal, name):
+            raise NotPermitted(f"the tool `{name[:64]}` is not yours to open", ask=f"a grant of the tool `{name[:64]}`")
+        return replace(principal, tool=Tool(name=name, version=version[:64] or "unknown"))
+
+
+def _provenance(request: Request, claims: Mapping[str, Any]) -> dict[str, str]:
+    """What the caller claims: the body's claims, overruled by those of the relay in front of it."""
+    found = dict(claims)
+    header = request.headers.get("gatebook-provenance")
+    if header is not None:
+        try:
+            stated = json.loads(header)
+        except ValueError as error:
+            raise InvalidInput("the header Gatebook-Provenance is not JSON") from error
+        if not isinstance(stated, dict):
+            raise InvalidInput("the header Gatebook-Provenance is not a JSON object")
+        found.update(stated)
+    return {name: str(found[name])[:_MAX_CLAIM] for name in _CLAIMS if found.get(name)}

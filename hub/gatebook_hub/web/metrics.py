@@ -1,0 +1,34 @@
+"""What has the gateway done? Counters and durations by route, for Prometheus."""
+
+from __future__ import annotations
+
+import time
+
+from prometheus_client import Counter, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_REQUESTS = Counter("gatebook_requests_total", "Requests by route and status", ["method", "route", "status"])
+_SECONDS = Histogram("gatebook_request_seconds", "Seconds until the first byte of the answer", ["route"])
+
+
+class Metered:
+    """Counts what passes; pure ASGI, inside of the router's reach so that the route's template is known."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Measure until the answer starts."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                route = getattr(scope.get("route"), "path", "other")
+                _REQUESTS.labels(scope["method"], route, message["status"]).inc()
+                _SECONDS.labels(route).observe(time.perf_counter() - started)
+            await send(message)
+
+        await self._app(scope, receive, told)

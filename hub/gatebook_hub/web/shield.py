@@ -1,0 +1,77 @@
+"""Which headers does every answer carry, which hosts are answered, and how large may a request be? Pure ASGI."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gatebook_hub.errors import BodyTooLarge, InvalidInput
+from gatebook_hub.web.problems import problem_response
+
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+class Shield:
+    """Wraps the whole application."""
+
+    def __init__(self, app: ASGIApp, *, hosts: Collection[str], limit_body_bytes: int, is_tls: bool) -> None:
+        self._app = app
+        self._hosts = frozenset(hosts)
+        self._limit = limit_body_bytes
+        self._headers = dict(_HEADERS)
+        if is_tls:
+            self._headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check host and size, add headers."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        is_large_allowed = scope["path"].startswith("/api/v1/runs/")
+        limit = self._limit * 40 if is_large_allowed else self._limit
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                found = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    found.setdefault(name, value)
+                found.setdefault("Cache-Control", "no-store")
+            await send(message)
+
+        host = headers.get("host", "").rsplit(":", 1)[0]
+        if host not in self._hosts:
+            await problem_response(InvalidInput("this host name is not served here"))(scope, receive, told)
+            return
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > limit:
+            await problem_response(BodyTooLarge(f"a request has at most {limit:,} bytes"))(scope, receive, told)
+            return
+        await self._app(scope, _Counted(receive, limit), told)
+
+
+class _Counted:
+    """A receive that stops a body which is longer than it said."""
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self._receive = receive
+        self._limit = limit
+        self._seen = 0
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._seen += len(message.get("body", b""))
+            if self._seen > self._limit:
+                raise BodyTooLarge(f"a request has at most {self._limit:,} bytes")
+        return message

@@ -1,0 +1,119 @@
+"""How does a read travel? As Arrow IPC, batch by batch, with bounded memory and an outcome at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gatebook_hub.errors import GatebookError
+from gatebook_hub.services.queries import Answer
+from gatebook_hub.web.problems import problem_of
+
+MEDIA_TYPE = "application/vnd.apache.arrow.stream"
+_WAITING_CHUNKS = 4
+
+
+class ArrowResponse(Response):
+    """Streams an answer; when the client goes away, the statement is cancelled."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self._answer = answer
+        del self.headers["content-length"]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send chunks as the producer's thread makes them."""
+        loop = asyncio.get_running_loop()
+        chunks: asyncio.Queue[bytes | None] = asyncio.Queue(_WAITING_CHUNKS)
+        stopped = threading.Event()
+
+        def produce() -> None:
+            try:
+                for chunk in _chunks(self._answer):
+                    if stopped.is_set():
+                        return
+                    asyncio.run_coroutine_threadsafe(chunks.put(chunk), loop).result()
+            finally:
+                self._answer.close()
+                loop.call_soon_threadsafe(lambda: asyncio.ensure_future(chunks.put(None)))
+
+        async def watch() -> None:
+            while (await receive())["type"] != "http.disconnect":
+                pass
+
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        producer = loop.run_in_executor(None, produce)
+        watcher = asyncio.ensure_future(watch())
+        try:
+            while True:
+                getter = asyncio.ensure_future(chunks.get())
+                await asyncio.wait({getter, watcher}, return_when=asyncio.FIRST_COMPLETED)
+                if not getter.done():
+                    getter.cancel()
+                    break
+                chunk = getter.result()
+                if chunk is None:
+                    break
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            if not watcher.done():
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            watcher.cancel()
+            stopped.set()
+            await self._stop(chunks, producer)
+
+    async def _stop(self, chunks: asyncio.Queue[bytes | None], producer: asyncio.Future[None]) -> None:
+        """Free the database, and let a producer that waits for room see that nobody listens."""
+        if not producer.done():
+            await asyncio.get_running_loop().run_in_executor(None, self._answer.close)
+        while not producer.done():
+            while not chunks.empty():
+                chunks.get_nowait()
+            await asyncio.wait({producer}, timeout=0.05)
+
+
+class _Sink:
+    """Collects what the IPC writer writes between two batches."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - anything with the buffer protocol
+        part = bytes(data)
+        self._parts.append(part)
+        return len(part)
+
+    def flush(self) -> None:
+        """Nothing waits."""
+
+    def take(self) -> bytes:
+        taken, self._parts = b"".join(self._parts), []
+        return taken
+
+
+def _chunks(answer: Answer) -> Iterator[bytes]:
+    sink = _Sink()
+    writer = pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), answer.schema)
+    last: dict[str, str]
+    try:
+        for batch in answer.batches():
+            writer.write_batch(batch)
+            yield sink.take()
+        last = {"gatebook.outcome": json.dumps(answer.outcome())}
+    except GatebookError as error:
+        error.reference = error.reference or answer.intent
+        last = {"gatebook.problem": json.dumps(problem_of(error))}
+    empty = pa.RecordBatch.from_pylist([], schema=answer.schema)
+    writer.write_batch(empty, custom_metadata=last)
+    writer.close()
+    yield sink.take()
