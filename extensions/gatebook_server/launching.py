@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _REPLY_LIMIT_BYTES = 65_536
-_START_TIMEOUT_S = 20.0
+_START_TIMEOUT_S = 30.0
+_RETRY_S = 0.2
 _LOST = -signal.SIGKILL
 
 
@@ -67,7 +69,7 @@ class KernelLauncher(Protocol):
         """Whether kernels are children of this process, in process groups that it may signal."""
 
     def start(self, kernel: KernelStart) -> KernelProcess:
-        """Start the kernel, or raise."""
+        """Start the kernel, or raise. A launcher that is not local may wait, so call it in a thread."""
 
 
 class LocalLauncher:
@@ -105,7 +107,7 @@ class SocketLauncher:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             connection.settimeout(_START_TIMEOUT_S)
-            connection.connect(str(self._path))
+            self._connect(connection)
             request = {
                 "op": "start",
                 "environment": dict(kernel.environment),
@@ -122,6 +124,17 @@ class SocketLauncher:
             connection.close()
             raise LauncherRefused(str(reply.get("error", "the launcher closed the connection")))
         return LaunchedKernel(connection, pid=int(str(reply["pid"])), account=str(reply["account"]))
+
+    def _connect(self, connection: socket.socket) -> None:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while True:
+            try:
+                return connection.connect(str(self._path))
+            except (FileNotFoundError, ConnectionRefusedError):
+                # The launcher makes its accounts first, and the Hub starts it anew if it ends.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_RETRY_S)
 
 
 def _read_line(connection: socket.socket) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -59,7 +60,12 @@ class GatebookProvisioner(LocalProvisioner):
             connection_file=Path(manager.connection_file),
         )
         try:
-            process: Any = gate.launcher.start(start)
+            # A child of ours must be forked by the thread that lives on: it ends with the thread that made it.
+            process: Any = (
+                gate.launcher.start(start)
+                if gate.launcher.is_local
+                else await asyncio.to_thread(gate.launcher.start, start)
+            )
         except BaseException:
             gate.tokens.revoke(self.kernel_id)
             raise

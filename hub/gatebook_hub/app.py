@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import anyio.to_thread
+import pyarrow as pa
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
@@ -22,6 +23,7 @@ from gatebook_hub.services.cases import UseCases, use_cases_of
 from gatebook_hub.services.gate import Call, Gate, InForce
 from gatebook_hub.services.policies import check, load_policy
 from gatebook_hub.settings import Settings
+from gatebook_hub.sources.arrow import batch_of
 from gatebook_hub.sources.sqlite import SqliteSource
 from gatebook_hub.stores.access import ReceiptStore, SessionStore, TokenStore
 from gatebook_hub.stores.book import Book
@@ -136,14 +138,16 @@ def make_app(gate: Gate) -> ASGIApp:
             allow_methods=["GET", "POST"],
             allow_headers=["authorization", "content-type"],
         )
-    hosts = {settings.gateway_host, "127.0.0.1"}
-    return Shield(app, hosts=hosts, limit_body_bytes=settings.limit_body_bytes, is_tls=settings.tls)
+    hosts = {settings.portal_host, settings.gateway_bind, "127.0.0.1"}
+    return Shield(app, hosts=hosts, limit_body_bytes=settings.limit_body_bytes, is_tls=settings.is_tls)
 
 
 @asynccontextmanager
 async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     # Each waiting card and each streaming read holds a thread; 40 would be few.
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+    # pyarrow imports pandas at its first conversion: half a second that the first caller need not wait for.
+    batch_of(pa.schema([("warm", pa.string())]), [("up",)])
     yield
 
 
@@ -172,4 +176,3 @@ def _make_demo(settings: Settings) -> None:
     archive = demo.fetch(settings.cache or settings.state / "cache")
     demo.build(f"sqlite:///{path}", demo.load_rows(archive))
     SqliteSource("chinook", path).prepare()
-

@@ -32,7 +32,7 @@ _STATE = click.option("--state", type=click.Path(path_type=Path), help="The stat
 _POLICIES = click.option("--policies", type=click.Path(path_type=Path), help="The policy folder.")
 
 
-def _settings(**given: Any) -> Settings:  # noqa: ANN401 - values of options
+def _settings(**given: Any) -> Settings:
     """The settings of the environment, with the options on top."""
     return Settings(**{name: value for name, value in given.items() if value is not None})
 
@@ -40,7 +40,7 @@ def _settings(**given: Any) -> Settings:  # noqa: ANN401 - values of options
 class _Sentences(click.Group):
     """Known errors are a sentence and an exit code, never a traceback."""
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's contract
+    def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
         try:
             return super().invoke(ctx)
@@ -57,11 +57,12 @@ def main() -> None:
 @main.command()
 @_STATE
 @_POLICIES
-@click.option("--host", "gateway_host", help="Address to listen on; also the portal's host name.")
+@click.option("--host", "gateway_host", help="The portal's host name, as browsers see it.")
+@click.option("--bind", "gateway_bind", help="Address to listen on.")
 @click.option("--port", "gateway_port", type=int, help="Port to listen on.")
 @click.option("--hub-api-url", envvar="JUPYTERHUB_API_URL", help="The Hub's API, if a Hub starts this.")
 @click.option("--hub-api-token", envvar="JUPYTERHUB_API_TOKEN", hidden=True)
-def serve(**given: Any) -> None:  # noqa: ANN401 - values of options
+def serve(**given: Any) -> None:
     """Run the gateway: API and portal."""
     settings = _settings(**given)
     if settings.hub_api_url:
@@ -71,7 +72,7 @@ def serve(**given: Any) -> None:  # noqa: ANN401 - values of options
         click.echo(f"gatebook {__version__}: policy {gate.policy.revision}, portal {settings.portal_url}/", err=True)
         uvicorn.run(
             app,
-            host=settings.gateway_host,
+            host=settings.gateway_bind,
             port=settings.gateway_port,
             server_header=False,
             access_log=False,
@@ -101,7 +102,9 @@ def _principal(user: str | None, service: str | None, groups: str) -> Principal:
 @click.option("--service", help="A service's name: tools, worker, metrics.")
 @click.option("--groups", default="", help="Groups, separated by commas.")
 @click.option("--ttl", default="1h", show_default=True, help="How long it lives: 30m, 1h, 7d.")
-def issue(state: Path | None, policies: Path | None, user: str | None, service: str | None, groups: str, ttl: str) -> None:
+def issue(
+    state: Path | None, policies: Path | None, user: str | None, service: str | None, groups: str, ttl: str
+) -> None:
     """Print a new token; it is shown once and kept as a hash."""
     principal = _principal(user, service, groups)
     with open_gate(_settings(state=state, policies=policies)) as gate:
@@ -205,7 +208,9 @@ def audit_export(state: Path | None, folder: Path) -> None:
 @_STATE
 @click.option("--export", "folder", type=click.Path(path_type=Path, exists=True), help="Verify an export, offline.")
 @click.option("--key", type=click.Path(path_type=Path, exists=True), help="The public key, kept by the auditor.")
-@click.option("--checkpoint", "kept", multiple=True, type=click.Path(path_type=Path, exists=True), help="Kept elsewhere.")
+@click.option(
+    "--checkpoint", "kept", multiple=True, type=click.Path(path_type=Path, exists=True), help="Kept elsewhere."
+)
 def audit_verify(state: Path | None, folder: Path | None, key: Path | None, kept: tuple[Path, ...]) -> None:
     """Verify that no event was changed, removed, reordered or cut off; says where."""
     settings = _settings(state=state)
@@ -250,7 +255,7 @@ def openapi() -> None:
     click.echo(json.dumps(openapi_document(), indent=2))
 
 
-def _open_book(settings: Settings) -> Any:  # noqa: ANN401 - a context manager of Book
+def _open_book(settings: Settings) -> Any:
     path = settings.state / "book" / "book.sqlite"
     if not path.exists():
         raise click.ClickException(f"there is no book in {settings.state}")

@@ -85,7 +85,8 @@ def configure(c: Any, settings: Settings) -> None:
     else:
         _make_accounts(site, accounts)
         if {"tools", "worker"} & set(settings.services):
-            c.JupyterHub.services.append(_launcher(site))
+            # First: the Hub waits for each service before it starts the next, and the others need kernels.
+            c.JupyterHub.services.insert(0, _launcher(site))
 
 
 def _configure_hub(c: Any, site: Site) -> None:
@@ -193,7 +194,7 @@ def _configure_servers(c: Any, site: Site) -> None:
     c.Spawner.http_timeout = 90
     c.LocalProcessSpawner.interrupt_timeout = 10
     c.LocalProcessSpawner.term_timeout = 5
-    c.PipeSpawner.gateway_url = site.settings.portal_url
+    c.PipeSpawner.gateway_url = site.settings.gateway_url
     c.PipeSpawner.guides = str(guides) if guides.is_dir() else ""
     if site.accounts is None:
         c.JupyterHub.spawner_class = TrialSpawner
@@ -272,7 +273,7 @@ def _worker(site: Site) -> dict[str, Any]:
 
 
 def _launcher_environment(site: Site) -> dict[str, str]:
-    gateway = {"GATEBOOK_GATEWAY_URL": site.settings.portal_url}
+    gateway = {"GATEBOOK_GATEWAY_URL": site.settings.gateway_url}
     return gateway | ({"GATEBOOK_LAUNCHER": str(site.launcher_socket)} if site.accounts is not None else {})
 
 

@@ -203,4 +203,3 @@ class Denied:
 
 
 Decision = Allowed | Denied
-

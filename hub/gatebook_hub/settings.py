@@ -1,9 +1,10 @@
-"""What may the operator set? Every field comes from the environment (`GATEBOOK_…`) or from one file, read once at start."""
+"""What may the operator set? Each field comes from the environment (`GATEBOOK_…`) or one file, read once at start."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,10 +17,14 @@ class Settings(BaseSettings):
         env_prefix="GATEBOOK_", env_file="gatebook.env", extra="ignore", frozen=True, validate_default=True
     )
 
-    state: Path = Field(Path(".state"), description="Folder of the gateway's own state, 0700: the book, keys, requests.")
+    state: Path = Field(
+        Path(".state"), description="Folder of the gateway's own state, 0700: the book, keys, requests."
+    )
     policies: Path = Field(Path("policies"), description="Folder of the policy set.")
     notebooks: Path = Field(Path("notebooks"), description="Folder of curated notebooks (tools, jobs, guides).")
-    cache: Path | None = Field(None, description="Folder for downloaded demo data; default `cache` in the state folder.")
+    cache: Path | None = Field(
+        None, description="Folder for downloaded demo data; default `cache` in the state folder."
+    )
     checkpoint_copy: Path | None = Field(
         None, description="File outside the state folder that receives each signed checkpoint, for auditors."
     )
@@ -30,19 +35,26 @@ class Settings(BaseSettings):
     proxy_api_port: int = Field(8082, description="Loopback port of the proxy's API.")
     gateway_host: str = Field("127.0.0.1", description="Host name of gateway and portal; must differ from the Hub's.")
     gateway_port: int = Field(8001, description="Port of gateway and portal.")
+    gateway_bind: str = Field("127.0.0.1", description="Address on which the gateway listens.")
+    public_hub_url: str = Field("", description="The Hub's address behind a TLS proxy; made of host and port if empty.")
+    public_portal_url: str = Field("", description="The portal's address behind a TLS proxy, on another host name.")
     tools_port: int = Field(8083, description="Loopback port of the tools service.")
     services: tuple[str, ...] = Field(
         ("gateway", "tools", "worker"), description="Which services the Hub starts (the launcher comes with root)."
     )
     account_prefix: str = Field("gb-", description="Prefix of the Linux accounts made when started as root.")
     home_root: Path = Field(Path("/var/lib/gatebook"), description="Parent of the accounts' home folders (root only).")
+    trial: bool = Field(
+        default=False, description="Whether every part runs under one account; the pages then say what this leaves open."
+    )
     demo: bool = Field(default=False, description="Make the demo accounts and the demo database at start.")
 
     hub_api_url: str = Field("", description="The Hub's API; set by the Hub for its services, empty without a Hub.")
     hub_api_token: SecretStr = Field(SecretStr(""), description="The service's own Hub token; set by the Hub.")
-    hub_cache_s: float = Field(10.0, description="How long a resolved Hub token may serve reads, seconds; writes never.")
+    hub_cache_s: float = Field(
+        10.0, description="How long a resolved Hub token may serve reads, seconds; writes never."
+    )
 
-    tls: bool = Field(default=False, description="Whether browsers reach the portal by https (then cookies say Secure).")
     cors_origins: tuple[str, ...] = Field((), description="Origins whose pages may call the API; none by default.")
     limit_body_bytes: int = Field(1_000_000, description="Largest request body, bytes.")
     limit_requests_per_s: float = Field(50.0, description="Sustained requests per second and principal.")
@@ -62,17 +74,32 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _portal_has_its_own_host(self) -> Self:
-        if self.gateway_host == self.hub_host:
-            msg = "gateway_host must differ from hub_host: cookies ignore ports, so the portal needs its own host name"
+        if self.portal_host == urlsplit(self.hub_url).hostname:
+            msg = "the portal's host name must differ from the Hub's: cookies ignore ports"
             raise ValueError(msg)
         return self
 
     @property
     def portal_url(self) -> str:
         """Where browsers find the portal, without a trailing slash."""
-        return f"{'https' if self.tls else 'http'}://{self.gateway_host}:{self.gateway_port}"
+        return self.public_portal_url.rstrip("/") or f"http://{self.gateway_host}:{self.gateway_port}"
+
+    @property
+    def gateway_url(self) -> str:
+        """Where the other services of this machine find the gateway."""
+        return f"http://{self.gateway_bind}:{self.gateway_port}"
 
     @property
     def hub_url(self) -> str:
         """Where browsers find the Hub, without a trailing slash."""
-        return f"{'https' if self.tls else 'http'}://{self.hub_host}:{self.hub_port}"
+        return self.public_hub_url.rstrip("/") or f"http://{self.hub_host}:{self.hub_port}"
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether browsers reach the portal by https; then cookies say Secure and HSTS is sent."""
+        return self.portal_url.startswith("https://")
+
+    @property
+    def portal_host(self) -> str:
+        """The portal's host name."""
+        return urlsplit(self.portal_url).hostname or self.gateway_host

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import math
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
@@ -12,35 +13,37 @@ from typing import Any
 
 from gatebook_hub.errors import InvalidInput
 
-_SECONDS_A_DAY = 86_400
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
     "decimal": Decimal,
     "date": dt.date.fromisoformat,
     "datetime": dt.datetime.fromisoformat,
     "time": dt.time.fromisoformat,
-    "timedelta": lambda text: dt.timedelta(seconds=float(text)),
+    "timedelta": lambda text: dt.timedelta(microseconds=int(Decimal(text).scaleb(6).to_integral_value())),
     "bytes": lambda text: base64.b64decode(text, validate=True),
     "uuid": uuid.UUID,
 }
 
 
-def decode(value: Any, where: str) -> Any:  # noqa: ANN401 - any JSON value in, any bindable value out
+def decode(value: Any, where: str) -> Any:
     """A bindable value from JSON; raises InvalidInput naming `where`."""
     match value:
+        case str() if _SURROGATE.search(value):
+            raise InvalidInput(f"`{where}` contains half a character (a lone surrogate)")
         case None | bool() | int() | str():
             return value
         case float() if math.isfinite(value):
             return value
-        case {"$type": str(kind), "value": str(text)} if len(value) == 2 and kind in _PARSERS:  # noqa: PLR2004
+        case {"$type": str(kind), "value": str(text)} if len(value) == 2 and kind in _PARSERS:
             try:
                 return _PARSERS[kind](text)
-            except (ValueError, InvalidOperation) as error:
+            except (ValueError, OverflowError, InvalidOperation) as error:
                 raise InvalidInput(f"`{where}` is not a {kind}") from error
         case _:
             raise InvalidInput(f"`{where}` has a value of a type that cannot be bound")
 
 
-def encode(value: Any) -> Any:  # noqa: ANN401, PLR0911 - any value of a driver, one line a type
+def encode(value: Any) -> Any:
     """The JSON form of a value that a driver returned; exact, and the same for the same value."""
     match value:
         case None | bool() | int() | str():
@@ -56,7 +59,7 @@ def encode(value: Any) -> Any:  # noqa: ANN401, PLR0911 - any value of a driver,
         case dt.time():
             return {"$type": "time", "value": value.isoformat()}
         case dt.timedelta():
-            return {"$type": "timedelta", "value": repr(value.days * _SECONDS_A_DAY + value.seconds + value.microseconds / 1e6)}
+            return {"$type": "timedelta", "value": str(Decimal(value // dt.timedelta(microseconds=1)).scaleb(-6))}
         case bytes() | bytearray() | memoryview():
             return {"$type": "bytes", "value": base64.b64encode(bytes(value)).decode()}
         case uuid.UUID():
@@ -65,6 +68,6 @@ def encode(value: Any) -> Any:  # noqa: ANN401, PLR0911 - any value of a driver,
             return {"$type": type(value).__name__, "value": str(value)}
 
 
-def shown(encoded: Any) -> Any:  # noqa: ANN401 - the JSON form in, the readable form out
+def shown(encoded: Any) -> Any:
     """The readable form of an encoded value: numbers stay numbers, the rest is text."""
     return encoded["value"] if isinstance(encoded, Mapping) else encoded

@@ -147,7 +147,9 @@ class Workspace:
             assert self._process is not None
             assert self._process.poll() is None, f"the Hub ended:\n{self.tail()}"
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(url, timeout=5.0).status_code < 500:
+                status = httpx.get(url, timeout=5.0).status_code
+                # 404: the proxy has no such route yet.
+                if status < 500 and status != 404:
                     return
             time.sleep(0.2)
         message = f"{url} does not answer:\n{self.tail()}"

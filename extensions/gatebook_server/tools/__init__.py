@@ -1,5 +1,5 @@
-"""How do people without a notebook reach curated ones? Through this service of the Hub, a kernel of its own for each page.
+"""How do people without a notebook use curated ones? Through this service of the Hub, each page with its own kernel.
 
-Voila renders a tool's notebook and draws its widgets; everything that decides who may open what, which kernel belongs to
-whom, and which routes exist at all is here.
+Voila renders a tool's notebook and draws its widgets. Who may open what, which kernel belongs to whom, and which
+routes exist at all is decided here.
 """

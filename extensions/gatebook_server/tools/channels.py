@@ -19,7 +19,7 @@ class KernelHandler(DeskHandler):
     async def get(self, kernel_id: str) -> None:
         """Describe the viewer's own kernel."""
         self.own_kernel(kernel_id)
-        self.finish(self.desk.kernels.kernel_model(kernel_id))
+        self.write(self.desk.kernels.kernel_model(kernel_id))  # type: ignore[no-untyped-call]
 
 
 class ShutdownHandler(DeskHandler):
@@ -32,7 +32,7 @@ class ShutdownHandler(DeskHandler):
         self.set_status(204)
 
 
-class ChannelsHandler(VoilaKernelWebsocketHandler, DeskHandler):  # type: ignore[misc]
+class ChannelsHandler(VoilaKernelWebsocketHandler, DeskHandler):
     """The websocket of a page."""
 
     def set_default_headers(self) -> None:
@@ -83,7 +83,7 @@ class ChannelsHandler(VoilaKernelWebsocketHandler, DeskHandler):  # type: ignore
     def write_error(self, status_code: int, **_kwargs: Any) -> None:
         """Refuse without a page."""
         self.set_status(status_code)
-        self.finish()
+        self._finishing = self.finish()
 
 
 def kernel_routes(desk: Desk) -> list[Route]:
@@ -94,5 +94,3 @@ def kernel_routes(desk: Desk) -> list[Route]:
         (rf"{desk.prefix}api/kernels/{_KERNEL_ID}/channels", ChannelsHandler, given),
         (rf"{desk.prefix}voila/api/shutdown/{_KERNEL_ID}", ShutdownHandler, given),
     ]
-
-

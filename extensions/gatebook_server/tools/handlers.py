@@ -28,8 +28,8 @@ _PAGES = Environment(
 )
 # Widgets write style attributes and build style elements, hence `unsafe-inline` for styles. Scripts are files of ours.
 CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
-    "connect-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
 )
 
 
@@ -88,9 +88,10 @@ class DeskHandler(JupyterHandler):
 
     def draw(self, template: str, **parts: Any) -> None:
         """Answer with one of our pages."""
-        user = self.current_user
+        # Not `current_user`, which raises where a request failed before anybody was recognised.
+        user = getattr(self, "_jupyter_current_user", None)
         self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.finish(
+        self.write(
             _PAGES.get_template(template).render(
                 prefix=self.desk.prefix, viewer=user.username if user is not None else "", **parts
             )
@@ -112,6 +113,8 @@ class DeskHandler(JupyterHandler):
                 text = "This did not work."
         self.set_status(status_code)
         self.draw("refused.html", title=HTTPStatus(status_code).phrase, text=text, ask=ask)
+        if not self._finished:
+            self._finishing = self.finish()
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Leave out the stack of what is in the answer anyway."""
@@ -206,7 +209,7 @@ class LogoutHandler(DeskHandler):
         self.redirect(f"{self.desk.auth.hub_host}{self.desk.auth.hub_prefix}logout")
 
 
-class CallbackHandler(HubOAuthCallbackHandler, JupyterHandler):  # type: ignore[misc]
+class CallbackHandler(HubOAuthCallbackHandler, JupyterHandler):
     """The end of a login: the Hub sends the browser here with a code."""
 
     def initialize(self, desk: Desk) -> None:
@@ -220,7 +223,7 @@ class CallbackHandler(HubOAuthCallbackHandler, JupyterHandler):  # type: ignore[
     @allow_unauthenticated
     async def get(self) -> None:
         """Exchange the code."""
-        await super().get()
+        await HubOAuthCallbackHandler.get(self)
 
 
 class AssetHandler(FileFindHandler):
@@ -251,7 +254,7 @@ class AssetHandler(FileFindHandler):
 class NothingHandler(DeskHandler):
     """Whatever has no route of its own."""
 
-    async def prepare(self) -> None:
+    async def prepare(self, *, _redirect_to_login: bool = True) -> None:
         """Answer at once, whoever asks and however."""
         raise HTTPError(404)
 

@@ -1,4 +1,4 @@
-"""How do the tools' kernels live and end? None restarts, none outlives its page for long, none takes a request to run code."""
+"""How do tools' kernels live and end? None restarts, none outlives its page for long, none runs code on request."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ToolKernels(AsyncMappingKernelManager):
         """End a kernel at once; one that has ended already is fine."""
         self.handouts.forget(kernel_id)
         if kernel_id in self:
-            await ensure_async(self.shutdown_kernel(kernel_id, now=True))
+            await ensure_async(self.shutdown_kernel(kernel_id, now=True))  # type: ignore[no-untyped-call]
 
     async def cull_kernel_if_idle(self, kernel_id: str) -> None:
         """End a kernel whose page is gone or unused; those that still wait for a page stay."""
@@ -56,7 +56,7 @@ class ToolKernels(AsyncMappingKernelManager):
             self.log.info("the page of kernel %s is gone", kernel_id)
             await self.end(kernel_id)
             return
-        await super().cull_kernel_if_idle(kernel_id)
+        await super().cull_kernel_if_idle(kernel_id)  # type: ignore[no-untyped-call]
 
 
 def make_kernels(options: Options, *, folder: str) -> ToolKernels:
@@ -71,7 +71,7 @@ def make_kernels(options: Options, *, folder: str) -> ToolKernels:
     # A kernel that dies stays dead: a fresh one under the same id would be an empty page.
     config.KernelRestarter.restart_limit = 0
     config.KernelManager.transport_encryption = "required"
-    return ToolKernels(
+    return ToolKernels(  # type: ignore[no-untyped-call]
         config=config,
         connection_dir=folder,
         root_dir=folder,

@@ -7,8 +7,6 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 
-from jupyter_core.utils import ensure_async
-
 from gatebook_server.launching import LauncherRefused
 from gatebook_server.tools.catalogue import Catalogue, Tool
 from gatebook_server.tools.kernels import KERNEL, ToolKernels
@@ -78,7 +76,7 @@ class ReadyPages:
             raise NoKernelFree from None
 
     async def _start(self, tool: Tool) -> Page:
-        kernel_id = await ensure_async(self._kernels.start_kernel(kernel_name=KERNEL))
+        kernel_id: str = await self._kernels.start_kernel(kernel_name=KERNEL)
         page = Page(tool, kernel_id)
         self._begin(page)
         return page

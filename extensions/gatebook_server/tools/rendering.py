@@ -50,7 +50,7 @@ def page_config(kernels: ToolKernels, prefix: str, configuration: VoilaConfigura
     return found
 
 
-class ToolRenderer(NotebookRenderer):  # type: ignore[misc]
+class ToolRenderer(NotebookRenderer):
     """Voila's renderer, for a notebook that was read (and hashed) before."""
 
     def __init__(self, tool: Tool, **kwargs: Any) -> None:
@@ -59,8 +59,10 @@ class ToolRenderer(NotebookRenderer):  # type: ignore[misc]
 
     async def load_notebook(self, path: str) -> nbformat.NotebookNode:  # noqa: ARG002 - the file is not read again
         """Return the notebook whose version the gateway will be told."""
-        notebook = nbformat.reads(self._tool.content, as_version=4)  # type: ignore[no-untyped-call]
-        notebook.metadata.kernelspec = nbformat.NotebookNode(name=KERNEL, display_name="Python 3", language="python")
+        notebook: nbformat.NotebookNode = nbformat.reads(self._tool.content, as_version=4)  # type: ignore[no-untyped-call]
+        notebook.metadata.kernelspec = nbformat.from_dict(  # type: ignore[no-untyped-call]
+            {"name": KERNEL, "display_name": "Python 3", "language": "python"}
+        )
         notebook.metadata.title = self._tool.title
         return notebook
 

@@ -1,4 +1,4 @@
-"""What runs in the process of the tools service? Its routes behind the proxy, its kernels, and their relay on loopback."""
+"""What runs in the tools service? Its routes behind the proxy, its kernels, and their relay on loopback."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _LIMIT_BODY_BYTES = 1 << 20
 _HUB_CACHE_S = 10
 
 
-class DenyAllAuthorizer(Authorizer):  # type: ignore[misc]
+class DenyAllAuthorizer(Authorizer):
     """Refuses whatever asks: our handlers decide for themselves, and no other handler may have a route."""
 
     def is_authorized(self, handler: object, user: object, action: str, resource: str) -> bool:  # noqa: ARG002

@@ -1,4 +1,4 @@
-"""Who is looking at a page, and where is their Hub token? In this process alone; the browser holds a random name for it."""
+"""Who looks at a page, and where is their Hub token? In this process; the browser holds a random name for it."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class ViewerAuth(HubOAuth):
         return session.token if session is not None else None
 
 
-class ViewerIdentity(JupyterHubIdentityProvider):  # type: ignore[misc]
+class ViewerIdentity(JupyterHubIdentityProvider):
     """Who sends this request? Somebody with a session and the scope of this service, or nobody."""
 
     @property

@@ -1,4 +1,4 @@
-"""In whose name does a tool's kernel call the gateway? Its viewer's, through this service, which says which tool it is."""
+"""In whose name does a tool's kernel call the gateway? Its viewer's, and this service attests which tool it is."""
 
 from __future__ import annotations
 

@@ -120,10 +120,12 @@ def parse_event(data: bytes) -> dict[str, Any]:
 
 def _write(value: dict[str, Any]) -> bytes:
     _refuse_floats(value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    # Half a character (a lone surrogate) has no bytes; an event about it must still be written.
+    return text.encode(errors="replace")
 
 
-def _refuse_floats(value: Any) -> None:  # noqa: ANN401 - walks JSON
+def _refuse_floats(value: Any) -> None:
     match value:
         case float():
             msg = "an event holds text and integers only"
@@ -139,14 +141,14 @@ def _refuse_floats(value: Any) -> None:  # noqa: ANN401 - walks JSON
                 _refuse_floats(item)
 
 
-def _shorten(value: Any, length: int) -> Any:  # noqa: ANN401 - walks JSON
+def _shorten(value: Any, length: int) -> Any:
     match value:
         case str() if len(value) > length:
-            return f"{value[:length]}… sha256:{hashlib.sha256(value.encode()).hexdigest()}"
+            return f"{value[:length]}… sha256:{hashlib.sha256(value.encode(errors="replace")).hexdigest()}"
         case dict():
             return {key: _shorten(item, length) for key, item in value.items()}
         case list():
             kept = [_shorten(item, length) for item in value[:200]]
-            return kept + ([f"… {len(value) - 200} more"] if len(value) > 200 else [])  # noqa: PLR2004
+            return kept + ([f"… {len(value) - 200} more"] if len(value) > 200 else [])
         case _:
             return value

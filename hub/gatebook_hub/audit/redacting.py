@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 
-def digest_value(value: Any, key: bytes) -> str:  # noqa: ANN401 - any encoded value
+def digest_value(value: Any, key: bytes) -> str:
     """A keyed digest: who holds the key can ask for one value, nobody can read it back."""
     text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
-    return "hmac:" + hmac.new(key, text.encode(), hashlib.sha256).hexdigest()[:32]
+    return "hmac:" + hmac.new(key, text.encode(errors="surrogatepass"), hashlib.sha256).hexdigest()[:32]
 
 
 def recorded_values(values: Iterable[tuple[str, bool]], key: bytes) -> tuple[str, ...]:
@@ -28,7 +28,7 @@ def recorded_parameters(parameters: Mapping[str, Any], protected: Collection[str
     }
 
 
-def _text(value: Any) -> str:  # noqa: ANN401 - any encoded value
+def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return f"{value['$type']}:{value['value']}"
     return value if isinstance(value, str) else json.dumps(value)

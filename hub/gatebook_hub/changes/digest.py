@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gatebook_hub.changes.request import RowDiff
-from gatebook_hub.model import RuleRef
+from gatebook_hub.changes.request import ChangeRequest, RowDiff
 
 
 def diff_digest(diff: RowDiff) -> str:
@@ -26,31 +24,21 @@ def diff_digest(diff: RowDiff) -> str:
     return _sha256([list(diff.key), [diff.columns[index] for index in kept], rows])
 
 
-def digest_of(  # noqa: PLR0913 - an approval binds all of these
-    *,
-    source: str,
-    statement: str,
-    parameters: Mapping[str, Any],
-    action: str | None,
-    requester: str,
-    diff: RowDiff,
-    schema_version: str,
-    rules: Iterable[RuleRef],
-) -> str:
-    """The digest that a reviewer approves and that execution compares."""
+def digest_of(request: ChangeRequest) -> str:
+    """The digest that a reviewer approves: source, statement, parameters, requester, rows, schema and rules."""
     bound = {
-        "source": source,
-        "statement": statement,
-        "parameters": dict(parameters),
-        "action": action,
-        "requester": requester,
-        "diff": diff_digest(diff),
-        "schema": schema_version,
-        "rules": sorted([rule.id, rule.digest] for rule in rules),
+        "source": request.source,
+        "statement": request.statement,
+        "parameters": dict(request.parameters),
+        "action": request.action,
+        "requester": request.requester.id,
+        "diff": diff_digest(request.diff),
+        "schema": request.schema_version,
+        "rules": sorted([rule.id, rule.digest] for rule in request.rules),
     }
     return _sha256(bound)
 
 
-def _sha256(value: Any) -> str:  # noqa: ANN401 - any JSON value
+def _sha256(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

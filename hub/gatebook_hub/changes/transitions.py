@@ -44,7 +44,7 @@ def may_review(request: ChangeRequest, reviewer: Principal, hidden_columns: Iter
     return None
 
 
-def review(  # noqa: PLR0913 - a review consists of these
+def review(
     request: ChangeRequest,
     reviewer: Principal,
     *,

@@ -115,7 +115,8 @@ class PasswordFileAuthenticator(Authenticator):
         return name
 
     def _is_right(self, name: str, password: str) -> bool:
-        known: dict[str, str] = json.loads(Path(self.hashes_file).read_text("utf-8"))
+        file = Path(self.hashes_file)
+        known: dict[str, str] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
         try:
             self._hasher.verify(known.get(name, self._nobody), password)
         except (VerificationError, InvalidHashError):

@@ -8,17 +8,22 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import PlainTextResponse, Response
 
 from gatebook_hub.audit import EventKind
-from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases
+from gatebook_hub.gateway.answers import EventsDocument, ProvenEventDocument
+from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases, answers
 from gatebook_hub.gateway.views import event_view, proven_view
 from gatebook_hub.stores.book import EventFilter
 
 router = APIRouter(prefix="/audit")
 Text = Annotated[str | None, Query(max_length=128)]
 Time = Annotated[str | None, Query(pattern=r"^\d{4}-\d\d-\d\d(T[0-9:.]+Z?)?$", max_length=32)]
+TILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
+    **PROBLEM,
+}
 
 
-@router.get("/events", operation_id="find_events", responses=PROBLEM)
-def find_events(  # noqa: PLR0913 - the filters
+@router.get("/events", operation_id="find_events", **answers(EventsDocument))
+def find_events(
     cases: Cases,
     call: Calling,
     principal: Text = None,
@@ -50,7 +55,7 @@ def find_events(  # noqa: PLR0913 - the filters
     }
 
 
-@router.get("/events/{index}", operation_id="get_event", responses=PROBLEM)
+@router.get("/events/{index}", operation_id="get_event", **answers(ProvenEventDocument))
 def get_event(cases: Cases, call: Calling, index: Annotated[int, Path(ge=0, le=2**62)]) -> dict[str, Any]:
     """One event with its inclusion proof."""
     return proven_view(cases.auditing.event(call, index))
@@ -62,7 +67,7 @@ def get_checkpoint(cases: Cases, call: Calling) -> PlainTextResponse:  # noqa: A
     return PlainTextResponse(cases.auditing.checkpoint())
 
 
-@router.get("/tile/{path:path}", operation_id="get_tile", responses=PROBLEM, response_class=Response)
+@router.get("/tile/{path:path}", operation_id="get_tile", responses=TILE, response_class=Response)
 def get_tile(cases: Cases, call: Calling, path: Annotated[str, Path(max_length=200)]) -> Response:
     """A tile or a bundle of entries (C2SP tlog-tiles)."""
     content = cases.auditing.tile(call, f"tile/{path}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
+from gatebook_hub.gateway.answers import ActionsDocument, ChangeDocument, OutcomeDocument
 from gatebook_hub.gateway.documents import (
     ActionCallDocument,
     ColumnDocument,
@@ -17,7 +18,7 @@ from gatebook_hub.gateway.documents import (
     SourcesDocument,
     TableDocument,
 )
-from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases, doorman
+from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases, answers, with_claims
 from gatebook_hub.gateway.statements import change_response
 from gatebook_hub.policy import may_use_tool
 from gatebook_hub.services.access import TableView
@@ -64,7 +65,7 @@ def get_schema(cases: Cases, call: Calling, source: Name) -> SchemaDocument:
     return SchemaDocument(source=source, version=view.schema.version, tables=tables)
 
 
-@router.get("/actions", operation_id="list_actions", responses=PROBLEM)
+@router.get("/actions", operation_id="list_actions", **answers(ActionsDocument))
 def list_actions(cases: Cases, call: Calling) -> dict[str, Any]:
     """The actions that the caller may call, with the JSON Schema of their parameters."""
     return {
@@ -83,10 +84,19 @@ def list_actions(cases: Cases, call: Calling) -> dict[str, Any]:
     }
 
 
-@router.post("/actions/{name}", operation_id="call_action", responses={202: {"description": "awaits review"}, **PROBLEM})
-async def call_action(request: Request, cases: Cases, name: Name, body: ActionCallDocument) -> JSONResponse:
+@router.post(
+    "/actions/{name}",
+    operation_id="call_action",
+    responses={
+        200: {"model": OutcomeDocument, "description": "done"},
+        202: {"model": ChangeDocument, "description": "a change request that awaits review"},
+        **PROBLEM,
+    },
+    response_model=None,
+)
+async def call_action(call: Calling, cases: Cases, name: Name, body: ActionCallDocument) -> JSONResponse:
     """Call an action: 200 with its outcome, or 202 with a change request."""
-    call = await doorman(request).call(request, body.provenance.model_dump(exclude_none=True), body.reason)
+    call = with_claims(call, body.provenance.model_dump(exclude_none=True), body.reason)
     press = Press(action=name, params=body.params, idempotency_key=body.idempotency_key)
     changed = await run_in_threadpool(cases.actions.call, call, press)
     return await run_in_threadpool(change_response, cases, call, changed)

@@ -8,8 +8,9 @@ from fastapi import APIRouter, Path, Query, Request
 
 from gatebook_hub.changes import State, Verdict
 from gatebook_hub.errors import PortalOnly
+from gatebook_hub.gateway.answers import ChangeDocument, ChangesDocument
 from gatebook_hub.gateway.documents import ReviewDocument
-from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases
+from gatebook_hub.gateway.edge import Calling, Cases, answers
 from gatebook_hub.gateway.views import change_view
 from gatebook_hub.model import Channel
 
@@ -17,8 +18,8 @@ router = APIRouter(prefix="/changes")
 ChangeId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]
 
 
-@router.get("", operation_id="list_changes", responses=PROBLEM)
-def list_changes(  # noqa: PLR0913 - the filters
+@router.get("", operation_id="list_changes", **answers(ChangesDocument))
+def list_changes(
     cases: Cases,
     call: Calling,
     state: State | None = None,
@@ -31,7 +32,7 @@ def list_changes(  # noqa: PLR0913 - the filters
     return {"changes": [change_view(cases, call.principal, request, has_diff=False) for request in found]}
 
 
-@router.get("/{change_id}", operation_id="get_change", responses=PROBLEM)
+@router.get("/{change_id}", operation_id="get_change", **answers(ChangeDocument))
 def get_change(
     cases: Cases,
     call: Calling,
@@ -47,7 +48,7 @@ def get_change(
     return change_view(cases, call.principal, request)
 
 
-@router.post("/{change_id}/review", operation_id="review_change", responses=PROBLEM)
+@router.post("/{change_id}/review", operation_id="review_change", **answers(ChangeDocument))
 def review_change(
     request: Request, cases: Cases, call: Calling, change_id: ChangeId, body: ReviewDocument
 ) -> dict[str, Any]:
@@ -60,14 +61,14 @@ def review_change(
     return change_view(cases, call.principal, reviewed)
 
 
-@router.post("/{change_id}/execute", operation_id="execute_change", responses=PROBLEM)
+@router.post("/{change_id}/execute", operation_id="execute_change", **answers(ChangeDocument))
 def execute_change(cases: Cases, call: Calling, change_id: ChangeId) -> dict[str, Any]:
     """Carry out an approved request."""
     cases.changes.get(call.principal, change_id)
     return change_view(cases, call.principal, cases.changes.execute(call, change_id))
 
 
-@router.post("/{change_id}/withdraw", operation_id="withdraw_change", responses=PROBLEM)
+@router.post("/{change_id}/withdraw", operation_id="withdraw_change", **answers(ChangeDocument))
 def withdraw_change(cases: Cases, call: Calling, change_id: ChangeId) -> dict[str, Any]:
     """Take one's own request back."""
     return change_view(cases, call.principal, cases.changes.withdraw(call, change_id))

@@ -1,4 +1,4 @@
-"""Which fields do requests and answers of the API have? pydantic at the border; the OpenAPI document comes from here."""
+"""Which fields do requests and answers of the API have? The OpenAPI document comes from here."""
 
 from __future__ import annotations
 
@@ -139,16 +139,3 @@ class SchemaDocument(BaseModel):
     source: str
     version: str
     tables: list[TableDocument]
-
-
-class ProblemDocument(BaseModel):
-    """RFC 9457, with our code, rule, what to ask for, and the event's reference."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    rule: str | None
-    ask: str | None
-    reference: str | None

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gatebook_hub.errors import GatebookError, NotPermitted
+from gatebook_hub.gateway.answers import StatusDocument
 from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases
 from gatebook_hub.policy import may_read_metrics
 
 router = APIRouter()
+READINESS: dict[int | str, dict[str, Any]] = {
+    200: {"model": StatusDocument, "description": "ready"},
+    503: {"model": StatusDocument, "description": "not ready"},
+}
 
 
 @router.get("/healthz", operation_id="get_health")
@@ -19,7 +26,7 @@ def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", operation_id="get_readiness", responses={503: {"description": "not ready"}})
+@router.get("/readyz", operation_id="get_readiness", responses=READINESS, response_model=None)
 def readyz(cases: Cases) -> JSONResponse:
     """The book can be read and the policy is in force; a source that is down does not stop the others."""
     try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from gatebook_hub.changes import ChangeRequest, State
+from gatebook_hub.gateway.answers import ChangeDocument, OutcomeDocument
 from gatebook_hub.gateway.documents import QueryDocument
-from gatebook_hub.gateway.edge import PROBLEM, Cases, doorman
+from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases, with_claims
 from gatebook_hub.gateway.views import change_view, write_outcome
 from gatebook_hub.services.cases import UseCases
 from gatebook_hub.services.gate import Call
@@ -23,16 +24,20 @@ router = APIRouter()
     "/query",
     operation_id="query",
     responses={
-        200: {"content": {MEDIA_TYPE: {}, "application/json": {}}, "description": "rows, or the outcome of a write"},
-        202: {"content": {"application/json": {}}, "description": "a change request that awaits review"},
-        504: {"content": {"application/problem+json": {}}, "description": "the statement took too long"},
+        200: {
+            "model": OutcomeDocument,
+            "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+            "description": "rows, or the outcome of a write",
+        },
+        202: {"model": ChangeDocument, "description": "a change request that awaits review"},
         **PROBLEM,
     },
-    response_class=Response,
+    response_class=JSONResponse,
+    response_model=None,
 )
-async def query(request: Request, body: QueryDocument, cases: Cases) -> Response:
+async def query(call: Calling, body: QueryDocument, cases: Cases) -> Response:
     """Answer one statement."""
-    call = await doorman(request).call(request, body.provenance.model_dump(exclude_none=True), body.reason)
+    call = with_claims(call, body.provenance.model_dump(exclude_none=True), body.reason)
     question = Question(
         source=body.source,
         sql=body.sql,

@@ -30,7 +30,7 @@ _STRENGTH = {"null": 6, "redact": 5, "last": 4, "first": 3, "email": 2, "year": 
 NO_GRANT = "no-grant"
 
 
-def decide(  # noqa: PLR0913 - the question has these parts
+def decide(
     policy: PolicySet,
     principal: Principal,
     schema: Schema,
@@ -46,7 +46,7 @@ def decide(  # noqa: PLR0913 - the question has these parts
     return decider.decide(tuple(reads), write, value_reads or {})
 
 
-def decide_action(  # noqa: PLR0913 - the question has these parts
+def decide_action(
     policy: PolicySet,
     principal: Principal,
     action: Action,
@@ -256,11 +256,10 @@ class _Decider:
         self.needs_reason = self.needs_reason or all(grant.needs_reason for grant in grants)
 
     def _no_grant(self, table: str, access: Access) -> Denied:
-        is_visible = any(self._grants(table, Access.SELECT))
-        if not is_visible and access is Access.SELECT:
+        if not any(self._grants(table, known) for known in Access):
             return Denied(sentence=f"there is no table `{table}` in `{self.source}` that you may see", rule=None)
         return Denied(
-            sentence=f"no grant lets you {access} `{table}`" if is_visible else f"you may not {access} `{table}`",
+            sentence=f"no grant lets you {access} `{table}`",
             rule=NO_GRANT,
             ask=f"a grant of {access} on `{self.source}.{table}`",
         )
@@ -279,7 +278,7 @@ def _scopes(grants: list[Grant]) -> list[RowFilter]:
 
 
 def _add_masks(masks: dict[str, Mask], columns: Iterable[str], protection: Protection) -> None:
-    assert protection.mask is not None  # noqa: S101 - the caller has looked
+    assert protection.mask is not None
     name, argument = protection.mask
     for column in columns:
         known = masks.get(column)
@@ -306,4 +305,3 @@ def _tightest(limits: Iterable[Limits]) -> Limits:
         time_s=least("time_s"),
         concurrent=int(concurrent) if concurrent is not None else None,
     )
-

@@ -19,7 +19,7 @@ CONDITION = re.compile(r"^\s*([a-z_][a-z0-9_]*)\s*(<=|>=|==|!=|<|>)\s*(.+?)\s*$"
 MASK = re.compile(r"^(null|redact|email|year|last\(([1-9][0-9]?)\)|first\(([1-9][0-9]?)\))$")
 
 
-def _as_list(value: Any) -> Any:  # noqa: ANN401 - whatever the file holds; pydantic checks the items
+def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
@@ -85,7 +85,9 @@ class GrantDocument(Document):
     on: Tables | None = Field(None, description="Tables, `source.table` or `source.*`.")
     columns: list[str] | None = Field(None, min_length=1, description="Only these columns; all if left out.")
     allow: list[Access] = Field(default_factory=list, description="select, insert, update, delete.")
-    where: str | None = Field(None, description="Only rows that meet this condition; `:principal` is the caller's name.")
+    where: str | None = Field(
+        None, description="Only rows that meet this condition; `:principal` is the caller's name."
+    )
     via: Names = Field(default_factory=list, description="Only through one of these tools.")
     limits: LimitsDocument = Field(default_factory=LimitsDocument, description="Tighter limits.")
     reason: bool = Field(default=False, description="Whether each statement needs a reason.")

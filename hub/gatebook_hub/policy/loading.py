@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -118,7 +118,7 @@ def _read(path: str, text: str, kind: type[D], findings: list[Finding]) -> D | N
         return None
 
 
-def _line(data: Any, location: tuple[int | str, ...]) -> int:  # noqa: ANN401 - a YAML tree
+def _line(data: Any, location: tuple[int | str, ...]) -> int:
     """The line of the innermost part of the location that the file has."""
     line = 1
     for part in location:
@@ -131,7 +131,7 @@ def _line(data: Any, location: tuple[int | str, ...]) -> int:  # noqa: ANN401 - 
     return line
 
 
-def _sentence(detail: Any, kind: type[Document]) -> str:  # noqa: ANN401 - pydantic's error
+def _sentence(detail: Any, kind: type[Document]) -> str:
     where = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         unknown = str(detail["loc"][-1])
@@ -156,16 +156,8 @@ def _contradictions(files: Files) -> Iterator[Finding]:
         if key in seen:
             yield Finding(id="policy.E003", place=place, sentence=f"{what} `{name}` is already in {seen[key]}")
         seen[key] = place
-    for source, place, where in _source_names(files):
-        if source not in sources:
-            near = difflib.get_close_matches(source, sources, n=1)
-            hint = f", did you mean `{near[0]}`?" if near else ""
-            yield Finding(id="policy.E004", place=place, sentence=f"{where}: there is no source `{source}`{hint}")
-    for action, place, where in _action_names(files):
-        if action not in actions:
-            near = difflib.get_close_matches(action, actions, n=1)
-            hint = f", did you mean `{near[0]}`?" if near else ""
-            yield Finding(id="policy.E005", place=place, sentence=f"{where}: there is no action `{action}`{hint}")
+    yield from _unknown("policy.E004", "source", sources, _source_names(files))
+    yield from _unknown("policy.E005", "action", actions, _action_names(files))
     tags = {tag for rules, _ in files.rules for tag in rules.classification}
     for rules, place in files.rules:
         for protection in rules.protections:
@@ -173,6 +165,16 @@ def _contradictions(files: Files) -> Iterator[Finding]:
                 if tag not in tags:
                     sentence = f"protection `{protection.id}`: no column has the tag `{tag}`"
                     yield Finding(id="policy.E006", place=place, sentence=sentence)
+
+
+def _unknown(
+    finding: str, what: str, known: Collection[str], named: Iterable[tuple[str, str, str]]
+) -> Iterator[Finding]:
+    for name, place, where in named:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f", did you mean `{near[0]}`?" if near else ""
+            yield Finding(id=finding, place=place, sentence=f"{where}: there is no {what} `{name}`{hint}")
 
 
 def _ids(files: Files) -> Iterator[tuple[str, str, str]]:
@@ -183,27 +185,30 @@ def _ids(files: Files) -> Iterator[tuple[str, str, str]]:
     for job, place in files.jobs:
         yield "job", job.job, place
     for rules, place in files.rules:
-        for rule in (*rules.grants, *rules.protections, *rules.approvals):
-            yield "rule", rule.id, place
+        ids = [rule.id for rule in rules.grants]
+        ids += [rule.id for rule in rules.protections]
+        ids += [rule.id for rule in rules.approvals]
+        for name in ids:
+            yield "rule", name, place
 
 
 def _source_names(files: Files) -> Iterator[tuple[str, str, str]]:
     for action, place in files.actions:
         yield action.source, place, f"action `{action.action}`"
     for rules, place in files.rules:
-        for rule in (*rules.grants, *rules.approvals):
-            for table in rule.on or ():
-                yield table.split(".")[0], place, f"rule `{rule.id}`"
-        for protection in rules.protections:
-            for column in protection.on:
-                yield column.split(".")[0], place, f"rule `{protection.id}`"
-        for tag, columns in rules.classification.items():
-            for column in columns:
-                yield column.split(".")[0], place, f"classification `{tag}`"
+        meant = [(rule.id, rule.on or []) for rule in rules.grants]
+        meant += [(rule.id, rule.on or []) for rule in rules.approvals]
+        meant += [(rule.id, rule.on) for rule in rules.protections]
+        meant += [(tag, columns) for tag, columns in rules.classification.items()]
+        for name, targets in meant:
+            for target in targets:
+                yield target.partition(".")[0], place, f"rule `{name}`"
 
 
 def _action_names(files: Files) -> Iterator[tuple[str, str, str]]:
     for rules, place in files.rules:
-        for rule in (*rules.grants, *rules.approvals):
-            for action in rule.actions:
-                yield action, place, f"rule `{rule.id}`"
+        meant = [(rule.id, rule.actions) for rule in rules.grants]
+        meant += [(rule.id, rule.actions) for rule in rules.approvals]
+        for name, actions in meant:
+            for action in actions:
+                yield action, place, f"rule `{name}`"

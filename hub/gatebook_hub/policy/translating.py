@@ -185,15 +185,15 @@ def _expectation(document: ExpectationDocument, place: str) -> Expectation:
 
 def _condition(text: str) -> Condition:
     match = CONDITION.match(text)
-    assert match is not None  # noqa: S101 - the document was validated
+    assert match is not None
     return Condition(name=match[1], operator=match[2], value=match[3])
 
 
 def _mask(text: str) -> tuple[str, int | None]:
     match = MASK.match(text)
-    assert match is not None  # noqa: S101 - the document was validated
+    assert match is not None
     argument = match[2] or match[3]
-    return text.split("(")[0], int(argument) if argument else None
+    return text.split("(", maxsplit=1)[0], int(argument) if argument else None
 
 
 def _patterns(names: Iterable[str]) -> tuple[TablePattern, ...]:

@@ -40,7 +40,9 @@ class Actions:
         """The actions that this principal may call."""
         actions = self._gate.policy.actions
         return tuple(
-            action for name, action in sorted(actions.items()) if policy.may_use_action(self._gate.policy, principal, name)
+            action
+            for name, action in sorted(actions.items())
+            if policy.may_use_action(self._gate.policy, principal, name)
         )
 
     def approval_sentence(self, action: Action) -> str | None:
@@ -113,7 +115,7 @@ def check_parameters(action: Action, given: Mapping[str, Any]) -> dict[str, Any]
     return checked
 
 
-def _check(name: str, value: Any, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+def _check(name: str, value: Any, schema: Mapping[str, Any]) -> Any:
     match schema["type"]:
         case "integer":
             if isinstance(value, bool) or not isinstance(value, int):
@@ -137,7 +139,7 @@ def _check(name: str, value: Any, schema: Mapping[str, Any]) -> Any:  # noqa: AN
             return _text(name, value, schema)
 
 
-def _within(name: str, number: Decimal, value: Any, schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - int or Decimal
+def _within(name: str, number: Decimal, value: Any, schema: Mapping[str, Any]) -> Any:
     def bound(key: str) -> Decimal:
         return Decimal(str(schema[key]))
 
@@ -154,7 +156,7 @@ def _within(name: str, number: Decimal, value: Any, schema: Mapping[str, Any]) -
     return value
 
 
-def _text(name: str, value: Any, schema: Mapping[str, Any]) -> str:  # noqa: ANN401 - any JSON value
+def _text(name: str, value: Any, schema: Mapping[str, Any]) -> str:
     if not isinstance(value, str):
         raise InvalidInput(f"`{name}` is text")
     if len(value) < schema.get("minLength", 0):

@@ -1,4 +1,4 @@
-"""How is a write carried out inside a transaction? Read keys and values, lock, write by key, compare before and after."""
+"""How is a write carried out inside a transaction? Read keys and values, lock, write by key, compare."""
 
 from __future__ import annotations
 
@@ -79,10 +79,8 @@ def _read(session: WriteSession, statement: str, key: Row) -> Row | None:
     return rows[0] if rows else None
 
 
-def _check_scope(
-    session: WriteSession, decided: DecidedWrite, row: RowChange, parameters: Mapping[str, Any]
-) -> None:
-    assert decided.scope is not None  # noqa: S101 - the caller has looked
+def _check_scope(session: WriteSession, decided: DecidedWrite, row: RowChange, parameters: Mapping[str, Any]) -> None:
+    assert decided.scope is not None
     bindings = used({**parameters, **_named("k", row.key)}, decided.scope)
     if not session.select(decided.scope, bindings, 2):
         raise WriteRefused("the write would leave rows outside of what you may see; nothing was written")

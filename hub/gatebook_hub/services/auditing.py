@@ -115,7 +115,8 @@ def export(book: Book, folder: Path, *, public_key: str) -> int:
     """Write the whole log as C2SP tlog-tiles with its checkpoint, every older checkpoint and the public key."""
     note = book.checkpoint()
     size = parse_checkpoint_unverified(note).size
-    for place in (*tiles_between(0, size), *bundles_between(0, size)):
+    places: list[Tile | Bundle] = [*tiles_between(0, size), *bundles_between(0, size)]
+    for place in places:
         path = folder / place.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(_place_content(book, place))
@@ -125,9 +126,7 @@ def export(book: Book, folder: Path, *, public_key: str) -> int:
     return size
 
 
-def verify(
-    book: Book, key: VerifyKey, kept: Mapping[str, str]
-) -> tuple[Report, tuple[str, ...]]:
+def verify(book: Book, key: VerifyKey, kept: Mapping[str, str]) -> tuple[Report, tuple[str, ...]]:
     """Verify a book with the public key against its own checkpoints and those kept elsewhere (name → text).
 
     Returns the report and the sentences about checkpoints whose signature does not hold.

@@ -135,7 +135,9 @@ class Changes:
                 hidden_columns=self._hidden(call.principal, request),
             )
         except GatebookError as error:
-            error.reference = gate.refuse(EventKind.CHANGE_REFUSED, call, error, change=change_id, extra={"step": "review"})
+            error.reference = gate.refuse(
+                EventKind.CHANGE_REFUSED, call, error, change=change_id, extra={"step": "review"}
+            )
             raise
         # The book first: a review that nobody could prove must not count.
         event = gate.event(
@@ -161,7 +163,9 @@ class Changes:
         """Carry out an approved request, if its rows are still those that were approved."""
         gate = self._gate
         request = self._fresh(gate.changes.get(change_id))
-        if not (call.principal.id == request.requester.id or any(r.reviewer == call.principal.id for r in request.reviews)):
+        if not (
+            call.principal.id == request.requester.id or any(r.reviewer == call.principal.id for r in request.reviews)
+        ):
             raise NotPermitted("the requester or a reviewer executes a request")
         begun = gate.changes.move(core.begin(request))
         try:
@@ -198,9 +202,7 @@ class Changes:
             self._settle(call, request, intents.get(request.id), StateConflict(sentence))
         return len(stuck)
 
-    def _settle(
-        self, call: Call, request: ChangeRequest, intent: int | None, error: Exception
-    ) -> ChangeRequest | None:
+    def _settle(self, call: Call, request: ChangeRequest, intent: int | None, error: Exception) -> ChangeRequest | None:
         """After an error the source's own ledger says whether the write is there; None while it cannot be asked."""
         gate = self._gate
         source = gate.in_force.sources.get(request.source)
@@ -237,21 +239,22 @@ class Changes:
     def visible(self, principal: Principal, request: ChangeRequest) -> tuple[frozenset[str], frozenset[str], bool]:
         """Which columns of the diff this principal sees in clear, which masked, and whether the rows at all.
 
-        The requester always sees the values that the request itself writes.
+        The requester looks through the tool that the request came from. An action may write rows that its caller
+        could not read, so having asked is no right to see; a plain write was kept inside the requester's own scope.
         """
+        is_own = principal.id == request.requester.id
+        viewer = replace(principal, tool=request.requester.tool) if is_own else principal
         schema = self._gate.in_force.sources.get(request.source).schema()
-        table = schema.tables.get(request.table)
-        own = changed_columns(request.diff, table) if table and principal.id == request.requester.id else frozenset()
-        key = frozenset(request.diff.key)
-        decision = policy.decide(
-            self._gate.policy, principal, schema, [TableUse(table=request.table, access=Access.SELECT)]
-        )
-        if table is None or not isinstance(decision, Allowed):
-            return own | (key if own else frozenset()), frozenset(), bool(own)
+        if request.table not in schema.tables:
+            return frozenset(), frozenset(), False
+        use = TableUse(table=request.table, access=Access.SELECT)
+        decision = policy.decide(self._gate.policy, viewer, schema, [use])
+        if not isinstance(decision, Allowed):
+            return frozenset(), frozenset(), False
         obligation = decision.obligations[request.table]
         clear = frozenset(obligation.columns) - obligation.masks.keys()
-        is_open = not obligation.row_filters or bool(own)
-        return clear | own | key, frozenset(obligation.masks), is_open
+        is_open = not obligation.row_filters or (is_own and request.action is None)
+        return clear, frozenset(obligation.masks), is_open
 
     def _hidden(self, principal: Principal, request: ChangeRequest) -> frozenset[str]:
         schema = self._gate.in_force.sources.get(request.source).schema()
@@ -268,7 +271,7 @@ class Changes:
         source = self._gate.in_force.sources.get(name)
         return source, self._gate.policy.sources[name], source.schema()
 
-    def _request(  # noqa: PLR0913 - a request consists of these
+    def _request(
         self,
         call: Call,
         source: Source,
@@ -299,32 +302,27 @@ class Changes:
                 params=given if action else {},
             ),
         )
-        rules = (*decided.allowed.rules, *approval_rules)
-        bound = {
-            "source": source.name,
-            "statement": decided.statement.text,
-            "parameters": encoded,
-            "action": _name(action),
-            "diff": diff,
-            "schema_version": schema.version,
-            "rules": rules,
-        }
-        return core.open_request(
-            ChangeRequest(
-                id=gate.new_id(),
-                state=State.AWAITING_REVIEW,
-                table=decided.write.table.name,
-                operation=str(decided.write.kind),
-                requester=call.principal,
-                reason=call.reason,
-                created_at=now,
-                expires_at=now + dt.timedelta(hours=gate.settings.change_ttl_h),
-                warnings=_warnings(decided, diff),
-                requirements=requirements,
-                digest=core.digest_of(requester=call.principal.id, **bound),
-                **bound,
-            )
+        unsigned = ChangeRequest(
+            id=gate.new_id(),
+            state=State.AWAITING_REVIEW,
+            source=source.name,
+            table=decided.write.table.name,
+            operation=str(decided.write.kind),
+            statement=decided.statement.text,
+            parameters=encoded,
+            action=_name(action),
+            requester=call.principal,
+            reason=call.reason,
+            created_at=now,
+            expires_at=now + dt.timedelta(hours=gate.settings.change_ttl_h),
+            diff=diff,
+            warnings=_warnings(decided, diff),
+            requirements=requirements,
+            rules=(*decided.allowed.rules, *approval_rules),
+            schema_version=schema.version,
+            digest="",
         )
+        return core.open_request(replace(unsigned, digest=core.digest_of(unsigned)))
 
     def _write(self, request: ChangeRequest) -> int:
         """The write itself: decided anew, compared with what was approved, noted in the ledger, committed."""
@@ -370,12 +368,26 @@ class Changes:
         is_party = principal.id == request.requester.id or bool(wanted & principal.groups)
         return is_party or policy.may_read_book(self._gate.policy, principal)
 
-    def _ended(  # noqa: PLR0913 - one outcome
-        self, kind: EventKind, call: Call, source: str, intent: int | None, *, error: GatebookError, change: str | None = None
+    def _ended(
+        self,
+        kind: EventKind,
+        call: Call,
+        source: str,
+        intent: int | None,
+        *,
+        error: GatebookError,
+        change: str | None = None,
     ) -> Event:
         outcome = Outcome.REFUSED if isinstance(error, ChangeError) else Outcome.FAILED
         return self._gate.event(
-            kind, call, source=source, change=change, refers_to=intent, outcome=outcome, code=error.code, detail=str(error)
+            kind,
+            call,
+            source=source,
+            change=change,
+            refers_to=intent,
+            outcome=outcome,
+            code=error.code,
+            detail=str(error),
         )
 
 
@@ -383,7 +395,7 @@ def _warnings(decided: DecidedWrite, diff: RowDiff) -> tuple[str, ...]:
     found = []
     if not decided.write.has_condition:
         found.append("the statement has no condition: it writes every row that the requester may see")
-    if len(diff.rows) > 100:  # noqa: PLR2004 - a number that a reviewer should notice
+    if len(diff.rows) > 100:
         found.append(f"{len(diff.rows):,} rows are concerned")
     return tuple(found)
 

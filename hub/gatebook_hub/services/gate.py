@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from gatebook_hub.audit import Event, EventKind, Outcome
-from gatebook_hub.errors import BookUnavailable, GatebookError, NotFound
+from gatebook_hub.errors import BookUnavailable, GatebookError, NotFound, NotParsed
 from gatebook_hub.model import Limits, Principal, Schema
 from gatebook_hub.policy import PolicySet, SourceRule
 from gatebook_hub.settings import Settings
@@ -137,7 +137,9 @@ class Gate:
     def refuse(self, kind: EventKind, call: Call, error: GatebookError, **facts: Any) -> int | None:
         """Write a refusal to the book; its index is the reference that the caller gets. Never hides the refusal."""
         try:
-            event = self.event(kind, call, outcome=Outcome.REFUSED, code=error.code, detail=str(error), **facts)
+            # What does not parse is quoted in its error, and may be anything: the book gets the title alone.
+            detail = error.title if isinstance(error, NotParsed) else str(error)
+            event = self.event(kind, call, outcome=Outcome.REFUSED, code=error.code, detail=detail, **facts)
             return self.book.append(event)
         except BookUnavailable:
             return None

@@ -119,7 +119,7 @@ def _denied(decision: Denied) -> dict[str, Any]:
     return {"deny": {decision.rule or "GB-206"}, "detail": decision.sentence}
 
 
-def _allowed(decision: Allowed, uses: Any) -> dict[str, Any]:  # noqa: ANN401 - table uses
+def _allowed(decision: Allowed, uses: Any) -> dict[str, Any]:
     masks, rows = {}, set()
     for use in uses:
         obligation = decision.obligations[use.table]

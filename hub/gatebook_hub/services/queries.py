@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Question:
 class Answer:
     """A read under way: iterate the batches, then `outcome` is set; `close` at any time frees everything."""
 
-    def __init__(  # noqa: PLR0913 - all that a read under way consists of
+    def __init__(
         self,
         gate: Gate,
         call: Call,
@@ -53,6 +54,7 @@ class Answer:
         self._limits = limits
         self._started = time.monotonic()
         self._is_told = False
+        self._lock = threading.Lock()
         self.intent = intent
         self.rows = 0
         self.bytes = 0
@@ -111,9 +113,10 @@ class Answer:
             raise LimitExceeded(f"the answer has more than {self._limits.bytes:,} bytes; narrow the statement")
 
     def _tell(self, outcome: Outcome, error: GatebookError | None = None, detail: str | None = None) -> None:
-        if self._is_told:
-            return
-        self._is_told = True
+        with self._lock:
+            if self._is_told:
+                return
+            self._is_told = True
         self._gate.places.leave(self._call.principal.id, self._source)
         self._gate.book.append_soon(
             self._gate.event(

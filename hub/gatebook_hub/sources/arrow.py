@@ -13,6 +13,7 @@ import pyarrow as pa
 from gatebook_hub.errors import StatementFailed
 
 BATCH_ROWS = 16_384
+BATCH_BYTES = 16_000_000
 _PLAIN: Mapping[type, pa.DataType] = {
     bool: pa.bool_(),
     int: pa.int64(),
@@ -67,7 +68,7 @@ def _inferred(name: str, values: Sequence[Any]) -> pa.DataType:
     raise StatementFailed(f"the column `{name}` mixes {names}; cast it to one type")
 
 
-def _plain(value: Any, kind: pa.DataType) -> Any:  # noqa: ANN401 - any value of a driver
+def _plain(value: Any, kind: pa.DataType) -> Any:
     """Values that pyarrow does not take as they are."""
     if value is None or isinstance(value, bool | int | float | Decimal | dt.date | dt.time | dt.timedelta):
         return value
@@ -78,5 +79,5 @@ def _plain(value: Any, kind: pa.DataType) -> Any:  # noqa: ANN401 - any value of
     return value
 
 
-def _text(value: Any) -> Any:  # noqa: ANN401 - any value of a driver
+def _text(value: Any) -> Any:
     return value if isinstance(value, bytes) else str(value)

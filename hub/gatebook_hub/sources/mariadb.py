@@ -157,17 +157,17 @@ class MariadbSource:
         return pooled, connection
 
 
-def _commit(connection: Any) -> None:  # noqa: ANN401 - a PyMySQL connection
+def _commit(connection: Any) -> None:
     try:
         connection.commit()
     except pymysql.MySQLError as error:
         raise translate(error) from error
 
 
-def _declared(cursor: Any) -> list[pa.DataType | None]:  # noqa: ANN401 - a PyMySQL cursor
+def _declared(cursor: Any) -> list[pa.DataType | None]:
     found: list[pa.DataType | None] = []
     for column, field in zip(cursor.description, cursor._result.fields, strict=True):  # noqa: SLF001 - charset
-        is_binary = field.charsetnr == 63  # noqa: PLR2004 - the protocol's number of the binary charset
+        is_binary = field.charsetnr == 63
         kind = column[1]
         if kind == FIELD_TYPE.NEWDECIMAL:
             found.append(pa.decimal128(38, field.scale))
@@ -178,7 +178,7 @@ def _declared(cursor: Any) -> list[pa.DataType | None]:  # noqa: ANN401 - a PyMy
     return found
 
 
-def translate(error: Exception) -> Exception:  # noqa: PLR0911 - one line a class
+def translate(error: Exception) -> Exception:
     """The number of an error in words; its text may carry values, so it is not repeated."""
     number = error.args[0] if isinstance(error, pymysql.MySQLError) and error.args else None
     match error:

@@ -66,15 +66,16 @@ class PostgresqlSource:
     def read(self, plan: Plan, parameters: Mapping[str, Any], limits: Limits) -> CursorStream:
         """Start a read through a server-side cursor in a read-only transaction."""
         pooled, connection = self._begin(limits, "READ ONLY")
+        cursor = connection.cursor(name="gatebook")
 
         def end() -> None:
             if connection.info.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
                 connection.cancel_safe(timeout=5)
             pooled.invalidate() if connection.closed else connection.rollback()
+            cursor.close()
             pooled.close()
 
         try:
-            cursor = connection.cursor(name="gatebook")
             cursor.execute(plan.sql, dict(parameters))
             return CursorStream(cursor, declared=_declared, translate=translate, end=end)
         except GatebookError:
@@ -149,7 +150,7 @@ def _commit(connection: psycopg.Connection[Any]) -> None:
         raise translate(error) from error
 
 
-def _declared(cursor: Any) -> list[pa.DataType | None]:  # noqa: ANN401 - a psycopg cursor
+def _declared(cursor: Any) -> list[pa.DataType | None]:
     found: list[pa.DataType | None] = []
     for column in cursor.description:
         if column.type_code == _NUMERIC and column.precision is not None:
@@ -159,7 +160,7 @@ def _declared(cursor: Any) -> list[pa.DataType | None]:  # noqa: ANN401 - a psyc
     return found
 
 
-def translate(error: Exception) -> Exception:  # noqa: PLR0911 - one line a class
+def translate(error: Exception) -> Exception:
     """The SQLSTATE of an error in words; its text may carry values, so it is not repeated."""
     match error:
         case pg.QueryCanceled() | pg.LockNotAvailable():

@@ -6,7 +6,8 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from sqlalchemy import Engine as Database
 from sqlalchemy import inspect
@@ -23,17 +24,21 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
     schema = namespace if engine is not Engine.SQLITE else None
     columns = inspector.get_multi_columns(schema=schema)
     keys = inspector.get_multi_pk_constraint(schema=schema)
+    # As `fold` looks them up: SQLite ignores the case of every name, MariaDB that of columns.
+    of_table = str.lower if engine is Engine.SQLITE else str
+    of_column = str if engine is Engine.POSTGRESQL else str.lower
     tables: dict[str, Table] = {}
-    for (key_schema, name), found in columns.items():
-        if name == LEDGER:
+    for (key_schema, found_name), found in columns.items():
+        name = of_table(found_name)
+        if name.lower() == LEDGER:
             continue
-        constraint = keys.get((key_schema, name)) or {}
+        constraint: Mapping[str, Any] = keys.get((key_schema, found_name)) or {}
         tables[name] = Table(
             name=name,
-            key=tuple(constraint.get("constrained_columns") or ()),
+            key=tuple(of_column(part) for part in constraint.get("constrained_columns") or ()),
             columns=tuple(
                 Column(
-                    name=item["name"],
+                    name=of_column(item["name"]),
                     type=str(item["type"]).lower(),
                     nullable=bool(item["nullable"]),
                     is_generated="computed" in item,

@@ -35,6 +35,7 @@ from gatebook_hub.sql.allowed import FUNCTIONS
 
 _PROGRESS_STEPS = 10_000
 _LOCK_WAIT_S = 5.0
+_MOST_BYTES = 32_000_000
 _DEFAULT_TIME_S = 60.0
 _FUNCTIONS = FUNCTIONS[Engine.SQLITE] | {"LIKE"}
 
@@ -50,9 +51,7 @@ class SqliteSource:
         self.name = name
         self._path = path
         database = create_engine("sqlite://", creator=lambda: self._connect("ro"), poolclass=NullPool)
-        self._schema = SchemaCache(
-            lambda: reflect(database, source=name, engine=Engine.SQLITE, namespace="main")
-        )
+        self._schema = SchemaCache(lambda: reflect(database, source=name, engine=Engine.SQLITE, namespace="main"))
 
     def schema(self) -> Schema:
         """Its tables."""
@@ -146,6 +145,8 @@ class SqliteSource:
         except sqlite3.Error as error:
             raise SourceUnavailable(f"the source `{self.name}` cannot be opened") from error
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
+        # One function call cannot be interrupted, so what it may work on is bounded.
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
         return connection
 
 
@@ -189,12 +190,12 @@ class _Guard:
         self._is_late = self._is_late or time.monotonic() > self._deadline
         return int(self._is_late)
 
-    def _authorize(self, action: int, first: str | None, second: str | None, *_: Any) -> int:  # noqa: ANN401
+    def _authorize(self, action: int, first: str | None, second: str | None, *_: Any) -> int:
         if action in {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE}:
             return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_READ:
-            columns = self._reads.get(first or "")
-            if columns is not None and (not second or second in columns):
+            columns = self._reads.get((first or "").lower())
+            if columns is not None and (not second or second.lower() in columns):
                 return sqlite3.SQLITE_OK
             self.refused = f"`{first}.{second}`"
         elif action == sqlite3.SQLITE_FUNCTION:

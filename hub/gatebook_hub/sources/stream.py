@@ -7,7 +7,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from gatebook_hub.sources.arrow import BATCH_ROWS, batch_of, schema_of
+from gatebook_hub.sources.arrow import BATCH_BYTES, BATCH_ROWS, batch_of, schema_of
+
+_FEWEST_ROWS = 64
+_MOST_ROWS = 4_096
 
 
 class CursorStream:
@@ -15,7 +18,7 @@ class CursorStream:
 
     def __init__(
         self,
-        cursor: Any,  # noqa: ANN401 - a DB-API cursor
+        cursor: Any,
         *,
         declared: Callable[[Any], Sequence[pa.DataType | None]],
         translate: Callable[[Exception], Exception],
@@ -25,6 +28,7 @@ class CursorStream:
         self._translate = translate
         self._end = end
         self._is_closed = False
+        self._step = _FEWEST_ROWS
         self._first = self._fetch()
         names = [str(item[0]) for item in cursor.description]
         self.schema = schema_of(names, declared(cursor), self._first)
@@ -43,8 +47,24 @@ class CursorStream:
             self._end()
 
     def _fetch(self) -> list[tuple[Any, ...]]:
+        """The rows of a batch, in steps that shrink where rows are large: a row may hold a thousand megabytes."""
+        rows: list[tuple[Any, ...]] = []
+        size = 0
         try:
-            return list(self._cursor.fetchmany(BATCH_ROWS))
+            while len(rows) < BATCH_ROWS and size < BATCH_BYTES:
+                step = min(self._step, BATCH_ROWS - len(rows))
+                found = self._cursor.fetchmany(step)
+                rows.extend(found)
+                taken = sum(_size(row) for row in found)
+                size += taken
+                self._step = min(_MOST_ROWS, self._step * 4) if taken < BATCH_BYTES // 16 else _FEWEST_ROWS
+                if len(found) < step:
+                    break
         except Exception as error:
             self.close()
             raise self._translate(error) from error
+        return rows
+
+
+def _size(row: Sequence[Any]) -> int:
+    return sum(len(value) if isinstance(value, str | bytes) else 8 for value in row)

@@ -12,7 +12,7 @@ from gatebook_hub.sql import Plan
 class ServerWriting:
     """A WriteSession on a DB-API connection in a transaction that its source opened."""
 
-    def __init__(self, connection: Any, translate: Callable[[Exception], Exception]) -> None:  # noqa: ANN401 - DB-API
+    def __init__(self, connection: Any, translate: Callable[[Exception], Exception]) -> None:
         self._connection = connection
         self._translate = translate
         self.is_committed = False

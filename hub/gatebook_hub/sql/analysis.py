@@ -29,7 +29,7 @@ class Analysis:
     statement: Statement
     uses: tuple[TableUse, ...]
     outputs: tuple[str | None, ...]
-    tree: exp.Expression
+    tree: exp.Expr
 
 
 @dataclass(slots=True)
@@ -82,7 +82,7 @@ class _Walker:
         self.wholes: set[str] = set()
         self._ctes = 0
 
-    def query(self, node: exp.Expression, ctes: _Ctes, outer: _Scope | None) -> list[str | None]:
+    def query(self, node: exp.Expr, ctes: _Ctes, outer: _Scope | None) -> list[str | None]:
         """Resolve a query expression and return the names of its output columns."""
         ctes = self._with(node, ctes, outer)
         match node:
@@ -103,7 +103,7 @@ class _Walker:
             case _:
                 raise ConstructRefused(f"`{type(node).__name__.lower()}` is not taken as a query")
 
-    def _with(self, node: exp.Expression, ctes: _Ctes, outer: _Scope | None) -> _Ctes:
+    def _with(self, node: exp.Expr, ctes: _Ctes, outer: _Scope | None) -> _Ctes:
         clause = node.args.get("with_")
         if clause is None:
             return ctes
@@ -155,12 +155,12 @@ class _Walker:
         self._modifiers(node, ctes, scope)
         return outputs
 
-    def _modifiers(self, node: exp.Expression, ctes: _Ctes, scope: _Scope) -> None:
+    def _modifiers(self, node: exp.Expr, ctes: _Ctes, scope: _Scope) -> None:
         for name in ("order", "limit", "offset"):
             if node.args.get(name) is not None:
                 self._expression(node.args[name], ctes, scope)
 
-    def _projection(self, item: exp.Expression, ctes: _Ctes, scope: _Scope) -> list[str | None]:
+    def _projection(self, item: exp.Expr, ctes: _Ctes, scope: _Scope) -> list[str | None]:
         if isinstance(item, exp.Star):
             return [name for relation in scope.relations.values() for name in self._whole(relation)]
         if isinstance(item, exp.Column) and isinstance(item.this, exp.Star):
@@ -178,7 +178,7 @@ class _Walker:
             self.wholes.add(relation.base)
         return relation.columns
 
-    def _relation(self, node: exp.Expression, ctes: _Ctes, scope: _Scope) -> None:
+    def _relation(self, node: exp.Expr, ctes: _Ctes, scope: _Scope) -> None:
         match node:
             case exp.Table():
                 self._table(node, ctes, scope)
@@ -214,7 +214,7 @@ class _Walker:
             raise UnknownRelation(f"there is no table `{node.sql()}` in `{self.schema.source}` that you may see")
         return table
 
-    def _bind(self, node: exp.Expression, columns: tuple[str, ...], base: str | None, scope: _Scope) -> None:
+    def _bind(self, node: exp.Expr, columns: tuple[str, ...], base: str | None, scope: _Scope) -> None:
         alias = node.args.get("alias")
         name = self._fold(alias.this) if alias is not None and alias.this is not None else None
         if name is None:
@@ -228,7 +228,7 @@ class _Walker:
             raise ConstructRefused(f"the name `{name}` is used twice in one from clause; give an alias")
         scope.relations[name] = _Relation(columns, base)
 
-    def _expression(self, node: exp.Expression, ctes: _Ctes, scope: _Scope) -> None:
+    def _expression(self, node: exp.Expr, ctes: _Ctes, scope: _Scope) -> None:
         """Resolve the columns of an expression; nested queries open a scope inside this one."""
         if isinstance(node, exp.Select | exp.SetOperation | exp.Subquery):
             self.query(node, ctes, scope)
@@ -246,6 +246,7 @@ class _Walker:
             raise ConstructRefused(f"`{node.sql()}` is not taken as a value")
         name = self._fold(node.this)
         table = node.args.get("table")
+        is_perhaps_known = False
         for level in scope.chain():
             if table is not None:
                 relation = level.relations.get(self._fold(table))
@@ -260,8 +261,10 @@ class _Walker:
                 return
             if name in level.aliases:
                 return
-            if any(not relation.columns for relation in level.relations.values()):
-                return  # a VALUES list without names: the engine itself resolves or refuses
+            # A VALUES list without names: the engine resolves the name there, or further out, or refuses.
+            is_perhaps_known |= any(not relation.columns for relation in level.relations.values())
+        if is_perhaps_known:
+            return
         raise UnknownColumn(f"there is no column `{node.sql()}` in the tables of this query that you may see")
 
     def _read(self, relation: _Relation, name: str, node: exp.Column) -> None:
@@ -270,7 +273,7 @@ class _Walker:
         if relation.base is not None:
             self.reads[relation.base].add(name)
 
-    def _fold(self, identifier: exp.Expression) -> str:
+    def _fold(self, identifier: exp.Expr) -> str:
         return fold(identifier.name, self.engine, is_quoted=bool(identifier.args.get("quoted")))
 
 

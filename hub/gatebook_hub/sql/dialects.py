@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import ClassVar
 
 from sqlglot.dialects.dialect import Dialect
@@ -10,6 +11,9 @@ from sqlglot.dialects.postgres import Postgres
 from sqlglot.dialects.sqlite import SQLite
 
 from gatebook_hub.model import Engine
+
+# It would write texts of statements, with the values in them, into the log.
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
 
 class GatedSQLite(SQLite):

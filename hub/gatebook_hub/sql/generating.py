@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, SqlglotError
-from sqlglot.tokens import TokenType
+from sqlglot.tokenizer_core import TokenType
 
 from gatebook_hub.errors import ConstructRefused, FunctionRefused
 from gatebook_hub.model import Engine
@@ -37,7 +38,7 @@ def bound(name: str, engine: Engine) -> str:
 
 
 def generate(
-    tree: exp.Expression, *, engine: Engine, namespace: str | None, reads: Mapping[str, frozenset[str]], nonce: str
+    tree: exp.Expr, *, engine: Engine, namespace: str | None, reads: Mapping[str, frozenset[str]], nonce: str
 ) -> Plan:
     """Write the rewritten tree, read it back, and refuse any difference; consumes the tree.
 
@@ -71,14 +72,16 @@ def _marker(name: str, nonce: str) -> str:
     return f"gbp_{nonce}_{name}"
 
 
-def _write(tree: exp.Expression, engine: Engine) -> str:
+def _write(tree: exp.Expr, engine: Engine) -> str:
     try:
         return tree.sql(dialect=dialect_of(engine), identify=True, comments=False, unsupported_level=ErrorLevel.RAISE)
     except SqlglotError as error:
-        raise ConstructRefused("the statement cannot be written for this database; write it in a simpler way") from error
+        raise ConstructRefused(
+            "the statement cannot be written for this database; write it in a simpler way"
+        ) from error
 
 
-def _check_tables(tree: exp.Expression, namespace: str | None, bases: Iterable[str], nonce: str) -> None:
+def _check_tables(tree: exp.Expr, namespace: str | None, bases: Iterable[str], nonce: str) -> None:
     known = set(bases)
     for table in tree.find_all(exp.Table):
         is_base = table.db == (namespace or "") and bool(table.db) and table.name in known
@@ -91,7 +94,7 @@ def _check_calls(sql: str, engine: Engine) -> None:
     """Every name that is sent before a parenthesis is an allowed function, a type or a word of the grammar."""
     tokens = sqlglot.tokenize(sql, dialect=dialect_of(engine))
     allowed = FUNCTIONS[engine] | TYPES | BEFORE_PARENTHESIS
-    for before, token in zip(tokens, tokens[1:], strict=False):
+    for before, token in pairwise(tokens):
         if token.token_type is not TokenType.L_PAREN or before.token_type is TokenType.IDENTIFIER:
             continue
         word = before.text.upper()

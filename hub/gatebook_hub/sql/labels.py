@@ -1,28 +1,36 @@
-"""Under which name does an unnamed expression come back? SQLite and MariaDB label it by the text as typed."""
+"""Under which name does an unnamed expression come back? SQLite and MariaDB label it by the text as typed.
+
+They would label it by the text that they get, which is the rewritten one: it holds masks and row filters.
+"""
 
 from __future__ import annotations
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from gatebook_hub.model import Engine
 from gatebook_hub.sql.dialects import dialect_of
 from gatebook_hub.sql.parsing import Statement
 
+# MariaDB takes aliases of up to 256 characters.
+_MAX_LABEL = 250
 _ENDS = {TokenType.FROM, TokenType.WHERE, TokenType.UNION, TokenType.LIMIT, TokenType.ORDER_BY, TokenType.GROUP_BY}
 
 
-def label_projections(tree: exp.Expression, statement: Statement) -> None:
-    """Alias the unnamed top-level expressions of a plain select, in place, as the engine would label them."""
-    if statement.engine is Engine.POSTGRESQL or not isinstance(tree, exp.Select) or tree.args.get("with_"):
-        return
-    texts = _texts(statement)
-    if len(texts) != len(tree.expressions):
-        return
-    for node, text in zip(list(tree.expressions), texts, strict=True):
-        if not isinstance(node, exp.Alias | exp.Column | exp.Star):
-            node.replace(exp.Alias(this=node.copy(), alias=exp.to_identifier(text, quoted=True)))
+def label_projections(tree: exp.Expr, statement: Statement) -> None:
+    """Alias every unnamed expression of every select list, in place; the top ones as the engine would label them."""
+    if statement.engine is Engine.POSTGRESQL:
+        return  # it labels by names of functions and columns, never by text
+    typed = _texts(statement) if isinstance(tree, exp.Select) and not tree.args.get("with_") else []
+    for select in list(tree.find_all(exp.Select)):
+        is_typed = select is tree and len(typed) == len(select.expressions)
+        for index, node in enumerate(list(select.expressions)):
+            if isinstance(node, exp.Alias | exp.Column | exp.Star) or node.alias:
+                continue
+            text = typed[index] if is_typed else node.sql(dialect=dialect_of(statement.engine), comments=False)
+            label = text[:_MAX_LABEL].strip() or "?"
+            node.replace(exp.Alias(this=node.copy(), alias=exp.to_identifier(label, quoted=True)))
 
 
 def _texts(statement: Statement) -> list[str]:

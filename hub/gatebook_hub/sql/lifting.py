@@ -51,7 +51,7 @@ def lift(statement: Statement, protected: Collection[str], unprotected: Collecti
     return LiftedStatement(shape=shape, values=tuple(values), protected_parameters=frozenset(hidden))
 
 
-def _is_open(node: exp.Expression, protected: set[str], unprotected: set[str]) -> bool:
+def _is_open(node: exp.Expr, protected: set[str], unprotected: set[str]) -> bool:
     """Whether the nearest comparison, assignment or limit around the value names unprotected columns alone."""
     parent = node.parent
     while parent is not None:

@@ -26,13 +26,16 @@ _TEMPLATES: dict[str, dict[Engine, str]] = {
     "last": {
         Engine.SQLITE: "CASE WHEN x IS NULL THEN NULL WHEN LENGTH(x) <= {n} THEN '***' "
         "ELSE '***' || SUBSTR(x, LENGTH(x) - {n} + 1) END",
-        Engine.POSTGRESQL: "CASE WHEN x IS NULL THEN NULL WHEN LENGTH(x) <= {n} THEN '***' ELSE '***' || RIGHT(x, {n}) END",
+        Engine.POSTGRESQL: "CASE WHEN x IS NULL THEN NULL WHEN LENGTH(x) <= {n} THEN '***' "
+        "ELSE '***' || RIGHT(x, {n}) END",
         Engine.MARIADB: "CASE WHEN x IS NULL THEN NULL WHEN CHAR_LENGTH(x) <= {n} THEN '***' "
         "ELSE CONCAT('***', RIGHT(x, {n})) END",
     },
     "first": {
-        Engine.SQLITE: "CASE WHEN x IS NULL THEN NULL WHEN LENGTH(x) <= {n} THEN '***' ELSE SUBSTR(x, 1, {n}) || '***' END",
-        Engine.POSTGRESQL: "CASE WHEN x IS NULL THEN NULL WHEN LENGTH(x) <= {n} THEN '***' ELSE LEFT(x, {n}) || '***' END",
+        Engine.SQLITE: "CASE WHEN x IS NULL THEN NULL WHEN LENGTH(x) <= {n} THEN '***' "
+        "ELSE SUBSTR(x, 1, {n}) || '***' END",
+        Engine.POSTGRESQL: "CASE WHEN x IS NULL THEN NULL WHEN LENGTH(x) <= {n} THEN '***' "
+        "ELSE LEFT(x, {n}) || '***' END",
         Engine.MARIADB: "CASE WHEN x IS NULL THEN NULL WHEN CHAR_LENGTH(x) <= {n} THEN '***' "
         "ELSE CONCAT(LEFT(x, {n}), '***') END",
     },
@@ -44,11 +47,11 @@ _TEMPLATES: dict[str, dict[Engine, str]] = {
 }
 
 
-def masked(column: exp.Column, mask: Mask, engine: Engine) -> exp.Expression:
+def masked(column: exp.Column, mask: Mask, engine: Engine) -> exp.Expr:
     """The expression that stands for the column wherever the principal reads it."""
     template = _template(mask.name, mask.argument, engine).copy()
 
-    def put(node: exp.Expression) -> exp.Expression:
+    def put(node: exp.Expr) -> exp.Expr:
         is_slot = isinstance(node, exp.Column) and node.name == "x" and not node.table
         return column.copy() if is_slot else node
 
@@ -56,6 +59,6 @@ def masked(column: exp.Column, mask: Mask, engine: Engine) -> exp.Expression:
 
 
 @lru_cache(maxsize=256)
-def _template(name: str, argument: int | None, engine: Engine) -> exp.Expression:
+def _template(name: str, argument: int | None, engine: Engine) -> exp.Expr:
     text = _TEMPLATES[name][engine].replace("{n}", str(int(argument or 0)))
     return sqlglot.parse_one(text, dialect=dialect_of(engine))

@@ -14,11 +14,13 @@ from sqlglot.errors import SqlglotError
 from gatebook_hub.errors import ConstructRefused, FunctionRefused, InvalidInput, KindRefused, NotOneStatement, NotParsed
 from gatebook_hub.model import Access, Engine
 from gatebook_hub.sql.allowed import ARGUMENTS, FUNCTION_NODES, FUNCTIONS, JOIN_KINDS, JOIN_METHODS, NODES, TYPES
+from gatebook_hub.sql.costs import MAX_DEPTH, check_cost
 from gatebook_hub.sql.dialects import dialect_of
 
 MAX_LENGTH = 100_000
-MAX_DEPTH = 200
 _EXECUTABLE_COMMENT = re.compile(r"/\*[M!+]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_TOO_DEEP = "the statement is nested too deeply; split it with common table expressions"
 _PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 
 
@@ -36,7 +38,7 @@ class StatementKind(StrEnum):
         return Access.SELECT if self is StatementKind.READ else Access(self.value)
 
 
-_KINDS: dict[type[exp.Expression], StatementKind] = {
+_KINDS: dict[type[exp.Expr], StatementKind] = {
     exp.Select: StatementKind.READ,
     exp.Union: StatementKind.READ,
     exp.Intersect: StatementKind.READ,
@@ -56,7 +58,7 @@ class Statement:
     kind: StatementKind
     text: str
     parameters: frozenset[str]
-    tree: exp.Expression
+    tree: exp.Expr
 
 
 def parse(text: str, engine: Engine) -> Statement:
@@ -69,10 +71,13 @@ def parse(text: str, engine: Engine) -> Statement:
     if kind is None:
         detail = f"`{_first_word(text)}` statements are not taken here; `select`, `insert`, `update` and `delete` are"
         raise KindRefused(detail)
-    return statement_from(tree, kind=kind, text=text, engine=engine)
+    try:
+        return statement_from(tree, kind=kind, text=text, engine=engine)
+    except RecursionError as error:
+        raise NotParsed(_TOO_DEEP) from error
 
 
-def statement_from(tree: exp.Expression, *, kind: StatementKind, text: str, engine: Engine) -> Statement:
+def statement_from(tree: exp.Expr, *, kind: StatementKind, text: str, engine: Engine) -> Statement:
     """A checked statement from a tree, typed by a person or composed by the gate."""
     parameters = set()
     for node in tree.walk():
@@ -82,7 +87,7 @@ def statement_from(tree: exp.Expression, *, kind: StatementKind, text: str, engi
     return Statement(engine=engine, kind=kind, text=text, parameters=frozenset(parameters), tree=tree)
 
 
-def parse_condition(text: str, engine: Engine) -> exp.Expression:
+def parse_condition(text: str, engine: Engine) -> exp.Expr:
     """Parse a boolean condition of policy; raises the same errors as `parse`."""
     tree = _parse_one(f"SELECT 1 WHERE {text}", engine)
     where = tree.args.get("where")
@@ -92,26 +97,33 @@ def parse_condition(text: str, engine: Engine) -> exp.Expression:
     for node in where.walk():
         if node is not where:
             _check_node(node, engine, is_top=False)
-    condition: exp.Expression = where.this
+    condition: exp.Expr = where.this
     return condition
 
 
-def _parse_one(text: str, engine: Engine) -> exp.Expression:
+def _parse_one(text: str, engine: Engine) -> exp.Expr:
     if len(text) > MAX_LENGTH:
         raise InvalidInput(f"a statement may have {MAX_LENGTH:,} characters, this one has {len(text):,}")
     if "\0" in text:
         raise NotParsed("the statement contains a NUL character")
+    if _SURROGATE.search(text):
+        raise NotParsed("the statement contains half a character (a lone surrogate)")
     if _EXECUTABLE_COMMENT.search(text):
         raise ConstructRefused("comments that databases execute (`/*!`, `/*M!`, `/*+`) are refused; remove them")
     try:
+        check_cost(sqlglot.tokenize(text, dialect=dialect_of(engine)))
         found = sqlglot.parse(text, dialect=dialect_of(engine))
     except SqlglotError as error:
         raise NotParsed(_parse_failure(error)) from error
     except RecursionError as error:
-        raise NotParsed("the statement is nested too deeply; split it with common table expressions") from error
+        raise NotParsed(_TOO_DEEP) from error
     trees = [tree for tree in found if tree is not None and not isinstance(tree, exp.Semicolon)]
     if len(trees) != 1:
         raise NotOneStatement(f"exactly one statement is taken at a time, this is {len(trees) or 'none'}")
+    for node in trees[0].walk():
+        # A comment `sqlglot.meta name=value` would write into the metadata that the analysis keeps its marks in.
+        node.comments = None
+        node.meta.clear()
     return trees[0]
 
 
@@ -122,11 +134,11 @@ def _parse_failure(error: SqlglotError) -> str:
     return f"the statement does not parse{where}"
 
 
-def _check_node(node: exp.Expression, engine: Engine, *, is_top: bool) -> None:
+def _check_node(node: exp.Expr, engine: Engine, *, is_top: bool) -> None:
     name = type(node).__name__
-    if is_top and name in {"Insert", "Update", "Delete"}:
-        pass
-    elif name == "Schema" and isinstance(node.parent, exp.Insert):
+    if (is_top and name in {"Insert", "Update", "Delete"}) or (
+        name == "Schema" and isinstance(node.parent, exp.Insert)
+    ):
         pass
     elif isinstance(node, exp.Func):
         _check_function(node, name, engine)
@@ -137,8 +149,6 @@ def _check_node(node: exp.Expression, engine: Engine, *, is_top: bool) -> None:
         for argument, value in node.args.items():
             if value and argument not in allowed:
                 raise ConstructRefused(f"`{argument.strip('_')}` of `{_shown(name)}` is not taken; write it without")
-    if node.depth > MAX_DEPTH:
-        raise NotParsed("the statement is nested too deeply; split it with common table expressions")
     _check_details(node)
 
 
@@ -151,7 +161,7 @@ def _check_function(node: exp.Func, name: str, engine: Engine) -> None:
             raise FunctionRefused(f"the function `{node.name.lower()}` is not on the list of allowed functions")
 
 
-def _check_details(node: exp.Expression) -> None:
+def _check_details(node: exp.Expr) -> None:
     match node:
         case exp.Join():
             if (node.args.get("method") or "") not in JOIN_METHODS or (node.kind or "") not in JOIN_KINDS:

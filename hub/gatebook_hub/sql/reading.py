@@ -16,8 +16,10 @@ from gatebook_hub.sql.masks import masked
 from gatebook_hub.sql.parsing import parse_condition
 
 PRINCIPAL_PARAMETER = "gb_principal"
+_LONG_PATTERN = 1_000
 
 # What cannot raise an error on any value, so that a planner may evaluate it before a row filter without telling.
+# LIKE and queries used as values are looked at more closely by `_can_raise`.
 _CANNOT_RAISE = (
     exp.Select | exp.From | exp.Join | exp.Where | exp.Group | exp.Having | exp.Order | exp.Ordered | exp.Limit
     | exp.Offset | exp.With | exp.CTE | exp.TableAlias | exp.Table | exp.Subquery | exp.SetOperation | exp.Distinct
@@ -27,17 +29,17 @@ _CANNOT_RAISE = (
 )  # fmt: skip
 
 
-def rewrite(
-    analysis: Analysis, obligations: Mapping[str, TableObligation], schema: Schema, *, nonce: str
-) -> Plan:
+def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], schema: Schema, *, nonce: str) -> Plan:
     """Turn an analysed read and its obligations into a plan; `nonce` is a fresh random word.
 
     Raises UnknownRelation when a table has no obligation, ConstructRefused when the text cannot be written safely.
     """
     tree = analysis.tree.copy()
     engine = schema.engine
+    if engine is Engine.POSTGRESQL:
+        _fold_identifiers(tree)
     label_projections(tree, analysis.statement)
-    is_fenced = not all(isinstance(node, _CANNOT_RAISE) for node in tree.walk())
+    is_fenced = any(_can_raise(node) for node in tree.walk())
     reads: dict[str, frozenset[str]] = {}
     for cte in list(tree.find_all(exp.CTE)):
         cte.args["alias"].set("this", exp.to_identifier(cte_name(cte.meta[CTE_INDEX], nonce), quoted=True))
@@ -53,6 +55,29 @@ def rewrite(
         for table, columns in world.reads.items():
             reads[table] = reads.get(table, frozenset()) | columns
     return generate(tree, engine=engine, namespace=schema.namespace, reads=reads, nonce=nonce)
+
+
+def _fold_identifiers(tree: exp.Expr) -> None:
+    """PostgreSQL reads names without quotes in lower case; all names are sent with quotes."""
+    for identifier in tree.find_all(exp.Identifier):
+        if not identifier.args.get("quoted"):
+            identifier.set("this", identifier.name.lower())
+
+
+def _can_raise(node: exp.Expr) -> bool:
+    """Whether evaluating the node can end in an error that depends on the rows it meets."""
+    match node:
+        case exp.Like():
+            # A pattern that ends in a backslash raises on PostgreSQL, once the text matched up to there.
+            pattern = node.expression
+            is_plain = isinstance(pattern, exp.Literal) and "\\" not in pattern.name
+            return not is_plain or len(pattern.name) > _LONG_PATTERN
+        case exp.Subquery():
+            # As a value, a query of two rows raises.
+            is_relation = isinstance(node.parent, exp.From | exp.Join | exp.In | exp.Exists | exp.Query | exp.CTE)
+            return not is_relation and node.parent is not None
+        case _:
+            return not isinstance(node, _CANNOT_RAISE)
 
 
 def check_condition(text: str, table: Table, schema: Schema) -> None:
@@ -99,9 +124,9 @@ class _Governed:
         name = written.this if written is not None and written.this is not None else node.this
         return exp.Subquery(this=select, alias=exp.TableAlias(this=name.copy()))
 
-    def conditions(self) -> list[exp.Expression]:
+    def conditions(self) -> list[exp.Expr]:
         """The row filters, every column bound to its table so that none is captured from the statement."""
-        found = []
+        found: list[exp.Expr] = []
         for row_filter in self.obligation.row_filters:
             condition = exp.Paren(this=parse_condition(row_filter.condition, self.engine))
             for placeholder in condition.find_all(exp.Placeholder):
@@ -112,7 +137,7 @@ class _Governed:
             found.append(condition)
         return found
 
-    def _projection(self, name: str) -> exp.Expression:
+    def _projection(self, name: str) -> exp.Expr:
         column = self._column(name, self.alias)
         mask = self.obligation.masks.get(name)
         if mask is None:
@@ -138,7 +163,7 @@ class _Governed:
         else:
             select.set("offset", exp.Offset(expression=exp.Literal.number(0)))
 
-    def _bind(self, node: exp.Expression, tables: Mapping[str, Table]) -> None:
+    def _bind(self, node: exp.Expr, tables: Mapping[str, Table]) -> None:
         """Qualify each column of a filter with the innermost table that has it; inner queries read raw tables."""
         if isinstance(node, exp.Select):
             tables = {**self._inner_tables(node), **tables}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from gatebook_hub.errors import UnknownColumn, UnknownRelation, WriteRefused
-from gatebook_hub.model import Access, Engine, Schema, Table, TableUse
+from gatebook_hub.model import Engine, Schema, Table, TableUse
 from gatebook_hub.sql.analysis import Analysis, analyse
 from gatebook_hub.sql.dialects import fold
 from gatebook_hub.sql.generating import bound, quote
@@ -20,7 +20,7 @@ class WritePlan:
     """A write as the gate will do it.
 
     `read` yields, per row, the key (update, delete) followed by the new values of `columns` (update, insert).
-    `value_reads` are the columns that the new values are made from: none of them may be masked.
+    `value_reads` are the columns that the new values may be made from: none of them may be masked.
     """
 
     kind: StatementKind
@@ -59,8 +59,11 @@ def _update(statement: Statement, tree: exp.Update, schema: Schema) -> WritePlan
         raise WriteRefused(f"the key of `{table.name}` cannot be changed; delete the row and insert another")
     if len(set(columns)) != len(columns):
         raise WriteRefused("a column is set twice")
+    if any(_spans_rows(node) for value in values for node in value.find_all(exp.AggFunc, exp.Window)):
+        raise WriteRefused("an update makes each row's values from that row; put the aggregate into a query of its own")
     read = _keyed_read(tree, key, values, schema, statement)
-    value_reads = _reads(analyse(_as_read(_select(tree, values, has_condition=False), statement), schema))
+    alone = analyse(_as_read(_select(tree, values, has_condition=False), statement), schema)
+    value_reads = _value_reads(alone, schema)
     return _plan(statement, table, columns, read, value_reads, has_condition=tree.args.get("where") is not None)
 
 
@@ -82,7 +85,7 @@ def _insert(statement: Statement, tree: exp.Insert, schema: Schema) -> WritePlan
     source = tree.expression
     if isinstance(source, exp.Values):
         rows = [exp.select(*[value.copy() for value in row.expressions]) for row in source.expressions]
-        query: exp.Expression = rows[0]
+        query: exp.Expr = rows[0]
         for row in rows[1:]:
             query = exp.Union(this=query, expression=row, distinct=False)
     elif isinstance(source, exp.Query):
@@ -95,10 +98,10 @@ def _insert(statement: Statement, tree: exp.Insert, schema: Schema) -> WritePlan
     is_star = any(item.find(exp.Star) and not item.find(exp.Count) for item in getattr(query, "selects", []))
     if is_star or len(read.outputs) != len(columns):
         raise WriteRefused(f"{len(columns)} columns are named, so list {len(columns)} values, without `*`")
-    return _plan(statement, table, columns, read, _reads(read), has_condition=True)
+    return _plan(statement, table, columns, read, _value_reads(read, schema), has_condition=True)
 
 
-def _plan(  # noqa: PLR0913 - one assembly point for three statements
+def _plan(
     statement: Statement,
     table: Table,
     columns: list[str],
@@ -121,7 +124,7 @@ def _plan(  # noqa: PLR0913 - one assembly point for three statements
 
 
 def _keyed_read(
-    tree: exp.Expression, key: tuple[str, ...], values: list[exp.Expression], schema: Schema, statement: Statement
+    tree: exp.Expr, key: tuple[str, ...], values: list[exp.Expr], schema: Schema, statement: Statement
 ) -> Analysis:
     target = tree.this
     name = target.args["alias"].this if target.args.get("alias") else target.this
@@ -129,7 +132,7 @@ def _keyed_read(
     return analyse(_as_read(_select(tree, [*keys, *values]), statement), schema)
 
 
-def _select(tree: exp.Expression, projections: Sequence[exp.Expression], *, has_condition: bool = True) -> exp.Select:
+def _select(tree: exp.Expr, projections: Sequence[exp.Expr], *, has_condition: bool = True) -> exp.Select:
     named = [
         exp.Alias(this=item.copy(), alias=exp.to_identifier(f"gb_{index}", quoted=True))
         for index, item in enumerate(projections)
@@ -140,7 +143,7 @@ def _select(tree: exp.Expression, projections: Sequence[exp.Expression], *, has_
     return select
 
 
-def _as_read(tree: exp.Expression, statement: Statement) -> Statement:
+def _as_read(tree: exp.Expr, statement: Statement) -> Statement:
     return statement_from(tree, kind=StatementKind.READ, text=statement.text, engine=statement.engine)
 
 
@@ -148,7 +151,21 @@ def _reads(analysis: Analysis) -> dict[str, frozenset[str]]:
     return {use.table: use.reads for use in analysis.uses}
 
 
-def _target(node: exp.Expression, schema: Schema, engine: Engine) -> Table:
+def _value_reads(analysis: Analysis, schema: Schema) -> dict[str, frozenset[str]]:
+    """The columns behind new values; a `*` may hand on every column of its table."""
+    return {
+        use.table: frozenset(column.name for column in schema.tables[use.table].columns) if use.is_whole else use.reads
+        for use in analysis.uses
+    }
+
+
+def _spans_rows(node: exp.Expr) -> bool:
+    """Whether an aggregate or a window looks at the updated table's other rows; SQLite's max(a, b) does not."""
+    is_scalar = isinstance(node, exp.Max | exp.Min) and bool(node.expressions) and node.find_ancestor(exp.Window) is None
+    return not is_scalar and node.find_ancestor(exp.Select) is None
+
+
+def _target(node: exp.Expr, schema: Schema, engine: Engine) -> Table:
     if not isinstance(node, exp.Table):
         raise WriteRefused("one table is written at a time")
     name = fold(node.name, engine, is_quoted=bool(node.this.args.get("quoted")))
@@ -164,7 +181,7 @@ def _key(table: Table) -> tuple[str, ...]:
     return table.key
 
 
-def _column(identifier: exp.Expression, table: Table, engine: Engine) -> str:
+def _column(identifier: exp.Expr, table: Table, engine: Engine) -> str:
     name = fold(identifier.name, engine, is_quoted=bool(identifier.args.get("quoted")))
     column = table.column(name)
     if column is None:
@@ -198,7 +215,7 @@ def keyed_statements(table: Table, columns: Sequence[str], schema: Schema) -> Ke
     return KeyedStatements(
         select=select,
         select_locked=select if engine is Engine.SQLITE else f"{select} FOR UPDATE",
-        insert=f"INSERT INTO {name} {into}{returning}",  # noqa: S608 - as above
+        insert=f"INSERT INTO {name} {into}{returning}",
         update=f"UPDATE {name} SET {', '.join(f'{column} = {value}' for column, value in pairs)} WHERE {where}",  # noqa: S608
         delete=f"DELETE FROM {name} WHERE {where}",  # noqa: S608 - as above
     )

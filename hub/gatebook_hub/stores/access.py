@@ -63,7 +63,9 @@ class TokenStore:
 
     def revoke(self, label: str, now: dt.datetime) -> None:
         """End a token by its label; raises NotFound."""
-        query = update(token).where(token.c.label == label, token.c.revoked_at.is_(None)).values(revoked_at=now.isoformat())
+        query = (
+            update(token).where(token.c.label == label, token.c.revoked_at.is_(None)).values(revoked_at=now.isoformat())
+        )
         with self._engine.begin() as connection:
             if connection.execute(query).rowcount == 0:
                 raise NotFound(f"there is no live token `{label}`")

@@ -7,7 +7,6 @@ with the next group or after a short pause. Each group ends in a signed checkpoi
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import threading
 from collections.abc import Iterator, Sequence
@@ -57,6 +56,7 @@ class EventFilter:
 @dataclass(slots=True)
 class _Waiting:
     event: Event
+    data: bytes
     done: Future[int] = field(default_factory=Future)
     is_urgent: bool = True
 
@@ -69,6 +69,8 @@ class Book:
         self._key = key
         self._copy = copy
         self._queue: queue.Queue[_Waiting | None] = queue.Queue()
+        self._closing = threading.Lock()
+        self._is_closed = False
         with engine.connect() as connection:
             self._frontier = _load_frontier(connection, Frontier())
         self._thread = threading.Thread(target=self._run, name="book", daemon=True)
@@ -81,17 +83,20 @@ class Book:
 
     def append(self, entry: Event) -> int:
         """Write an event durably and return its index; raises BookUnavailable, and then nothing may run."""
-        waiting = _Waiting(entry)
-        self._queue.put(waiting)
+        # The bytes are made here: an event that has none fails its own caller, not all who wait with it.
+        waiting = _Waiting(entry, canonical(entry))
+        self._put(waiting)
         return waiting.done.result()
 
     def append_soon(self, entry: Event) -> None:
         """Write an outcome with the next group, or after a short pause."""
-        self._queue.put(_Waiting(entry, is_urgent=False))
+        self._put(_Waiting(entry, canonical(entry), is_urgent=False))
 
     def close(self) -> None:
-        """Write what waits and stop."""
-        self._queue.put(None)
+        """Write what waits and stop; what comes later is refused."""
+        with self._closing:
+            self._is_closed = True
+            self._queue.put(None)
         self._thread.join(timeout=30)
 
     def size(self) -> int:
@@ -159,6 +164,12 @@ class Book:
             rows = connection.execute(query).all()
         return tuple(StoredEvent(index=row.idx, content=parse_event(bytes(row.data))) for row in rows)
 
+    def _put(self, waiting: _Waiting) -> None:
+        with self._closing:
+            if self._is_closed:
+                raise BookUnavailable("the book is closed, so nothing was run")
+            self._queue.put(waiting)
+
     def _run(self) -> None:
         is_open = True
         while is_open:
@@ -166,8 +177,8 @@ class Book:
             if not group:
                 continue
             try:
-                indices = self._write([waiting.event for waiting in group])
-            except Exception as error:  # whatever it was, nobody may run on it; the next group tries again
+                indices = self._write([waiting.event for waiting in group], [waiting.data for waiting in group])
+            except Exception as error:  # noqa: BLE001 - whatever it was, nobody may run on it
                 _log.exception("the book cannot be written")
                 for waiting in group:
                     failure = BookUnavailable("the book cannot be written, so nothing was run; tell the operator")
@@ -195,8 +206,7 @@ class Book:
             has_urgent = has_urgent or following.is_urgent
         return group, True
 
-    def _write(self, events: Sequence[Event]) -> range:
-        entries = [canonical(item) for item in events]
+    def _write(self, events: Sequence[Event], entries: Sequence[bytes]) -> range:
         hashes = [hash_leaf(entry) for entry in entries]
         with self._engine.begin() as connection:
             # The operator's commands append too, so the lock comes first and then the look at the size.
@@ -222,7 +232,7 @@ class Book:
         try:
             fresh = self._copy.with_suffix(".new")
             fresh.write_text(note)
-            os.replace(fresh, self._copy)
+            fresh.replace(self._copy)
         except OSError:
             _log.exception("the checkpoint cannot be copied to %s", self._copy)
 
@@ -245,7 +255,9 @@ def _load_frontier(connection: Connection, known: Frontier) -> Frontier:
 def _insert(
     connection: Connection, start: int, events: Sequence[Event], entries: Sequence[bytes], hashes: Sequence[bytes]
 ) -> None:
-    leaves, index, tables = [], [], []
+    leaves: list[dict[str, Any]] = []
+    index: list[dict[str, Any]] = []
+    tables: list[dict[str, Any]] = []
     for position, (item, data, digest) in enumerate(zip(events, entries, hashes, strict=True), start):
         leaves.append({"idx": position, "data": data, "hash": digest})
         index.append(
@@ -270,7 +282,12 @@ def _insert(
 
 def _query(wanted: EventFilter) -> Select[Any]:
     query = select(leaf.c.idx, leaf.c.data).join(event, event.c.idx == leaf.c.idx)
-    exact = {"principal": event.c.principal, "kind": event.c.kind, "source": event.c.source, "change": event.c.change_id}
+    exact = {
+        "principal": event.c.principal,
+        "kind": event.c.kind,
+        "source": event.c.source,
+        "change": event.c.change_id,
+    }
     for name, column in exact.items():
         value = getattr(wanted, name)
         if value is not None:

@@ -23,7 +23,7 @@ def open_database(path: Path, family: str) -> Engine:
     return engine
 
 
-def _pin(connection: Any, _record: Any) -> None:  # noqa: ANN401 - a DB-API connection
+def _pin(connection: Any, _record: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
 

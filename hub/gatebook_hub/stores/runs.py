@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy import Engine, exists, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from gatebook_hub.errors import NotFound, StateConflict
@@ -51,30 +51,32 @@ class RunStore:
 
     def add(self, new: Run) -> bool:
         """Keep a run; False if it is known already."""
-        values = {
-            "id": new.id,
-            "job": new.job,
-            "state": new.state,
-            "trigger": new.trigger,
-            "scheduled_for": new.scheduled_for,
-            "attempt": new.attempt,
-            "cells_done": 0,
-            "cells_total": 0,
-            "parameters": json.dumps(dict(new.parameters)),
-        }
         try:
             with self._engine.begin() as connection:
-                connection.execute(insert(run).values(**values))
+                connection.execute(insert(run).values(**_columns(new)))
         except IntegrityError:
             return False
         return True
 
-    def change(self, run_id: str, *, expected: RunState, **values: Any) -> None:  # noqa: ANN401 - columns
-        """Set columns of a run that is in the expected state; raises StateConflict."""
+    def start(self, run_id: str, *, started_at: str, is_alone: bool) -> bool:
+        """Take a due run; False if another worker was faster, or if its job runs now and its runs are to be alone."""
+        query = update(run).where(run.c.id == run_id, run.c.state == RunState.DUE)
+        if is_alone:
+            other = run.alias()
+            running = select(other.c.id).where(other.c.job == run.c.job, other.c.state == RunState.RUNNING)
+            query = query.where(~exists(running))
+        with self._engine.begin() as connection:
+            taken = connection.execute(query.values(state=RunState.RUNNING, started_at=started_at))
+            return bool(taken.rowcount == 1)
+
+    def change(self, run_id: str, *, expected: RunState, successor: Run | None = None, **values: Any) -> None:
+        """Set columns of a run that is in the expected state, and add its successor with it; raises StateConflict."""
         query = update(run).where(run.c.id == run_id, run.c.state == expected).values(**values)
         with self._engine.begin() as connection:
             if connection.execute(query).rowcount != 1:
                 raise StateConflict(f"the run `{run_id}` is not {expected}")
+            if successor is not None:
+                connection.execute(insert(run).values(**_columns(successor)))
 
     def get(self, run_id: str) -> Run:
         """One run; raises NotFound."""
@@ -101,6 +103,18 @@ class RunStore:
             rows = connection.execute(query).all()
         return tuple(_read(row) for row in rows)
 
+    def waiting(self) -> tuple[Run, ...]:
+        """All due runs, the one that waits longest first."""
+        query = select(run).where(run.c.state == RunState.DUE).order_by(run.c.scheduled_for, run.c.id)
+        with self._engine.connect() as connection:
+            return tuple(_read(row) for row in connection.execute(query))
+
+    def is_active(self, job: str) -> bool:
+        """Whether a run of the job waits or runs."""
+        query = select(run.c.id).where(run.c.job == job, run.c.state.in_((RunState.DUE, RunState.RUNNING))).limit(1)
+        with self._engine.connect() as connection:
+            return connection.execute(query).first() is not None
+
     def last_scheduled(self, job: str) -> str | None:
         """The newest time for which the job's schedule made a run."""
         query = select(func.max(run.c.scheduled_for)).where(run.c.job == job, run.c.trigger == "schedule")
@@ -109,7 +123,22 @@ class RunStore:
         return str(found) if found is not None else None
 
 
-def _read(row: Any) -> Run:  # noqa: ANN401 - a row of the table
+def _columns(new: Run) -> dict[str, Any]:
+    return {
+        "id": new.id,
+        "job": new.job,
+        "state": new.state,
+        "trigger": new.trigger,
+        "scheduled_for": new.scheduled_for,
+        "attempt": new.attempt,
+        "cells_done": 0,
+        "cells_total": 0,
+        "parameters": json.dumps(dict(new.parameters)),
+        "error": json.dumps(dict(new.error)) if new.error else None,
+    }
+
+
+def _read(row: Any) -> Run:
     return Run(
         id=row.id,
         job=row.job,

@@ -27,6 +27,11 @@ _CLAIMS = ("kernel_id", "notebook", "cell", "cell_id", "server", "tool", "path")
 _MAX_CLAIM = 500
 
 
+def cookie_name(name: str, *, is_tls: bool) -> str:
+    """The name of a cookie; behind TLS the prefix has browsers refuse one that another host or plain HTTP set."""
+    return f"__Host-{name}" if is_tls else name
+
+
 class Doorman:
     """Turns a request into a Call; the only place where credentials are looked at."""
 
@@ -37,6 +42,7 @@ class Doorman:
         self._rates = Rates(settings.limit_requests_per_s, settings.limit_request_burst)
         self._origin = settings.portal_url
         self._host = self._origin.split("://", 1)[1]
+        self.cookie = cookie_name(COOKIE, is_tls=settings.is_tls)
 
     async def call(self, request: Request, claims: Mapping[str, Any] | None = None, reason: str | None = None) -> Call:
         """The call of an API request; raises AuthenticationError, NotPermitted, TooManyRequests."""
@@ -46,26 +52,39 @@ class Doorman:
 
     async def session(self, request: Request) -> PortalSession | None:
         """The portal session of a browser's request, or None; the cookie counts on the portal's own host alone."""
-        cookie = request.cookies.get(COOKIE)
+        cookie = request.cookies.get(self.cookie)
         if not cookie or request.headers.get("host") != self._host:
             return None
         gate = self._cases.gate
         return await run_in_threadpool(gate.sessions.get, cookie, gate.now())
 
-    async def reviewer(self, request: Request, session: PortalSession) -> PortalSession:
-        """The session with the person's groups asked of the Hub anew; a person who lost access loses the session."""
+    async def reviewer(self, session: PortalSession, *, is_fresh: bool = True) -> PortalSession:
+        """The session with the person's groups as the Hub has them; a person who lost access loses the session.
+
+        Pages that only show something may be content with an answer of some seconds ago (`is_fresh=False`).
+        """
+        if (session.hub_token is None) is not (self._hub is None):
+            raise AuthenticationError("the session began when the gateway knew people otherwise; sign in again")
         if session.hub_token is None or self._hub is None:
             return session
-        principal = await self._hub.resolve(session.hub_token, is_fresh=True)
+        principal = await self._hub.resolve(session.hub_token, is_fresh=is_fresh)
         if principal.id != session.principal.id:
             raise AuthenticationError("the session is somebody else's at the Hub")
         return replace(session, principal=replace(session.principal, groups=principal.groups))
 
-    def check_post(self, request: Request, session: PortalSession, xsrf: str) -> None:
-        """A press on a page comes from the portal's own origin and knows the session's token; raises NotPermitted."""
+    def count(self, who: str) -> None:
+        """Count one request of a principal, or of an address that has not signed in; raises TooManyRequests."""
+        self._rates.take(who)
+
+    def check_origin(self, request: Request) -> None:
+        """A press comes from a page of the portal's own; a browser says so itself. Raises NotPermitted."""
         if request.headers.get("origin") != self._origin:
             raise NotPermitted("this came from another page; open the portal and press there")
-        if not hmac.compare_digest(xsrf.encode(), session.xsrf.encode()):
+
+    def check_post(self, request: Request, session: PortalSession, xsrf: str) -> None:
+        """A press on a page comes from the portal's own origin and knows the session's token; raises NotPermitted."""
+        self.check_origin(request)
+        if not hmac.compare_digest(xsrf.encode(errors="replace"), session.xsrf.encode()):
             raise NotPermitted("the page was too old; load it again")
 
     async def _principal(self, request: Request) -> Principal:
@@ -84,7 +103,7 @@ class Doorman:
             raise AuthenticationError("no token and no session")
         if request.method not in _SAFE:
             self.check_post(request, session, request.headers.get("gatebook-xsrf", ""))
-        return (await self.reviewer(request, session)).principal
+        return (await self.reviewer(session)).principal
 
     async def _owner(self, token: str, *, is_fresh: bool) -> Principal:
         if token.startswith((USER_TOKEN, RUN_TOKEN)):

@@ -31,7 +31,9 @@ class HubDirectory:
         """Who owns the token; raises AuthenticationError, NotPermitted when its scopes do not reach the gateway."""
         model = await self._model(token, is_fresh=is_fresh)
         if not self._oauth.check_scopes(self._oauth.access_scopes, model):
-            raise NotPermitted("this token does not reach the gateway", ask="a token with `access:services!service=gateway`")
+            raise NotPermitted(
+                "this token does not reach the gateway", ask="a token with `access:services!service=gateway`"
+            )
         return _principal(model)
 
     def authorize_url(self, state: str, code_challenge: str) -> str:

@@ -11,7 +11,8 @@ from gatebook_hub.errors import BodyTooLarge, InvalidInput
 from gatebook_hub.web.problems import problem_response
 
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "object-src 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
@@ -38,7 +39,8 @@ class Shield:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        is_large_allowed = scope["path"].startswith("/api/v1/runs/")
+        # The worker's report of a run carries the executed notebook.
+        is_large_allowed = scope["path"].startswith("/api/v1/runs/") and scope["path"].endswith("/finish")
         limit = self._limit * 40 if is_large_allowed else self._limit
 
         async def told(message: Message) -> None:
@@ -54,10 +56,25 @@ class Shield:
             await problem_response(InvalidInput("this host name is not served here"))(scope, receive, told)
             return
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > limit:
-            await problem_response(BodyTooLarge(f"a request has at most {limit:,} bytes"))(scope, receive, told)
+        too_large = problem_response(BodyTooLarge(f"a request has at most {limit:,} bytes"))
+        if not (length.isascii() and length.isdigit()) or int(length) > limit:
+            await too_large(scope, receive, told)
             return
-        await self._app(scope, _Counted(receive, limit), told)
+        counted = _Counted(receive, limit)
+        is_replaced = False
+
+        async def unless_over(message: Message) -> None:
+            # Frameworks take an error while they read for a malformed body; the size is what was wrong.
+            nonlocal is_replaced
+            if is_replaced:
+                return
+            if counted.is_over and message["type"] == "http.response.start":
+                is_replaced = True
+                await too_large(scope, receive, told)
+                return
+            await told(message)
+
+        await self._app(scope, counted, unless_over)
 
 
 class _Counted:
@@ -68,10 +85,15 @@ class _Counted:
         self._limit = limit
         self._seen = 0
 
+    @property
+    def is_over(self) -> bool:
+        """Whether more came than is taken."""
+        return self._seen > self._limit
+
     async def __call__(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
             self._seen += len(message.get("body", b""))
-            if self._seen > self._limit:
+            if self.is_over:
                 raise BodyTooLarge(f"a request has at most {self._limit:,} bytes")
         return message

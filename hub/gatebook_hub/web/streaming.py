@@ -30,7 +30,7 @@ class ArrowResponse(Response):
         self._answer = answer
         del self.headers["content-length"]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's form
         """Send chunks as the producer's thread makes them."""
         loop = asyncio.get_running_loop()
         chunks: asyncio.Queue[bytes | None] = asyncio.Queue(_WAITING_CHUNKS)
@@ -88,7 +88,7 @@ class _Sink:
         self._parts: list[bytes] = []
         self.closed = False
 
-    def write(self, data: Any) -> int:  # noqa: ANN401 - anything with the buffer protocol
+    def write(self, data: Any) -> int:
         part = bytes(data)
         self._parts.append(part)
         return len(part)

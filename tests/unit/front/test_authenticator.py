@@ -58,6 +58,10 @@ async def test_a_missing_field_is_no_login(authenticator: PasswordFileAuthentica
     assert await authenticator.authenticate(None, {}) is None
 
 
+async def test_without_a_file_nobody_logs_in() -> None:
+    assert await attempt(PasswordFileAuthenticator(), "analyst", "") is None
+
+
 async def test_after_failures_even_the_right_password_must_wait(authenticator: PasswordFileAuthenticator) -> None:
     for _ in range(5):
         assert await attempt(authenticator, "ops", "wrong") is None

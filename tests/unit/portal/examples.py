@@ -88,7 +88,7 @@ def typical_pages() -> dict[str, Page]:
             frame=frame(notice="your approval is recorded"),
             state="executed",
             review=Permission(is_allowed=False),
-            outcome=Outcome(rows_changed=4, audit_index=44, at=NOW),
+            outcome=Outcome(rows_changed=4, audit_index=44, at=NOW, is_linked=True),
         ),
         "change_failed": replace(change(), state="failed", failure="the column `total` takes no negative value"),
         "audit": audit((event("select email from customer where country = :country"), event("signed in"))),
@@ -108,7 +108,7 @@ def typical_pages() -> dict[str, Page]:
         "access": access("customer", "the grant lets analysts read customers of Germany"),
         "sign_in": SignInPage(frame=STRANGER, command="gatebook sign-in --user reviewer"),
         "sign_in_offer": SignInPage(
-            frame=STRANGER, command="", offer=SignInOffer(name="reviewer", code="one-time", expires_at=NOW)
+            frame=STRANGER, command="", offer=SignInOffer(code="one-time")
         ),
         "sign_in_failed": SignInPage(
             frame=STRANGER, command="gatebook sign-in --user reviewer", problem="this link was used already"
@@ -137,7 +137,7 @@ def empty_pages() -> dict[str, Page]:
         "audit_no_match": replace(audit(()), pager=nothing),
         "event_fresh": replace(event_page("asked"), proof=None, checkpoint=None),
         "runs_empty": replace(runs(()), pager=nothing),
-        "run_queued": replace(run(RunRow(id="9", job="j", title="J", state="queued", due_at=NOW)), parameters=()),
+        "run_queued": replace(run(RunRow(id="9", job="j", title="J", state="due", due_at=NOW)), parameters=()),
         "access_empty": AccessPage(frame=frame(groups=()), revision="3f9c", sources=(), downloads=DOWNLOADS),
     }
     return lists | {f"inbox_empty_{tab}": replace(inbox(()), tab=tab) for tab in ("waiting", "mine", "all", "done")}
@@ -280,7 +280,7 @@ def event(what: str, name: str = "analyst") -> EventRow:
         kind="query",
         what=what,
         source="chinook",
-        table=name if name != "analyst" else None,
+        tables=(name, "invoice") if name != "analyst" else (),
         outcome="13 rows" if what != "signed in" else None,
     )
 
@@ -354,7 +354,7 @@ def run(row: RunRow) -> RunPage:
         finished_at=None,
         failure=None,
         downloads=DOWNLOADS,
-        notebook_url="/runs/r-7/notebook.html",
+        notebook_url="/runs/r-7/notebook",
     )
 
 

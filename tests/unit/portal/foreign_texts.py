@@ -72,7 +72,7 @@ def pages_saying(text: str, examples: ModuleType) -> dict[str, Page]:
             frame=examples.STRANGER,
             command=text,
             problem=text,
-            offer=SignInOffer(name=text, code=text, expires_at=examples.NOW),
+            offer=SignInOffer(code=text),
         ),
         "signed_out": SignedOutPage(frame=examples.STRANGER, sign_in_url=text),
         "problem": replace(

@@ -1,14 +1,34 @@
-// What happens around Voila's own scripts: the page appears once it is drawn, and says so when its kernel is gone.
+// What happens around Voila's own scripts: the page appears once it is drawn, a row can be chosen where it is, and the page
+// says so when its kernel is gone.
 "use strict";
 (() => {
   const show = (id, is) => { const one = document.getElementById(id); if (one) one.hidden = !is; };
+  document.documentElement.classList.add("gb-live");
 
-  window.cellLoaded = true;
   // Voila calls this when its plugins have started.
+  window.cellLoaded = true;
   window.voila_finish = () => {
     show("opening", false);
     document.getElementById("tool").removeAttribute("aria-busy");
   };
+
+  // A table's button stands for an entry of the field beneath the table, which is what the kernel hears of.
+  document.addEventListener("click", event => {
+    const button = event.target instanceof Element ? event.target.closest("button[data-gb-choose]") : null;
+    const table = button && button.closest(".gb-table-part");
+    const field = table && table.querySelector(".gb-pick select");
+    if (!field) return;
+    const place = button.dataset.gbChoose;
+    // The table is drawn anew; whoever uses the keyboard goes on from the same row.
+    const again = new MutationObserver(() => {
+      const same = table.querySelector(`button[data-gb-choose="${place}"]`);
+      if (same && document.activeElement === document.body) same.focus({ preventScroll: true });
+    });
+    again.observe(table, { childList: true, subtree: true });
+    setTimeout(() => again.disconnect(), 3000);
+    field.selectedIndex = button.getAttribute("aria-pressed") === "true" ? 0 : Number(place);
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  });
 
   // Jupyter's client reconnects by itself; only a person can tell whether to start over.
   let leaving = false;

@@ -57,11 +57,12 @@ class TableAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceAccess:
-    """The answers for one source."""
+    """The answers for one source; `problem` says why there are none now."""
 
     name: str
     title: str
     tables: tuple[TableAccess, ...]
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ class AuditFilters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """An event in the list. `what` is a sentence or a statement; `outcome` None while it is open."""
+    """An event in the list. `what` is a sentence or a statement; `outcome` None where it says nothing about one."""
 
     index: int
     at: datetime
@@ -37,7 +37,7 @@ class EventRow:
     kind: str
     what: str
     source: str | None = None
-    table: str | None = None
+    tables: tuple[str, ...] = ()
     outcome: str | None = None
 
 

@@ -7,13 +7,13 @@ from gatebook_hub.portal.pages.frame import Downloads, Frame
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceCard:
-    """A source with tables that the reader may use."""
+    """A source with tables that the reader may use; their number is None where nobody asked the source itself."""
 
     name: str
     title: str
     engine: str
     is_production: bool
-    tables_count: int
+    tables_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +28,17 @@ class Match:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CataloguePage:
-    """All sources, or what a search found in them; `matches` is None when nothing was searched for."""
+    """All sources, or what a search found in them; `matches` is None when nothing was searched for.
+
+    `unreachable` names sources that could not be searched now.
+    """
 
     frame: Frame
     sources: tuple[SourceCard, ...]
     downloads: Downloads
     query: str = ""
     matches: tuple[Match, ...] | None = None
+    unreachable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,14 +34,17 @@ class Cell:
     says_type: bool = False
 
 
+_MARKERS = {"assigned": CellState.ASSIGNED, "masked": CellState.MASKED}
+
+
 def cell_of(value: object, *, is_masked: bool = False) -> Cell:
     """Return the cell of a Python value or of a value as the HTTP interface writes it (`{"$type", "value"}`)."""
     if is_masked:
         return Cell(state=CellState.MASKED, text="" if value is None else _text_of(value)[1])
     if value is None:
         return Cell(state=CellState.NULL, type_name="null")
-    if isinstance(value, Mapping) and value.get("$type") == "assigned":
-        return Cell(state=CellState.ASSIGNED)
+    if isinstance(value, Mapping) and value.get("$type") in _MARKERS:
+        return Cell(state=_MARKERS[value["$type"]])
     type_name, text = _text_of(value)
     if not text:
         return Cell(state=CellState.EMPTY, type_name=type_name)

@@ -46,11 +46,12 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the execution did."""
+    """What the execution did. `is_linked` says that the reader may open the event."""
 
     rows_changed: int
-    audit_index: int
+    audit_index: int | None
     at: datetime
+    is_linked: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

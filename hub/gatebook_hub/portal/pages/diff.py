@@ -67,6 +67,8 @@ def row_diff_of(
 ) -> RowDiff:
     """Return the row diff that the `diff` member of a change request's JSON describes.
 
+    The document itself may mark cells as masked and name `masked` and `hidden` columns. In columns that the caller
+    names in `masked` every cell counts as masked, whatever it holds.
     Raises KeyError or ValueError for a document of another shape, so that a reviewer never sees half of a change.
     """
     names, key = tuple(document["columns"]), tuple(document["key"])
@@ -88,8 +90,8 @@ def row_diff_of(
         rows=tuple(rows),
         total=len(rows) if total is None else total,
         is_complete=bool(document["is_complete"]),
-        masked=tuple(name for name in names if name in masked),
-        hidden=tuple(hidden),
+        masked=tuple(name for name in names if name in {*masked, *document.get("masked", ())}),
+        hidden=(*hidden, *document.get("hidden", ())),
         pager=pager,
     )
 

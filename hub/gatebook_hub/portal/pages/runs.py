@@ -17,7 +17,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRow:
-    """A run in a list. `state` is `queued`, `running`, `succeeded`, `failed`, `missed` or `cancelled`."""
+    """A run in a list. `state` is `due`, `running`, `succeeded`, `failed` or `skipped`."""
 
     id: str
     job: str
@@ -42,9 +42,9 @@ class RunsPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellFailure:
-    """The cell that stopped a run: its place in the notebook (from 1), its source, and the error."""
+    """The cell that stopped a run: its place in the notebook (from 1; None if it was no cell), its source, the error."""
 
-    number: int
+    number: int | None
     source: str
     error_name: str
     error_text: str

@@ -1,18 +1,17 @@
 """How a person comes in, and what they see after they left."""
 
 from dataclasses import dataclass
-from datetime import datetime
-
 from gatebook_hub.portal.pages.frame import Frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignInOffer:
-    """A link's one-time code, opened but not used yet: only a POST uses it up, so that a preview of the link cannot."""
+    """A link's one-time code, opened but not used yet: only a POST uses it up, so that a preview of the link cannot.
 
-    name: str
+    Whose link it is stays unsaid until then: to look it up would tell a stranger which codes are good.
+    """
+
     code: str
-    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,203 @@
+"""Which fields do the larger answers of the API have? For the OpenAPI document; `views` writes them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from gatebook_hub.changes import State
+from gatebook_hub.changes.request import RowKind
+from gatebook_hub.model import Access
+
+
+class OutcomeDocument(BaseModel):
+    """A write that needed nobody, and is done."""
+
+    kind: Literal["outcome"]
+    rows_changed: int | None
+    audit_index: int | None = Field(description="Index of its outcome in the book.")
+    change: str | None = Field(description="Its change request.")
+
+
+class RowDocument(BaseModel):
+    """One row before and after."""
+
+    key: list[Any]
+    kind: RowKind
+    before: list[Any] | None = Field(description="Null for a row that is added.")
+    after: list[Any] | None = Field(description="Null for a row that is removed.")
+
+
+class DiffDocument(BaseModel):
+    """Exact rows by primary key, under the reader's own masks."""
+
+    key: list[str]
+    columns: list[str]
+    rows: list[RowDocument]
+    is_complete: bool = Field(description="Whether the reader sees every row.")
+    masked: list[str] = Field(description="Columns whose values are masked for the reader.")
+    hidden: list[str] = Field(description="Columns that the reader may not see.")
+
+
+class QuorumDocument(BaseModel):
+    """One part of what must be approved."""
+
+    groups: list[str]
+    needed: int
+    given: int
+
+
+class GivenReviewDocument(BaseModel):
+    """A verdict that was given."""
+
+    reviewer: str
+    verdict: Literal["approve", "reject"]
+    reason: str
+    at: str
+
+
+class ExecutedDocument(BaseModel):
+    """What the execution did."""
+
+    rows_changed: int
+    audit_index: int | None
+    at: str
+
+
+class MayDocument(BaseModel):
+    """What the reader may do with it."""
+
+    review: bool
+    withdraw: bool
+    execute: bool
+
+
+class ChangeSummaryDocument(BaseModel):
+    """A change request without its rows."""
+
+    kind: Literal["change"]
+    id: str
+    url: str = Field(description="Its page at the portal.")
+    state: State
+    source: str
+    table: str
+    operation: Access
+    statement: str
+    params: dict[str, Any] = Field(description="Shown to the requester and to those who see every column.")
+    action: str | None
+    requester: str
+    reason: str | None
+    created_at: str
+    expires_at: str
+    digest: str = Field(description="What a review is bound to.")
+    summary: str
+    counts: dict[str, int] = Field(description="Rows changed, added, removed.")
+    warnings: list[str]
+    quorum: list[QuorumDocument]
+    reviews: list[GivenReviewDocument]
+    outcome: ExecutedDocument | None
+    failure: str | None
+    may: MayDocument
+    why_not: dict[str, str]
+
+
+class ChangeDocument(ChangeSummaryDocument):
+    """A change request with its rows."""
+
+    diff: DiffDocument
+
+
+class ChangesDocument(BaseModel):
+    """Change requests, newest first."""
+
+    changes: list[ChangeSummaryDocument]
+
+
+class ActionDocument(BaseModel):
+    """An action that the caller may call."""
+
+    name: str
+    title: str
+    description: str
+    source: str
+    params: dict[str, Any] = Field(description="JSON Schema of its parameters.")
+    confirm: str = Field(description="Question before it is sent; `{name}` is a parameter.")
+    approval: str | None = Field(description="Who has to agree, in a sentence.")
+
+
+class ActionsDocument(BaseModel):
+    """The actions that the caller may call."""
+
+    actions: list[ActionDocument]
+
+
+class EventDocument(BaseModel):
+    """An event of the book; further fields are on the page of events."""
+
+    index: int
+    v: int
+    kind: str
+    time: str
+    principal: str
+
+
+class EventsDocument(BaseModel):
+    """Events, newest first."""
+
+    events: list[EventDocument]
+    next_before: int | None = Field(description="Value of `before` for the next page; null on the last one.")
+
+
+class ProvenEventDocument(BaseModel):
+    """An event with the proof that it is in the tree of the checkpoint (RFC 6962)."""
+
+    event: EventDocument
+    leaf_hash: str = Field(description="Base64.")
+    inclusion_proof: list[str] = Field(description="Base64, from the leaf upwards.")
+    checkpoint: str = Field(description="A signed note.")
+
+
+class RunDocument(BaseModel):
+    """A run of a job."""
+
+    id: str
+    job: str
+    state: str
+    trigger: str
+    scheduled_for: str
+    started_at: str | None
+    finished_at: str | None
+    attempt: int
+    cells_done: int
+    cells_total: int
+    parameters: dict[str, Any]
+    error: dict[str, Any] | None
+
+
+class RunsDocument(BaseModel):
+    """Runs, newest first."""
+
+    runs: list[RunDocument]
+
+
+class ClaimedJobDocument(BaseModel):
+    """What the worker needs to know of a job."""
+
+    name: str
+    notebook: str
+    timeout_s: float
+
+
+class ClaimedDocument(BaseModel):
+    """A run that the worker may start now."""
+
+    run: RunDocument
+    job: ClaimedJobDocument
+    token: str = Field(description="Opens the gateway as the job, until the run ends.")
+
+
+class StatusDocument(BaseModel):
+    """Whether the gateway is well."""
+
+    status: str

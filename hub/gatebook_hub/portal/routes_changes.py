@@ -1,0 +1,278 @@
+"""Which change requests wait, and what does a reviewer see and press?"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from gatebook_hub.changes import ChangeRequest, State, Verdict
+from gatebook_hub.errors import DigestMoved, GatebookError, InvalidInput, NotFound, PortalOnly
+from gatebook_hub.model import Channel
+from gatebook_hub.portal.downloads import csv_download, json_download
+from gatebook_hub.portal.filters import plural
+from gatebook_hub.portal.pages.cells import cell_of
+from gatebook_hub.portal.pages.change import ChangePage, Outcome, Parameter, Permission, Review, TimelineEntry
+from gatebook_hub.portal.pages.changes import ChangeCard, InboxPage, Quorum
+from gatebook_hub.portal.pages.diff import row_diff_of
+from gatebook_hub.portal.pages.frame import Downloads, FieldError, Pager, Tab, address
+from gatebook_hub.portal.visits import Visit, leave_for, shown
+from gatebook_hub.web.views import change_view
+
+PAGE_ROWS = 50
+TABS = {"waiting": "Waiting for me", "mine": "My requests", "all": "All I may see", "done": "Done"}
+COLUMNS = (
+    "id", "state", "summary", "source", "table", "operation", "action", "requester", "reason", "created_at",
+    "expires_at", "url",
+)  # fmt: skip
+_UNDECIDED = (State.AWAITING_REVIEW,)
+
+
+def inbox(visit: Visit) -> Response:
+    """GET /inbox, /inbox.json and /inbox.csv."""
+    tab = visit.asked("tab") or "waiting"
+    if tab not in TABS:
+        raise NotFound("there is no such list")
+    found, older = _listed(visit, tab, visit.asked("before") or None)
+    views = [change_view(visit.cases, visit.principal, request, has_diff=False) for request in found]
+    path = visit.request.url.path
+    if path.endswith(".json"):
+        return json_download({"changes": views, "next_before": older})
+    if path.endswith(".csv"):
+        return csv_download(f"inbox-{tab}", COLUMNS, views)
+    frame = visit.frame()
+    counts = {"waiting": frame.inbox_count}
+    page = InboxPage(
+        frame=frame,
+        tab=tab,
+        tabs=tuple(
+            Tab(title=title, url=address("/inbox", tab=name), is_current=name == tab, count=counts.get(name))
+            for name, title in TABS.items()
+        ),
+        changes=tuple(card_of(view) for view in views),
+        pager=Pager(older_url=address("/inbox", tab=tab, before=older) if older else None),
+        downloads=Downloads(json_url=address("/inbox.json", tab=tab), csv_url=address("/inbox.csv", tab=tab)),
+    )
+    return shown(page)
+
+
+def change(visit: Visit) -> Response:
+    """GET /changes/{id}."""
+    request = visit.cases.changes.get(visit.principal, visit.request.path_params["id"])
+    return shown(change_page(visit, request, notice=_notice(visit, request)))
+
+
+def review(visit: Visit) -> Response:
+    """POST /changes/{id}/review: approve or reject what was on the page."""
+    if visit.principal.channel is not Channel.PORTAL:
+        raise PortalOnly("a review comes from a person at the portal")
+    reason = visit.form.get("reason", "").replace("\r\n", "\n").strip()
+    digest = visit.form.get("digest", "")
+
+    def step(change_id: str) -> str:
+        try:
+            verdict = Verdict(visit.form.get("verdict", ""))
+        except ValueError as error:
+            raise InvalidInput("press `Approve` or `Reject`") from error
+        visit.cases.changes.review(visit.call, change_id, verdict=verdict, reason=reason, digest=digest)
+        return "approved" if verdict is Verdict.APPROVE else "rejected"
+
+    return _moved(visit, step, reason)
+
+
+def execute(visit: Visit) -> Response:
+    """POST /changes/{id}/execute: carry out an approved request that was on the page."""
+
+    def step(change_id: str) -> str:
+        _same_digest(visit, change_id)
+        visit.cases.changes.execute(visit.call, change_id)
+        return "executed"
+
+    return _moved(visit, step)
+
+
+def withdraw(visit: Visit) -> Response:
+    """POST /changes/{id}/withdraw: the requester takes it back."""
+
+    def step(change_id: str) -> str:
+        _same_digest(visit, change_id)
+        visit.cases.changes.withdraw(visit.call, change_id)
+        return "withdrawn"
+
+    return _moved(visit, step)
+
+
+def _moved(visit: Visit, step: Callable[[str], str], given_reason: str = "") -> Response:
+    """Take a step and lead back to the page; if it is refused, the page comes back as it is now and says why."""
+    change_id = visit.request.path_params["id"]
+    visit.cases.changes.get(visit.principal, change_id)
+    try:
+        notice = step(change_id)
+    except NotFound:
+        raise
+    except GatebookError as error:
+        request = visit.cases.changes.get(visit.principal, change_id)
+        page = change_page(visit, request, errors=(_field_error(error),), given_reason=given_reason)
+        return shown(page, error.status)
+    return leave_for(address(f"/changes/{change_id}", notice=notice))
+
+
+def _same_digest(visit: Visit, change_id: str) -> None:
+    request = visit.cases.changes.get(visit.principal, change_id)
+    if visit.form.get("digest") != request.digest:
+        raise DigestMoved("the request is not the one that you looked at; look again")
+
+
+def _field_error(error: GatebookError) -> FieldError:
+    ask = f"; ask for {error.ask}" if error.ask else ""
+    return FieldError(message=f"{error}{ask}", field="reason" if isinstance(error, InvalidInput) else None)
+
+
+def _notice(visit: Visit, request: ChangeRequest) -> str | None:
+    """What has just been done, told only if it is so: the address may come from anybody."""
+    own = [known.verdict for known in request.reviews if known.reviewer == visit.principal.id]
+    is_own = request.requester.id == visit.principal.id
+    match visit.asked("notice"):
+        case "approved" if Verdict.APPROVE in own and request.state is State.EXECUTED:
+            return "your approval was the last one needed, and the change is executed"
+        case "approved" if Verdict.APPROVE in own and request.state is State.AWAITING_REVIEW:
+            return "your approval is recorded; others have to approve too"
+        case "rejected" if Verdict.REJECT in own:
+            return "your rejection is recorded"
+        case "executed" if request.state is State.EXECUTED:
+            return "the change is executed"
+        case "withdrawn" if is_own and request.state is State.WITHDRAWN:
+            return "your request is withdrawn"
+        case _:
+            return None
+
+
+def change_page(
+    visit: Visit,
+    request: ChangeRequest,
+    *,
+    notice: str | None = None,
+    errors: tuple[FieldError, ...] = (),
+    given_reason: str = "",
+) -> ChangePage:
+    """The page of a change request under the person's own masks."""
+    view = change_view(visit.cases, visit.principal, request)
+    may, outcome = view["may"], view["outcome"]
+    is_waiting = request.state in _UNDECIDED
+    # A refusal to review says nothing once there is nothing to review.
+    why_not = view["why_not"].get("review") if is_waiting else None
+    return ChangePage(
+        frame=visit.frame(notice),
+        id=view["id"],
+        summary=view["summary"],
+        state=str(view["state"]),
+        source=view["source"],
+        table=view["table"],
+        operation=view["operation"],
+        action=view["action"],
+        statement=view["statement"],
+        parameters=tuple(Parameter(name=name, value=cell_of(value)) for name, value in view["params"].items()),
+        requester=view["requester"],
+        reason=view["reason"],
+        created_at=request.created_at,
+        expires_at=request.expires_at if not request.state.is_final else None,
+        digest=view["digest"],
+        warnings=tuple(view["warnings"]),
+        diff=row_diff_of(view["diff"], total=len(request.diff.rows)),
+        quorum=quorum_of(view),
+        reviews=tuple(
+            Review(reviewer=one["reviewer"], verdict=str(one["verdict"]), reason=one["reason"], at=_time(one["at"]))
+            for one in view["reviews"]
+        ),
+        timeline=_timeline(request, view),
+        review=Permission(is_allowed=bool(may["review"]), why_not=why_not),
+        withdraw=Permission(is_allowed=bool(may["withdraw"])),
+        execute=Permission(is_allowed=bool(may["execute"])),
+        downloads=Downloads(json_url=f"/api/v1/changes/{request.id}"),
+        outcome=Outcome(
+            rows_changed=outcome["rows_changed"],
+            audit_index=outcome["audit_index"],
+            at=_time(outcome["at"]),
+            is_linked=_may_open_outcome(visit, request),
+        )
+        if outcome
+        else None,
+        failure=view["failure"],
+        errors=errors,
+        given_reason=given_reason,
+    )
+
+
+def card_of(view: Mapping[str, Any]) -> ChangeCard:
+    """A change request in a list, from its view without a diff."""
+    return ChangeCard(
+        id=view["id"],
+        summary=view["summary"],
+        state=str(view["state"]),
+        source=view["source"],
+        table=view["table"],
+        requester=view["requester"],
+        created_at=_time(view["created_at"]),
+        warnings_count=len(view["warnings"]),
+        quorum=quorum_of(view) if view["state"] == State.AWAITING_REVIEW else (),
+        action=view["action"],
+    )
+
+
+def quorum_of(view: Mapping[str, Any]) -> tuple[Quorum, ...]:
+    """What a request needs."""
+    return tuple(
+        Quorum(groups=tuple(item["groups"]), needed=item["needed"], given=item["given"]) for item in view["quorum"]
+    )
+
+
+def _listed(visit: Visit, tab: str, before: str | None) -> tuple[list[ChangeRequest], str | None]:
+    """The requests of a tab, and the time before which the next page begins."""
+    changes, person = visit.cases.changes, visit.principal
+    if tab == "waiting":
+        return list(changes.inbox(person)), None
+    if before is not None:
+        _checked_time(before)
+    # What the person may not see, and what is not done, is left out after the store's limit.
+    limit = PAGE_ROWS + 1 if tab == "mine" else 1_000
+    found = changes.find(person, is_mine=tab == "mine", before=before, limit=limit)
+    kept = [request for request in found if tab != "done" or request.state.is_final]
+    older = kept[PAGE_ROWS - 1].created_at.isoformat() if len(kept) > PAGE_ROWS else None
+    return kept[:PAGE_ROWS], older
+
+
+def _checked_time(text: str) -> None:
+    try:
+        dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput("`before` is not a time") from error
+
+
+def _timeline(request: ChangeRequest, view: Mapping[str, Any]) -> tuple[TimelineEntry, ...]:
+    entries = [TimelineEntry(at=request.created_at, sentence=f"{view['requester']} asked for the change")]
+    verbs = {Verdict.APPROVE: "approved", Verdict.REJECT: "rejected"}
+    entries += [
+        TimelineEntry(at=known.at, sentence=f"{known.reviewer.removeprefix('user:')} {verbs[known.verdict]} it")
+        for known in request.reviews
+    ]
+    endings = {
+        State.EXECUTED: f"it was executed: {plural(request.outcome_rows or 0, 'row')}",
+        State.WITHDRAWN: f"{view['requester']} withdrew it",
+        State.EXPIRED: "nobody had decided in time, so it expired",
+        State.DRIFTED: "the rows had changed, so nothing was written",
+        State.FAILED: "the write failed, so nothing was written",
+    }
+    if request.finished_at is not None and request.state in endings:
+        entries.append(TimelineEntry(at=request.finished_at, sentence=endings[request.state]))
+    return tuple(entries)
+
+
+def _may_open_outcome(visit: Visit, request: ChangeRequest) -> bool:
+    is_last_reviewer = bool(request.reviews) and request.reviews[-1].reviewer == visit.principal.id
+    return is_last_reviewer or visit.cases.auditing.may_read_all(visit.principal)
+
+
+def _time(text: str) -> dt.datetime:
+    return dt.datetime.fromisoformat(text)

@@ -1,0 +1,106 @@
+"""What can the person do here, and what waits for them?"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from starlette.responses import Response
+
+from gatebook_hub.errors import GatebookError
+from gatebook_hub.model import Principal
+from gatebook_hub.policy import SourceRule, may_use_tool
+from gatebook_hub.portal.pages.catalogue import SourceCard
+from gatebook_hub.portal.pages.home import HomePage, ToolCard
+from gatebook_hub.portal.pages.pattern import pattern_page
+from gatebook_hub.portal.routes_changes import card_of
+from gatebook_hub.portal.visits import Visit, shown
+from gatebook_hub.services.cases import UseCases
+from gatebook_hub.web.views import change_view
+
+FEW = 5
+_TOOL = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A curated notebook that is a tool."""
+
+    name: str
+    title: str
+    summary: str
+
+
+def home(visit: Visit) -> Response:
+    """GET /."""
+    cases, person = visit.cases, visit.principal
+    frame = visit.frame()
+    try:
+        waiting = cases.changes.inbox(person)[:FEW]
+    except GatebookError:
+        # A source is away: the inbox says so, the first page must not go with it.
+        waiting = ()
+    mine = cases.changes.find(person, is_mine=True, limit=FEW)
+    page = HomePage(
+        frame=frame,
+        tools=tool_cards(cases, person) if visit.hub is not None else (),
+        waiting=tuple(card_of(change_view(cases, person, one, has_diff=False)) for one in waiting),
+        mine=tuple(card_of(change_view(cases, person, one, has_diff=False)) for one in mine),
+        sources=tuple(source_card(rule) for rule in cases.access.sources(person)),
+    )
+    return shown(page)
+
+
+def pattern(visit: Visit) -> Response:
+    """GET /pattern."""
+    return shown(pattern_page(visit.frame()))
+
+
+def source_card(rule: SourceRule, tables_count: int | None = None) -> SourceCard:
+    """A source as a card."""
+    return SourceCard(
+        name=rule.name,
+        title=rule.title,
+        engine=str(rule.engine),
+        is_production=rule.is_production,
+        tables_count=tables_count,
+    )
+
+
+def tool_cards(cases: UseCases, person: Principal) -> tuple[ToolCard, ...]:
+    """The tools that policy lets this person open, where the tools service has them."""
+    settings = cases.gate.settings
+    return tuple(
+        ToolCard(title=tool.title, summary=tool.summary, url=f"{settings.hub_url}/services/tools/{tool.name}")
+        for tool in read_tools(settings.notebooks / "tools")
+        if may_use_tool(cases.gate.policy, person, tool.name)
+    )
+
+
+def read_tools(folder: Path) -> tuple[Tool, ...]:
+    """The tools of a folder as their notebooks describe themselves; a file that is no notebook is no tool."""
+    found = (_tool(path) for path in sorted(folder.glob("*.ipynb")))
+    return tuple(tool for tool in found if tool is not None)
+
+
+def _tool(path: Path) -> Tool | None:
+    if not _TOOL.match(path.stem):
+        return None
+    try:
+        document: Any = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    match document:
+        case {"metadata": {"gatebook": {"kind": "tool", **described}}}:
+            return Tool(name=path.stem, title=_text(described, "title") or path.stem, summary=_text(described, "summary"))
+        case _:
+            return None
+
+
+def _text(described: Mapping[str, Any], name: str) -> str:
+    value = described.get(name)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,60 @@
+"""What does an event of the book say in words?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gatebook_hub.audit import EventKind
+from gatebook_hub.portal.filters import plural
+
+_PLAIN = {
+    EventKind.SCHEMA_READ: "looked at the tables",
+    EventKind.CHANGE_WITHDRAWN: "withdrew a change request",
+    EventKind.CHANGE_EXPIRED: "a change request expired",
+    EventKind.CHANGE_INTENT: "began to execute a change",
+    EventKind.POLICY_LOADED: "the policy set was loaded",
+    EventKind.TOKEN_REVOKED: "revoked a token",
+    EventKind.SESSION_OPENED: "signed in at the portal",
+    EventKind.SESSION_CLOSED: "signed out of the portal",
+    EventKind.RUN_STARTED: "began a run",
+    EventKind.RUN_FINISHED: "finished a run",
+    EventKind.GATEWAY_STARTED: "the gateway started",
+}
+_OUTCOMES = frozenset({EventKind.QUERY_OUTCOME, EventKind.CHANGE_OUTCOME})
+
+
+def event_sentence(content: Mapping[str, Any]) -> str:
+    """One line: the statement where there is one, else what happened."""
+    kind = content["kind"]
+    extra: Mapping[str, str] = content.get("extra", {})
+    if "statement" in content:
+        return str(content["statement"])
+    if kind in _OUTCOMES:
+        refers_to = f" of event {content['refers_to']}" if "refers_to" in content else ""
+        return f"the outcome{refers_to}{_detail(content)}"
+    match kind:
+        case EventKind.CHANGE_PROPOSED:
+            return f"asked for a change of {plural(content.get('rows', 0), 'row')}"
+        case EventKind.CHANGE_REVIEWED:
+            return f"reviewed a change request: {extra.get('verdict', '')}"
+        case EventKind.TOKEN_ISSUED:
+            return f"issued a {extra.get('what', 'token')} for {extra.get('for', 'somebody')}"
+        case EventKind.AUDIT_READ:
+            return f"read the book{_detail(content)}"
+        case _:
+            return f"{_PLAIN.get(kind, str(kind))}{_detail(content)}"
+
+
+def event_outcome(content: Mapping[str, Any]) -> str | None:
+    """How it ended, with the rows; None for an event that is no outcome."""
+    outcome = content.get("outcome")
+    if outcome is None:
+        return None
+    rows = f", {plural(content['rows'], 'row')}" if "rows" in content else ""
+    code = f", {content['code']}" if "code" in content else ""
+    return f"{outcome}{rows}{code}"
+
+
+def _detail(content: Mapping[str, Any]) -> str:
+    return f": {content['detail']}" if content.get("detail") else ""

@@ -1,0 +1,184 @@
+"""How do core values look in JSON? One view for the API and for the pages, so that both mask alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gatebook_hub.changes import ChangeRequest, State
+from gatebook_hub.changes.request import RowKind
+from gatebook_hub.changes.transitions import approvals_for
+from gatebook_hub.model import Principal
+from gatebook_hub.services.auditing import ProvenEvent
+from gatebook_hub.services.cases import UseCases
+from gatebook_hub.stores.book import StoredEvent
+from gatebook_hub.stores.runs import Run
+from gatebook_hub.values import shown
+
+MASKED = {"$type": "masked", "value": "•••"}
+ASSIGNED = {"$type": "assigned", "value": "assigned at execution"}
+
+
+def change_view(
+    cases: UseCases, principal: Principal, request: ChangeRequest, *, has_diff: bool = True
+) -> dict[str, Any]:
+    """A change request under the eyes of one principal."""
+    refusal = cases.changes.why_no_review(principal, request)
+    is_own = principal.id == request.requester.id
+    is_open = request.state in {State.AWAITING_REVIEW, State.APPROVED}
+    view: dict[str, Any] = {
+        "kind": "change",
+        "id": request.id,
+        "url": f"{cases.gate.settings.portal_url}/changes/{request.id}",
+        "state": request.state,
+        "source": request.source,
+        "table": request.table,
+        "operation": request.operation,
+        "statement": request.statement,
+        "params": _params(request, is_own=is_own, is_all_visible=_is_all_visible(cases, principal, request)),
+        "action": request.action,
+        "requester": request.requester.name if request.requester.kind == "user" else request.requester.id,
+        "reason": request.reason,
+        "created_at": request.created_at.isoformat(),
+        "expires_at": request.expires_at.isoformat(),
+        "digest": request.digest,
+        "summary": summary_of(request),
+        "counts": {str(kind): request.diff.count(kind) for kind in RowKind},
+        "warnings": list(request.warnings),
+        "quorum": [
+            {"groups": list(item.groups), "needed": item.needed, "given": approvals_for(request, item)}
+            for item in request.requirements
+        ],
+        "reviews": [
+            {
+                "reviewer": item.reviewer.removeprefix("user:"),
+                "verdict": item.verdict,
+                "reason": item.reason,
+                "at": item.at.isoformat(),
+            }
+            for item in request.reviews
+        ],
+        "outcome": _outcome(request),
+        "failure": request.failure,
+        "may": {
+            "review": refusal is None,
+            "withdraw": is_own and is_open,
+            "execute": is_own and request.state is State.APPROVED,
+        },
+        "why_not": {"review": refusal} if refusal else {},
+    }
+    if has_diff:
+        view["diff"] = diff_view(cases, principal, request)
+    return view
+
+
+def summary_of(request: ChangeRequest) -> str:
+    """The request in one sentence."""
+    count = len(request.diff.rows)
+    rows = f"{count:,} row" + ("" if count == 1 else "s")
+    done = {"insert": "added to", "update": "changed in", "delete": "removed from"}[request.operation]
+    match request.state:
+        case State.EXECUTED:
+            return f"{rows} {'was' if count == 1 else 'were'} {done} {request.table}"
+        case _:
+            return f"{rows} would be {done} {request.table}"
+
+
+def diff_view(cases: UseCases, principal: Principal, request: ChangeRequest) -> dict[str, Any]:
+    """The row diff under the principal's own masks; what they may not see is marked, not left out silently."""
+    clear, masked, is_open = cases.changes.visible(principal, request)
+    diff = request.diff
+    kept = [index for index, name in enumerate(diff.columns) if name in clear or name in masked]
+    is_anything = is_open and bool(kept)
+
+    def values(row: tuple[Any, ...] | None, *, is_after: bool) -> list[Any] | None:
+        if row is None:
+            return None
+        cells = []
+        for index in kept:
+            name = diff.columns[index]
+            is_waiting = is_after and name in diff.assigned and request.state is not State.EXECUTED
+            value = ASSIGNED if is_waiting else shown(row[index])
+            cells.append(value if name in clear or row[index] is None else MASKED)
+        return cells
+
+    is_key_assigned = bool(diff.assigned & set(diff.key))
+    rows = [
+        {
+            "key": [ASSIGNED["value"]] * len(diff.key) if is_key_assigned else [shown(part) for part in row.key],
+            "kind": row.kind,
+            "before": values(row.before, is_after=False),
+            "after": values(row.after, is_after=True),
+        }
+        for row in (diff.rows if is_anything else ())
+    ]
+    return {
+        "key": list(diff.key),
+        "columns": [diff.columns[index] for index in kept],
+        "rows": rows,
+        "is_complete": is_anything,
+        "masked": sorted(masked & set(diff.columns)),
+        "hidden": sorted(set(diff.columns) - clear - masked),
+    }
+
+
+def write_outcome(request: ChangeRequest) -> dict[str, Any]:
+    """The answer to a write that needed nobody and is done."""
+    return {
+        "kind": "outcome",
+        "rows_changed": request.outcome_rows,
+        "audit_index": request.outcome_index,
+        "change": request.id,
+    }
+
+
+def event_view(event: StoredEvent) -> dict[str, Any]:
+    """An event of the book."""
+    return {"index": event.index, **event.content}
+
+
+def proven_view(proven: ProvenEvent) -> dict[str, Any]:
+    """An event with its inclusion proof."""
+    return {
+        "event": event_view(proven.event),
+        "leaf_hash": proven.leaf_hash,
+        "inclusion_proof": list(proven.proof),
+        "checkpoint": proven.checkpoint,
+    }
+
+
+def run_view(run: Run) -> dict[str, Any]:
+    """A run of a job."""
+    return {
+        "id": run.id,
+        "job": run.job,
+        "state": run.state,
+        "trigger": run.trigger,
+        "scheduled_for": run.scheduled_for,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "attempt": run.attempt,
+        "cells_done": run.cells_done,
+        "cells_total": run.cells_total,
+        "parameters": dict(run.parameters),
+        "error": dict(run.error) if run.error else None,
+    }
+
+
+def _is_all_visible(cases: UseCases, principal: Principal, request: ChangeRequest) -> bool:
+    clear, _, is_open = cases.changes.visible(principal, request)
+    return is_open and set(request.diff.columns) <= clear
+
+
+def _params(request: ChangeRequest, *, is_own: bool, is_all_visible: bool) -> dict[str, Any]:
+    named = {name: shown(value) for name, value in request.parameters.items() if not name.startswith("gb_")}
+    return named if is_own or is_all_visible else dict.fromkeys(named, MASKED)
+
+
+def _outcome(request: ChangeRequest) -> dict[str, Any] | None:
+    if request.outcome_rows is None or request.finished_at is None:
+        return None
+    return {
+        "rows_changed": request.outcome_rows,
+        "audit_index": request.outcome_index,
+        "at": request.finished_at.isoformat(),
+    }

@@ -1,0 +1,112 @@
+"""How does papermill run a notebook for us? With our kernel, one deadline for all cells, and progress after each."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import Engine, NotebookExecutionManager
+
+from gatebook_hub.worker.notebooks import KERNEL
+
+_START_S = 60.0
+_OUTPUT_LATE_S = 30
+_MAX_OUTPUT = 12_000_000
+_CUT = "\n[the rest of the output was left out: it is too large to be kept]\n"
+_OUTPUTS = frozenset({"stream", "display_data", "execute_result", "update_display_data"})
+
+
+@dataclass(slots=True, kw_only=True)
+class Course:
+    """The course of one run: where it is, until when it may take, and the notebook as far as it was executed."""
+
+    timeout_s: float
+    folder: Path
+    on_progress: Callable[[int, int], None]
+    cell: int | None = None
+    notebook: Any = None
+    deadline: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.deadline = time.monotonic() + self.timeout_s
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left."""
+        return self.deadline - time.monotonic()
+
+
+class BoundedClient(PapermillNotebookClient):
+    """Keeps no more output than fits into the report; a notebook that prints for hours must not fill our memory."""
+
+    _kept = 0
+
+    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+        """Take a message of the kernel, or leave it out."""
+        if msg["msg_type"] in _OUTPUTS:
+            before = self._kept
+            self._kept += _size(msg["content"])
+            if before > _MAX_OUTPUT:
+                return None
+            if self._kept > _MAX_OUTPUT:
+                msg = {**msg, "msg_type": "stream", "content": {"name": "stderr", "text": _CUT}}
+                msg["header"] = {**msg["header"], "msg_type": "stream"}
+        return super().process_message(msg, cell, cell_index)
+
+
+class CourseEngine(Engine):
+    """An engine of papermill; its stock one has a deadline per cell only and reports to nobody."""
+
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man: NotebookExecutionManager, kernel_name: str, *, course: Course, **_unused: Any
+    ) -> None:
+        """Execute the cells until one fails or the time is over."""
+        course.notebook = nb_man.nb
+        _watch(nb_man, course)
+        manager = AsyncKernelManager(
+            kernel_name=kernel_name,
+            kernel_spec_manager=KernelSpecManager(allowed_kernelspecs={KERNEL}, ensure_native_kernel=True),
+            # Others on this machine can reach the kernel's ports.
+            transport_encryption="required",
+            connection_file=str(course.folder / "kernel.json"),
+        )
+        client = BoundedClient(
+            nb_man,
+            km=manager,
+            timeout=math.ceil(course.left_s),
+            timeout_func=lambda _cell: max(0.1, course.left_s),
+            startup_timeout=max(1.0, min(_START_S, course.left_s)),
+            iopub_timeout=_OUTPUT_LATE_S,
+            # What a notebook has not done by its last cell it does not do any more.
+            shutdown_kernel="immediate",
+            store_widget_state=False,
+        )
+        client.execute(cwd=str(course.folder), cleanup_kc=True)
+
+
+def _watch(nb_man: NotebookExecutionManager, course: Course) -> None:
+    started, completed, total = nb_man.cell_start, nb_man.cell_complete, len(nb_man.nb.cells)
+
+    def cell_start(cell: Any, cell_index: int, **more: Any) -> None:
+        course.cell = cell_index + 1
+        started(cell, cell_index, **more)
+
+    def cell_complete(cell: Any, cell_index: int, **more: Any) -> None:
+        completed(cell, cell_index=cell_index, **more)
+        course.on_progress(cell_index + 1, total)
+
+    nb_man.cell_start, nb_man.cell_complete = cell_start, cell_complete
+    course.on_progress(0, total)
+
+
+def _size(content: dict[str, Any]) -> int:
+    data = content.get("data") or {}
+    return len(content.get("text") or "") + sum(len(part) if isinstance(part, str) else 1_000 for part in data.values())

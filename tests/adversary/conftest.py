@@ -1,0 +1,70 @@
+"""Which fortress does an attack run against? One per engine and worker; attacks do not change it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import psycopg
+import pymysql
+import pytest
+from sqlalchemy import make_url
+
+from gatebook_hub.demo import Rows, build
+from gatebook_hub.model import Engine
+from tests.adversary.worlds import Fortress, fortress
+from tests.fixtures.chinook import _clone
+
+ENGINES = [
+    pytest.param(Engine.SQLITE, id="sqlite"),
+    pytest.param(Engine.POSTGRESQL, id="postgresql", marks=pytest.mark.postgres),
+    pytest.param(Engine.MARIADB, id="mariadb", marks=pytest.mark.mariadb),
+]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that asks for `walls` runs on every engine."""
+    if "walls" in metafunc.fixturenames:
+        metafunc.parametrize("walls", ENGINES, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def walls(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fortress]:
+    """The fortress of one engine."""
+    folder = tmp_path_factory.mktemp("walls")
+    with ExitStack() as stack:
+        match request.param:
+            case Engine.SQLITE:
+                template: Path = request.getfixturevalue("chinook_template")
+                url = str(shutil.copy2(template, folder / "chinook.sqlite"))
+            case Engine.POSTGRESQL:
+                url = stack.enter_context(_clone(request.getfixturevalue("chinook_postgres_template")))
+            case _:
+                make: Callable[[], str] = request.getfixturevalue("make_mariadb")
+                rows: Rows = request.getfixturevalue("chinook_rows")
+                url = make()
+                build(url, rows)
+                stack.callback(_drop_world, url)
+        yield stack.enter_context(fortress(request.param, url, folder))
+
+
+def _drop_world(url: str) -> None:
+    parsed = make_url(url)
+    connection = pymysql.connect(
+        host=parsed.host or "127.0.0.1",
+        port=parsed.port or 3306,
+        user=parsed.username or "root",
+        password=str(parsed.password or ""),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"drop database if exists {parsed.database}_world")
+    connection.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_admin(postgres_server: str) -> Iterator[psycopg.Connection]:
+    """A connection that sees every session of the server."""
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        yield connection

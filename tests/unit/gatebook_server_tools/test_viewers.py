@@ -1,0 +1,77 @@
+"""Does a kernel belong to one viewer in one session, and to nobody before and after?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gatebook_server.errors import NoCredentials
+from gatebook_server.tools.catalogue import Catalogue, Tool
+from gatebook_server.tools.sessions import Sessions
+from gatebook_server.tools.speaking import Speaker
+from gatebook_server.tools.viewers import Handout, Handouts, Viewer
+
+OPS = Viewer(name="ops", session_id="one")
+
+
+@pytest.fixture
+def tool(tools: Path) -> Tool:
+    found = Catalogue(tools).find("customer_desk")
+    assert found is not None
+    return found
+
+
+def test_a_hand_out_is_never_changed(tool: Tool) -> None:
+    handouts = Handouts()
+    handouts.record(Handout(kernel_id="k", viewer=OPS, tool=tool))
+    with pytest.raises(RuntimeError):
+        handouts.record(Handout(kernel_id="k", viewer=Viewer(name="reviewer", session_id="two"), tool=tool))
+    assert handouts.is_of("k", OPS)
+
+
+def test_another_session_of_the_same_person_is_another_viewer(tool: Tool) -> None:
+    handouts = Handouts()
+    handouts.record(Handout(kernel_id="k", viewer=OPS, tool=tool))
+    assert not handouts.is_of("k", Viewer(name="ops", session_id="two"))
+    assert not handouts.is_of("other", OPS)
+
+
+async def test_a_kernel_that_waits_can_call_nothing() -> None:
+    speaker = Speaker(handouts=Handouts(), sessions=Sessions(), service_token="s")
+    with pytest.raises(NoCredentials):
+        await speaker.credentials("k")
+
+
+async def test_a_kernel_calls_as_its_viewer_through_its_tool(tool: Tool) -> None:
+    handouts, sessions = Handouts(), Sessions()
+    session = sessions.begin("the viewer's token")
+    handouts.record(Handout(kernel_id="k", viewer=Viewer(name="ops", session_id=session.id), tool=tool))
+    speaker = Speaker(handouts=handouts, sessions=sessions, service_token="the service's token")
+    assert await speaker.credentials("k") == {
+        "Authorization": "Bearer the viewer's token",
+        "Gatebook-Service-Token": "the service's token",
+        "Gatebook-Tool": tool.claim,
+    }
+    sessions.end(session.id)
+    with pytest.raises(NoCredentials):
+        await speaker.credentials("k")
+
+
+async def test_a_kernel_that_ended_can_call_nothing(tool: Tool) -> None:
+    handouts, sessions = Handouts(), Sessions()
+    viewer = Viewer(name="ops", session_id=sessions.begin("token").id)
+    handouts.record(Handout(kernel_id="k", viewer=viewer, tool=tool))
+    handouts.forget("k")
+    with pytest.raises(NoCredentials):
+        await Speaker(handouts=handouts, sessions=sessions, service_token="s").credentials("k")
+
+
+def test_a_session_ends_by_itself() -> None:
+    now = [0.0]
+    sessions = Sessions(clock=lambda: now[0])
+    session = sessions.begin("token")
+    assert sessions.find(session.id) == session
+    now[0] = session.ends_at
+    assert sessions.find(session.id) is None
+    assert "token" not in repr(session)
