@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from gatebook.changes import Change, Diff, DiffRow, State
 from gatebook.model import counted
-from gatebook.values import Masked
+from gatebook.values import Assigned, Masked
 
 MOST_ROWS = 20
 MOST_COLUMNS = 12
@@ -142,6 +142,8 @@ def _value(value: object, *, is_masked: bool) -> str:
             return '<span class="gb-mark">empty</span>'
         case Masked():
             return f'{escape(_short(value.text))} <span class="gb-mark">masked</span>'
+        case Assigned():
+            return f'<span class="gb-mark">{escape(value.text)}</span>'
         case bytes():
             text = f"{counted(len(value), 'byte')} {value[:8].hex(' ')}{'…' if len(value) > 8 else ''}"
         case str() if not value.strip():

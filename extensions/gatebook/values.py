@@ -31,6 +31,16 @@ class Masked:
         return self.text
 
 
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """A value that the database gives at execution, such as the number of a new row; `text` says so."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
 _READERS: Mapping[str, Callable[[str], object]] = {
     "decimal": Decimal,
     "float": float,
@@ -41,6 +51,7 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "bytes": base64.b64decode,
     "uuid": uuid.UUID,
     "masked": Masked,
+    "assigned": Assigned,
 }
 
 

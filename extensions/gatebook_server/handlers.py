@@ -32,6 +32,7 @@ class RelayHandler(RequestHandler):
         self._relay = relay
         self._body = bytearray()
         self._received = 0
+        self._refusal: RelayError | None = None
         self._kernel_id = ""
         self._forwarding: asyncio.Task[None] | None = None
 
@@ -45,7 +46,20 @@ class RelayHandler(RequestHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
 
     async def prepare(self) -> None:
-        """Authenticate the kernel and admit the call before the body is read."""
+        """Authenticate the kernel and admit the call before the body is read, and keep nothing of a refused one's.
+
+        The refusal is told after the body: an answer before it would make Tornado cut the connection, which the
+        client's next request would then find dead.
+        """
+        try:
+            self._admit()
+        except RelayError as refusal:
+            if self.request.method not in ("GET", "POST"):
+                self.set_header("Connection", "close")
+                raise
+            self._refusal = refusal
+
+    def _admit(self) -> None:
         if any(name in self.request.headers for name in ("X-Forwarded-For", "X-Forwarded-Host", "Forwarded")):
             # Kernels call from this machine. A token that leaked in an output is worth nothing through the proxy.
             message = "only kernels on this machine may call the relay"
@@ -56,7 +70,7 @@ class RelayHandler(RequestHandler):
     def data_received(self, chunk: bytes) -> None:
         """Collect the body up to the limit; what is over is let go, so that a client still sending can be told."""
         self._received += len(chunk)
-        if self._received <= self._relay.limit_body_bytes:
+        if self._refusal is None and self._received <= self._relay.limit_body_bytes:
             self._body += chunk
             return
         self._body.clear()
@@ -74,6 +88,8 @@ class RelayHandler(RequestHandler):
         await self._forward(path)
 
     async def _forward(self, path: str) -> None:
+        if self._refusal is not None:
+            raise self._refusal
         if self._received > self._relay.limit_body_bytes:
             raise self._too_large()
         call = Call(

@@ -1,10 +1,9 @@
-"""How is a gateway put together, started and stopped?"""
+"""How is the gateway's web application put together?"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio.to_thread
@@ -13,24 +12,11 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from gatebook_hub import demo
-from gatebook_hub.audit import EventKind, Outcome
-from gatebook_hub.errors import GatebookError, PolicyInvalid
 from gatebook_hub.gateway import audit, catalogue, changes, health, runs, statements
-from gatebook_hub.model import Channel, Principal, PrincipalKind
 from gatebook_hub.portal import routes as portal
-from gatebook_hub.services.cases import UseCases, use_cases_of
-from gatebook_hub.services.gate import Call, Gate, InForce
-from gatebook_hub.services.policies import check, load_policy
-from gatebook_hub.settings import Settings
+from gatebook_hub.services.gate import Gate
+from gatebook_hub.services.opening import start
 from gatebook_hub.sources.arrow import batch_of
-from gatebook_hub.sources.sqlite import SqliteSource
-from gatebook_hub.stores.access import ReceiptStore, SessionStore, TokenStore
-from gatebook_hub.stores.book import Book
-from gatebook_hub.stores.changes import ChangeStore
-from gatebook_hub.stores.database import open_database
-from gatebook_hub.stores.keys import load_keys
-from gatebook_hub.stores.runs import RunStore
 from gatebook_hub.web import problems
 from gatebook_hub.web.authentication import Doorman
 from gatebook_hub.web.hub import open_hub
@@ -38,64 +24,6 @@ from gatebook_hub.web.metrics import Metered
 from gatebook_hub.web.shield import Shield
 
 _THREADS = 256
-_log = logging.getLogger(__name__)
-OPERATOR = Call(principal=Principal(kind=PrincipalKind.SERVICE, name="gateway", channel=Channel.OPERATOR))
-
-
-@contextmanager
-def open_gate(settings: Settings) -> Iterator[Gate]:
-    """Open the state folder and the policy set; raises PolicyInvalid."""
-    state = settings.state
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (state / "book").mkdir(mode=0o700, exist_ok=True)
-    if settings.demo:
-        _make_demo(settings)
-    policy_set, sources = load_policy(settings.policies, state)
-    keys = load_keys(state / "keys")
-    book_database = open_database(state / "book" / "book.sqlite", "book")
-    database = open_database(state / "gatebook.sqlite", "state")
-    book = Book(book_database, keys.signing, copy=settings.checkpoint_copy)
-    try:
-        yield Gate(
-            settings=settings,
-            in_force=InForce(policy=policy_set, sources=sources),
-            book=book,
-            keys=keys,
-            changes=ChangeStore(database),
-            tokens=TokenStore(database),
-            sessions=SessionStore(database),
-            receipts=ReceiptStore(database),
-            runs=RunStore(database),
-        )
-    finally:
-        book.close()
-        sources.close()
-        database.dispose()
-        book_database.dispose()
-
-
-def start(gate: Gate) -> UseCases:
-    """Check what is in force, complete what a crash left open, and tell the book; raises PolicyInvalid."""
-    _check_policy(gate)
-    cases = use_cases_of(gate)
-    cases.changes.recover(OPERATOR)
-    cases.jobs.recover(OPERATOR)
-    for intent in gate.book.open_intents():
-        source = intent.content.get("source")
-        gate.book.append(
-            gate.event(
-                EventKind.QUERY_OUTCOME,
-                OPERATOR,
-                source=source,
-                refers_to=intent.index,
-                outcome=Outcome.UNKNOWN,
-                detail="the gateway stopped before the statement ended",
-            )
-        )
-    gate.book.append(gate.event(EventKind.GATEWAY_STARTED, OPERATOR, outcome=Outcome.OK))
-    extra = {"sources": ",".join(sorted(gate.policy.sources)), "rules": str(len(gate.policy.grants))}
-    gate.book.append(gate.event(EventKind.POLICY_LOADED, OPERATOR, outcome=Outcome.OK, extra=extra))
-    return cases
 
 
 def make_api() -> FastAPI:
@@ -149,30 +77,3 @@ async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
     # pyarrow imports pandas at its first conversion: half a second that the first caller need not wait for.
     batch_of(pa.schema([("warm", pa.string())]), [("up",)])
     yield
-
-
-def _check_policy(gate: Gate) -> None:
-    errors = []
-    try:
-        for finding in check(gate.policy, gate.in_force.sources):
-            if finding.is_error:
-                errors.append(str(finding))
-            else:
-                _log.warning("%s", finding)
-    except PolicyInvalid:
-        raise
-    except GatebookError as error:
-        _log.warning("the rules could not be compared with a source: %s", error)
-    if errors:
-        raise PolicyInvalid("\n".join(errors))
-
-
-def _make_demo(settings: Settings) -> None:
-    """Build the demo source once; what is there stays as it is."""
-    path = settings.state / "databases" / "chinook.sqlite"
-    if path.exists():
-        return
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    archive = demo.fetch(settings.cache or settings.state / "cache")
-    demo.build(f"sqlite:///{path}", demo.load_rows(archive))
-    SqliteSource("chinook", path).prepare()

@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-import uvicorn
 
 from gatebook_hub import __version__
-from gatebook_hub.app import OPERATOR, make_app, open_gate, openapi_document
 from gatebook_hub.errors import GatebookError
 from gatebook_hub.model import Channel, Principal, PrincipalKind
 from gatebook_hub.policy.loading import json_schema
 from gatebook_hub.services import auditing
+from gatebook_hub.services.opening import OPERATOR, open_gate
 from gatebook_hub.services.policies import check, load_policy, run_tests
 from gatebook_hub.services.sessions import Sessions
 from gatebook_hub.settings import Settings
@@ -64,6 +63,10 @@ def main() -> None:
 @click.option("--hub-api-token", envvar="JUPYTERHUB_API_TOKEN", hidden=True)
 def serve(**given: Any) -> None:
     """Run the gateway: API and portal."""
+    import uvicorn
+
+    from gatebook_hub.app import make_app  # the web is slow to import, and no other command needs it
+
     settings = _settings(**given)
     if settings.hub_api_url:
         die_with_parent()
@@ -252,6 +255,8 @@ def source_prepare(state: Path | None, policies: Path | None, name: str) -> None
 @main.command()
 def openapi() -> None:
     """Print the OpenAPI document."""
+    from gatebook_hub.app import openapi_document
+
     click.echo(json.dumps(openapi_document(), indent=2))
 
 

@@ -11,11 +11,11 @@ import psycopg
 import pymysql
 import pytest
 from sqlalchemy import make_url
+from tests.adversary.worlds import Fortress, fortress
+from tests.fixtures.chinook import _clone
 
 from gatebook_hub.demo import Rows, build
 from gatebook_hub.model import Engine
-from tests.adversary.worlds import Fortress, fortress
-from tests.fixtures.chinook import _clone
 
 ENGINES = [
     pytest.param(Engine.SQLITE, id="sqlite"),

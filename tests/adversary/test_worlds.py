@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
-
-from tests.adversary.worlds import Fortress
+from tests.adversary.worlds import Fortress, every
 
 BENIGN = [
     "select * from customer",
-    "SELECT FirstName, LastName FROM Customer ORDER BY CustomerId",
+    "SELECT FirstName, LastName FROM customer ORDER BY CustomerId",
     "select * from employee",
     "select c.*, e.lastname as rep from customer c left join employee e on e.employeeid = c.supportrepid",
     "select country, count(*) as n from customer group by country having count(*) > 1 order by n desc, country",
@@ -17,8 +16,7 @@ BENIGN = [
     "select count(*) from invoice i join customer c using (customerid)",
     "select a.title, t.name from album a join track t on t.albumid = a.albumid where t.composer is null limit 2000",
     "select distinct g.name from genre g where exists (select 1 from track t where t.genreid = g.genreid)",
-    "with big as (select customerid, sum(total) as s from invoice group by customerid) "
-    "select c.lastname, b.s from big b join customer c on c.customerid = b.customerid",
+    "with b as (select customerid, sum(total) as s from invoice group by 1) select s from b natural join customer",
     "select lastname, row_number() over (order by customerid) as n from customer",
     "select upper(lastname), lower(email), length(phone) from customer",
     "select coalesce(fax, 'none'), nullif(country, 'Germany') from customer",
@@ -36,9 +34,8 @@ BENIGN = [
 ]
 
 
-@pytest.mark.parametrize("sql", BENIGN)
-def test_an_ordinary_statement_is_answered_as_the_policy_world_answers(walls: Fortress, sql: str) -> None:
-    walls.equals_world(sql)
+def test_an_ordinary_statement_is_answered_as_the_policy_world_answers(walls: Fortress) -> None:
+    every(BENIGN, walls.equals_world)
 
 
 def test_the_canaries_are_there_and_hidden(walls: Fortress) -> None:

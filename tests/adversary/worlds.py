@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,12 +21,12 @@ import pymysql
 from pymysql.constants import CLIENT
 from sqlalchemy import make_url
 
-from gatebook_hub.app import open_gate, start
 from gatebook_hub.changes import ChangeRequest
 from gatebook_hub.errors import GatebookError
 from gatebook_hub.model import Channel, Engine, Principal, PrincipalKind
 from gatebook_hub.services.cases import UseCases
 from gatebook_hub.services.gate import Call
+from gatebook_hub.services.opening import open_gate, start
 from gatebook_hub.services.queries import Question
 from gatebook_hub.settings import Settings
 
@@ -105,9 +105,7 @@ protections:
 """
 
 ANALYST = Principal(kind=PrincipalKind.USER, name="mallory", groups=frozenset({"analysts"}))
-REVIEWER = Principal(
-    kind=PrincipalKind.USER, name="rita", groups=frozenset({"reviewers"}), channel=Channel.PORTAL
-)
+REVIEWER = Principal(kind=PrincipalKind.USER, name="rita", groups=frozenset({"reviewers"}), channel=Channel.PORTAL)
 
 _MASKS = {
     Engine.SQLITE: {
@@ -125,7 +123,8 @@ _MASKS = {
 }
 _ADDRESS = ["address", "city", "state", "country", "postalcode"]
 _CUSTOMER = ["customerid", "firstname", "lastname", "company", *_ADDRESS, "phone", "fax", "email", "supportrepid"]
-_EMPLOYEE = ["employeeid", "lastname", "firstname", "title", "reportsto", "hiredate", *_ADDRESS, "phone", "fax", "email"]
+_REACHED = ["phone", "fax", "email"]
+_EMPLOYEE = ["employeeid", "lastname", "firstname", "title", "reportsto", "hiredate", *_ADDRESS, *_REACHED]
 _SCOPE = f"customerid in (select r.customerid from {{raw}}customer r where r.country in {COUNTRIES})"
 _VISIBLE: Mapping[str, tuple[Sequence[str] | None, str]] = {
     "artist": (None, "1 = 1"),
@@ -178,8 +177,7 @@ class Fortress:
         try:
             answered = self.ask(sql, **parameters)
         except GatebookError as error:
-            self.check_text(str(error))
-            self.check_text(str(error.ask))
+            self.check_text(f"{error} {error.ask}", typed=sql)
             return error
         raise AssertionError(f"not refused: {sql}\n{answered}")
 
@@ -188,16 +186,17 @@ class Fortress:
         try:
             answered = self.read(sql, **parameters)
         except GatebookError as error:
-            self.check_text(str(error))
+            self.check_text(str(error), typed=sql)
             return error
-        self.check_text(repr(answered.rows))
-        self.check_text(" ".join(answered.names))
+        self.check_text(repr(answered), typed=sql)
         if not parameters:
             self.compare(sql, answered)
         return answered
 
     def compare(self, sql: str, answered: Answered) -> None:
         """The policy world gives the same rows to the unchanged statement, if it takes it."""
+        if "public." in sql:
+            return  # in the database of the policy world that name means the raw tables
         try:
             right = self.world(sql)
         except StockError:
@@ -207,14 +206,25 @@ class Fortress:
     def equals_world(self, sql: str) -> Answered:
         """Send a read that must be answered, and answered as the policy world does."""
         answered = self.read(sql)
-        self.check_text(repr(answered.rows))
+        self.check_text(repr(answered), typed=sql)
         assert normal(answered.rows) == normal(self.world(sql).rows), sql
         return answered
 
-    def check_text(self, text: str) -> None:
-        """No canary is in the text."""
-        found = [canary for canary in self.canaries if canary in text]
+    def check_text(self, text: str, typed: str = "") -> None:
+        """No canary is in the text, but for those that were typed in."""
+        found = [canary for canary in self.canaries if canary in text and canary not in typed]
         assert not found, f"canaries {found[:3]} in: {text[:300]}"
+
+
+def every(statements: Iterable[str], check: Callable[[str], object]) -> None:
+    """Check each statement and fail with the list of those that failed: one test, hundreds of attacks."""
+    wrong = []
+    for sql in statements:
+        try:
+            check(sql)
+        except Exception as error:
+            wrong.append(f"{sql}\n    {type(error).__name__}: {str(error)[:300]}")
+    assert not wrong, "\n".join([f"{len(wrong)} got through:", *wrong])
 
 
 class StockError(Exception):

@@ -385,7 +385,8 @@ def test_a_wrong_password_is_refused(workspace: Workspace) -> None:
             reply = person.log_in("wrong")
             assert reply.status_code == 403
             assert person.hub_api("GET", "user").status_code == 403
-            answers.append(re.sub(r"\s+|_xsrf.*?>|value=.*?>", "", reply.text).replace(name, ""))
+            # The signed XSRF token carries the second in which it was made.
+            answers.append(re.sub(r"[\w-]{80,}", "TOKEN", reply.text).replace(name, "NAME"))
     assert "Invalid username or password" in reply.text
     assert answers[0] == answers[1]
 

@@ -21,17 +21,18 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import psutil
 import pytest
-from tests.stories.alone import POLICIES, Gateway, problem_of
+from tests.stories.alone import Alone, problem_of
+from tests.stories.gateway import APP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.slow
 
-NOTEBOOKS = POLICIES.parent / "notebooks"
 COMMAND = [sys.executable, "-m", "gatebook_hub.worker"]
 ENDED = {"succeeded", "failed", "skipped"}
-PATIENCE_S = 90.0
+PATIENCE_S = 120.0
+NEVER = "0 0 29 2 *"
 
 NOSY = """
 import json, os, urllib.error, urllib.request
@@ -76,18 +77,18 @@ def write_notebook(path: Path, cells: list[str]) -> None:
     nbformat.write(notebook, path)
 
 
-def copy_site(folder: Path) -> tuple[Path, Path]:
-    """The project's policies and notebooks, with the jobs of these stories beside the nightly one."""
+def copy_site(folder: Path, *, is_quiet: bool = False) -> tuple[Path, Path]:
+    """The project's policies and notebooks with the jobs of these stories; quiet: none of them starts by itself."""
     policies, notebooks = folder / "policies", folder / "notebooks"
-    shutil.copytree(POLICIES, policies)
-    shutil.copytree(NOTEBOOKS, notebooks)
+    shutil.copytree(APP / "policies", policies)
+    shutil.copytree(APP / "notebooks", notebooks)
     for name, job in JOBS.items():
         write_notebook(notebooks / "jobs" / f"{name}.ipynb", job["cells"])
         document = {
             "job": name,
             "title": name,
             "notebook": f"jobs/{name}.ipynb",
-            "cron": job.get("cron", "0 0 1 1 *"),
+            "cron": NEVER if is_quiet else job.get("cron", NEVER),
             "parameters": job.get("parameters", {}),
             "timeout_s": job.get("timeout_s", 60),
             "retries": job.get("retries", 0),
@@ -102,10 +103,10 @@ def copy_site(folder: Path) -> tuple[Path, Path]:
 class Worker:
     """`python -m gatebook_hub.worker` beside a gateway."""
 
-    def __init__(self, gateway: Gateway, notebooks: Path) -> None:
+    def __init__(self, gateway: Alone, notebooks: Path) -> None:
         self.log = gateway.folder / "worker.log"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("GATEBOOK_", "JUPYTER"))}
-        self.token = gateway.issue(service="worker")[0]
+        self.token = gateway.service_token("worker")
         environment = kept | {
             "GATEBOOK_WORKER_TOKEN": self.token,
             "GATEBOOK_GATEWAY_URL": gateway.url,
@@ -131,7 +132,7 @@ class Worker:
 
 
 @contextmanager
-def working(gateway: Gateway, notebooks: Path) -> Iterator[Worker]:
+def working(gateway: Alone, notebooks: Path) -> Iterator[Worker]:
     """A worker for the length of a test."""
     worker = Worker(gateway, notebooks)
     try:
@@ -149,28 +150,33 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module")
 def gateway(
     chinook_template: Path, site: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Gateway]:
-    with Gateway(tmp_path_factory.mktemp("jobs"), chinook=chinook_template, policies=site[0]) as running:
+) -> Iterator[Alone]:
+    with Alone(tmp_path_factory.mktemp("jobs"), chinook_template, policies=site[0]) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def worker(gateway: Gateway, site: tuple[Path, Path]) -> Iterator[Worker]:
+def worker(gateway: Alone, site: tuple[Path, Path]) -> Iterator[Worker]:
     with working(gateway, site[1]) as running:
         yield running
 
 
+@pytest.fixture(scope="module")
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return copy_site(tmp_path_factory.mktemp("quiet"), is_quiet=True)
+
+
 @pytest.fixture
-def idle(chinook_template: Path, site: tuple[Path, Path], tmp_path: Path) -> Iterator[Gateway]:
-    """A gateway of one test's own, at which no worker claims yet."""
-    with Gateway(tmp_path, chinook=chinook_template, policies=site[0]) as running:
+def idle(chinook_template: Path, quiet: tuple[Path, Path], tmp_path: Path) -> Iterator[Alone]:
+    """A gateway of one test's own, at which no worker claims yet and nothing starts by itself."""
+    with Alone(tmp_path, chinook_template, policies=quiet[0]) as running:
         yield running
 
 
 # ── what a person does ──
 
 
-def start(gateway: Gateway, job: str, **parameters: Any) -> dict[str, Any]:
+def start(gateway: Alone, job: str, **parameters: Any) -> dict[str, Any]:
     """Start a run by hand, as the analyst."""
     with gateway.client(gateway.token()) as client:
         answer = client.post(f"/api/v1/jobs/{job}/runs", json={"parameters": parameters})
@@ -179,14 +185,14 @@ def start(gateway: Gateway, job: str, **parameters: Any) -> dict[str, Any]:
     return run
 
 
-def look(gateway: Gateway, run_id: str) -> dict[str, Any]:
+def look(gateway: Alone, run_id: str) -> dict[str, Any]:
     """One run, as the analyst sees it."""
     with gateway.client(gateway.token()) as client:
         found: dict[str, Any] = client.get(f"/api/v1/runs/{run_id}").json()
     return found
 
 
-def wait_for(gateway: Gateway, run_id: str, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+def wait_for(gateway: Alone, run_id: str, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """Look until the run is as wanted."""
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
@@ -197,18 +203,18 @@ def wait_for(gateway: Gateway, run_id: str, is_so: Callable[[dict[str, Any]], bo
     raise AssertionError(f"{look(gateway, run_id)}\n{(gateway.folder / 'worker.log').read_text()}")
 
 
-def end_of(gateway: Gateway, run_id: str) -> dict[str, Any]:
+def end_of(gateway: Alone, run_id: str) -> dict[str, Any]:
     """The run once it has ended."""
     return wait_for(gateway, run_id, lambda run: run["state"] in ENDED)
 
 
-def runs_of(gateway: Gateway, job: str) -> list[dict[str, Any]]:
+def runs_of(gateway: Alone, job: str) -> list[dict[str, Any]]:
     """The job's runs, newest first."""
     with gateway.client(gateway.token()) as client:
         return [run for run in client.get("/api/v1/runs").json()["runs"] if run["job"] == job]
 
 
-def executed(gateway: Gateway, run_id: str) -> nbformat.NotebookNode:
+def executed(gateway: Alone, run_id: str) -> nbformat.NotebookNode:
     """The notebook that the run kept."""
     with gateway.client(gateway.token()) as client:
         answer = client.get(f"/api/v1/runs/{run_id}/notebook")
@@ -228,7 +234,7 @@ def printed(notebook: nbformat.NotebookNode) -> str:
     return "\n".join(texts)
 
 
-def events_of(gateway: Gateway, run_id: str) -> list[dict[str, Any]]:
+def events_of(gateway: Alone, run_id: str) -> list[dict[str, Any]]:
     """What the book says of the run, oldest first."""
     return [event for event in gateway.events() if event.get("run") == run_id]
 
@@ -236,7 +242,7 @@ def events_of(gateway: Gateway, run_id: str) -> list[dict[str, Any]]:
 # ── runs that end well ──
 
 
-def test_a_run_by_hand_works_under_the_jobs_own_grants(gateway: Gateway, worker: Worker) -> None:
+def test_a_run_by_hand_works_under_the_jobs_own_grants(gateway: Alone, worker: Worker) -> None:
     """The nightly job, started by an analyst: parameters, cells and the executed notebook are there to be looked at."""
     run = start(gateway, "nightly_revenue", month="2012-06")
     assert run["state"] == "due"
@@ -263,7 +269,7 @@ def test_a_run_by_hand_works_under_the_jobs_own_grants(gateway: Gateway, worker:
     assert reads[-1]["extra"]["run"] == run["id"], "who looked at the executed notebook is in the book"
 
 
-def test_a_schedule_starts_runs_by_itself(gateway: Gateway, worker: Worker) -> None:
+def test_a_schedule_starts_runs_by_itself(gateway: Alone, worker: Worker) -> None:
     """`* * * * *`: the run of this minute or the next comes without anybody asking."""
     deadline = time.monotonic() + PATIENCE_S
     done: list[dict[str, Any]] = []
@@ -279,7 +285,7 @@ def test_a_schedule_starts_runs_by_itself(gateway: Gateway, worker: Worker) -> N
     assert len(times) == len(set(times)), "one run for each time"
 
 
-def test_a_run_with_much_output_keeps_what_fits(gateway: Gateway, worker: Worker) -> None:
+def test_a_run_with_much_output_keeps_what_fits(gateway: Alone, worker: Worker) -> None:
     """40 MB of prints neither fill the gateway nor lose the run."""
     ended = end_of(gateway, start(gateway, "noisy")["id"])
     assert ended["state"] == "succeeded", ended
@@ -291,7 +297,7 @@ def test_a_run_with_much_output_keeps_what_fits(gateway: Gateway, worker: Worker
 # ── runs that end badly ──
 
 
-def test_a_failing_run_names_cell_and_error_and_is_tried_again(gateway: Gateway, worker: Worker) -> None:
+def test_a_failing_run_names_cell_and_error_and_is_tried_again(gateway: Alone, worker: Worker) -> None:
     """The policy says one retry: two failed runs, each with the cell and its error, and no third."""
     run = start(gateway, "broken")
     ended = end_of(gateway, run["id"])
@@ -313,7 +319,7 @@ def test_a_failing_run_names_cell_and_error_and_is_tried_again(gateway: Gateway,
     assert "the answer is wrong" not in json.dumps(gateway.events())
 
 
-def test_a_job_reads_what_it_is_granted_and_nothing_else(gateway: Gateway, worker: Worker) -> None:
+def test_a_job_reads_what_it_is_granted_and_nothing_else(gateway: Alone, worker: Worker) -> None:
     """The starter may read customers, the job may not: the refusal stands in its notebook."""
     ended = end_of(gateway, start(gateway, "curious")["id"])
     assert ended["state"] == "failed"
@@ -323,7 +329,7 @@ def test_a_job_reads_what_it_is_granted_and_nothing_else(gateway: Gateway, worke
     assert ended["error"]["message"].split("(")[0].strip()[:30] in printed(executed(gateway, ended["id"]))
 
 
-def test_a_parameter_that_the_notebook_does_not_have_is_refused(gateway: Gateway, worker: Worker) -> None:
+def test_a_parameter_that_the_notebook_does_not_have_is_refused(gateway: Alone, worker: Worker) -> None:
     """A misspelt parameter would be a run with the wrong month; it does not start."""
     ended = end_of(gateway, start(gateway, "mistyped")["id"])
     assert ended["state"] == "failed"
@@ -333,7 +339,7 @@ def test_a_parameter_that_the_notebook_does_not_have_is_refused(gateway: Gateway
 
 
 @pytest.mark.parametrize("job", ["endless", "deaf"])
-def test_a_run_over_its_time_is_ended(gateway: Gateway, worker: Worker, job: str) -> None:
+def test_a_run_over_its_time_is_ended(gateway: Alone, worker: Worker, job: str) -> None:
     """The time is for the whole run; a kernel that hears no signal ends too, and the notebook so far is kept."""
     ended = end_of(gateway, start(gateway, job)["id"])
     assert ended["state"] == "failed"
@@ -356,7 +362,7 @@ def is_busy(process: psutil.Process) -> bool:
         return False
 
 
-def test_a_kernel_that_dies_fails_its_run(gateway: Gateway, worker: Worker) -> None:
+def test_a_kernel_that_dies_fails_its_run(gateway: Alone, worker: Worker) -> None:
     """A cell that ends its own kernel: the run says which."""
     ended = end_of(gateway, start(gateway, "dying")["id"])
     assert (ended["state"], ended["error"]["name"], ended["error"]["cell"]) == ("failed", "KernelDied", 2)
@@ -365,7 +371,7 @@ def test_a_kernel_that_dies_fails_its_run(gateway: Gateway, worker: Worker) -> N
 # ── what a run cannot do ──
 
 
-def test_a_kernel_of_a_run_holds_a_gate_token_and_nothing_else(gateway: Gateway, worker: Worker) -> None:
+def test_a_kernel_of_a_run_holds_a_gate_token_and_nothing_else(gateway: Alone, worker: Worker) -> None:
     """No token of the worker, none of the run; through the relay it is the job, and cannot claim or start runs."""
     text = '"""); import os; os._exit(1) #\n\'\\" {text} $(id) \u2028 ä'
     ended = end_of(gateway, start(gateway, "nosy", text=text)["id"])
@@ -383,7 +389,7 @@ def test_a_kernel_of_a_run_holds_a_gate_token_and_nothing_else(gateway: Gateway,
     assert found["start"][0] == 403
 
 
-def test_tokens_of_runs_end_with_them(gateway: Gateway, worker: Worker) -> None:
+def test_tokens_of_runs_end_with_them(gateway: Alone, worker: Worker) -> None:
     """Of all tokens that were issued to runs which have ended, none is alive."""
     end_of(gateway, start(gateway, "dying")["id"])
     alive = tokens_of_runs(gateway)
@@ -391,7 +397,7 @@ def test_tokens_of_runs_end_with_them(gateway: Gateway, worker: Worker) -> None:
     assert len(alive) <= len(running)
 
 
-def tokens_of_runs(gateway: Gateway) -> list[str]:
+def tokens_of_runs(gateway: Alone) -> list[str]:
     """The principals of run tokens that are neither revoked nor expired."""
     now = dt.datetime.now(dt.UTC).isoformat()
     with closing(sqlite3.connect(f"file:{gateway.state / 'gatebook.sqlite'}?mode=ro", uri=True)) as database:
@@ -399,10 +405,10 @@ def tokens_of_runs(gateway: Gateway) -> list[str]:
         return [row[0] for row in rows if '"job"' in row[0]]
 
 
-def test_a_run_token_opens_the_gateway_until_the_report(idle: Gateway) -> None:
+def test_a_run_token_opens_the_gateway_until_the_report(idle: Alone) -> None:
     """Claimed by hand: the token is the job's, cannot be used for the worker's calls, and ends with the report."""
     run = start(idle, "patient")
-    with idle.client(idle.issue(service="worker")[0]) as client:
+    with idle.client(idle.service_token("worker")) as client:
         assert client.post("/api/v1/runs/claim?places=0").status_code == 204, "no place, no run"
         claimed = client.post("/api/v1/runs/claim").json()
         assert claimed["run"]["id"] == run["id"]
@@ -420,7 +426,7 @@ def test_a_run_token_opens_the_gateway_until_the_report(idle: Gateway) -> None:
     assert look(idle, run["id"])["state"] == "succeeded"
 
 
-def test_only_those_named_start_a_job_and_look_at_its_runs(gateway: Gateway, worker: Worker) -> None:
+def test_only_those_named_start_a_job_and_look_at_its_runs(gateway: Alone, worker: Worker) -> None:
     """Others get no run, no run's page and no notebook; the refusal is in the book."""
     ended = end_of(gateway, start(gateway, "dying")["id"])
     with gateway.client(gateway.token("ops", "operations")) as client:
@@ -443,7 +449,7 @@ def test_only_those_named_start_a_job_and_look_at_its_runs(gateway: Gateway, wor
         {"__class__": "x"},
     ],
 )
-def test_a_run_by_hand_takes_the_jobs_parameters_only(gateway: Gateway, parameters: dict[str, Any]) -> None:
+def test_a_run_by_hand_takes_the_jobs_parameters_only(gateway: Alone, parameters: dict[str, Any]) -> None:
     """Unknown names, other types and texts without end are refused before anything is kept."""
     with gateway.client(gateway.token()) as client:
         answer = client.post("/api/v1/jobs/nightly_revenue/runs", json={"parameters": parameters})
@@ -453,7 +459,7 @@ def test_a_run_by_hand_takes_the_jobs_parameters_only(gateway: Gateway, paramete
 # ── when things overlap or break ──
 
 
-def test_a_job_does_not_run_beside_itself(gateway: Gateway, worker: Worker) -> None:
+def test_a_job_does_not_run_beside_itself(gateway: Alone, worker: Worker) -> None:
     """`overlap: skip`: a second start while one waits or runs is refused."""
     first = start(gateway, "patient")
     with gateway.client(gateway.token()) as client:
@@ -461,9 +467,9 @@ def test_a_job_does_not_run_beside_itself(gateway: Gateway, worker: Worker) -> N
     assert end_of(gateway, first["id"])["state"] == "succeeded"
 
 
-def test_a_stopped_worker_says_so_and_takes_its_kernels_along(idle: Gateway, site: tuple[Path, Path]) -> None:
+def test_a_stopped_worker_says_so_and_takes_its_kernels_along(idle: Alone, quiet: tuple[Path, Path]) -> None:
     """SIGTERM: the run fails as stopped at once, and no process stays."""
-    with working(idle, site[1]) as worker:
+    with working(idle, quiet[1]) as worker:
         run = start(idle, "endless")
         wait_for(idle, run["id"], lambda found: found["cells_done"] == 1)
         worker.stop()
@@ -472,18 +478,18 @@ def test_a_stopped_worker_says_so_and_takes_its_kernels_along(idle: Gateway, sit
     assert tokens_of_runs(idle) == []
 
 
-def test_a_killed_worker_leaves_no_process(idle: Gateway, site: tuple[Path, Path]) -> None:
+def test_a_killed_worker_leaves_no_process(idle: Alone, quiet: tuple[Path, Path]) -> None:
     """SIGKILL: whatever the worker had started ends with it; the gateway waits for the lease."""
-    with working(idle, site[1]) as worker:
+    with working(idle, quiet[1]) as worker:
         run = start(idle, "patient")
         wait_for(idle, run["id"], lambda found: found["cells_done"] == 1)
         worker.stop(signal.SIGKILL)
     assert look(idle, run["id"])["state"] == "running"
 
 
-def test_a_run_survives_a_restart_of_the_gateway(idle: Gateway, site: tuple[Path, Path]) -> None:
+def test_a_run_survives_a_restart_of_the_gateway(idle: Alone, quiet: tuple[Path, Path]) -> None:
     """The gateway goes while the notebook works and comes back: the report arrives, nothing runs twice."""
-    with working(idle, site[1]):
+    with working(idle, quiet[1]):
         run = start(idle, "patient")
         wait_for(idle, run["id"], lambda found: found["cells_done"] == 1)
         idle.kill()
@@ -495,7 +501,7 @@ def test_a_run_survives_a_restart_of_the_gateway(idle: Gateway, site: tuple[Path
     assert tokens_of_runs(idle) == []
 
 
-def test_a_worker_without_a_good_token_gets_nothing(idle: Gateway, site: tuple[Path, Path]) -> None:
+def test_a_worker_without_a_good_token_gets_nothing(idle: Alone) -> None:
     """A person's token is not the worker's: the run waits."""
     with idle.client(idle.token()) as client:
         problem_of(client.post("/api/v1/runs/claim"), 403, "GB-102")

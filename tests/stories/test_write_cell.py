@@ -237,7 +237,7 @@ def test_who_may_see_the_request_but_not_its_rows_does_not_see_them(gateway: Gat
     old = city_of(gateway, number)
     with gateway.person("auditor", "auditors") as auditor:
         page = auditor.get(f"/changes/{change.id}").text
-        assert "The 1 row of this change is left out, because you may not see it." in page
+        assert "The rows of this change (1) are left out, because you may not see them." in page
         assert "A review comes from a member of <code>reviewers</code>." in page
         rows = page.split('id="rows"')[1].split('id="statement"')[0]
         assert old not in rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping
+from decimal import Decimal
 from html import escape
 from typing import Any
 
@@ -122,7 +123,7 @@ class ActionForm(Part):
             answer = act(
                 gate(),
                 self._name,
-                params,
+                {name: _as_json(value) for name, value in params.items()},
                 reason=reason if isinstance(reason, str) else None,
                 idempotency_key=self._key,
             )
@@ -208,6 +209,13 @@ def _field(field: Field, widget: ipywidgets.Widget, message: ipywidgets.HTML) ->
     box = ipywidgets.VBox([widget, hint, message])
     box.add_class("gb-field")
     return box
+
+
+def _as_json(value: object) -> object:
+    """A decimal as the JSON number that says exactly the same, where there is one: the schema says `number`."""
+    if isinstance(value, Decimal) and Decimal(repr(float(value))) == value:
+        return float(value)
+    return value
 
 
 def _filled(template: str, params: Mapping[str, Any]) -> str:

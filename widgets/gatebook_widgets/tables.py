@@ -10,7 +10,7 @@ import ipywidgets
 import pandas as pd
 
 from gatebook_widgets.parts import Part, when_open
-from gatebook_widgets.wording import heading_of, html_of, is_missing, is_number, masked_columns, text_of
+from gatebook_widgets.wording import digits_of, heading_of, html_of, is_missing, masked_columns, text_of
 
 MOST_ROWS = 200
 _WRAP_FROM = 40
@@ -141,16 +141,14 @@ class RecordTable(Part):
         masked = masked_columns(frame)
         rows = frame.head(MOST_ROWS)
         values = list(rows.itertuples(index=False, name=None))
-        is_numeric = [
-            all(is_number(row[place]) or is_missing(row[place]) for row in values) for place in range(frame.shape[1])
-        ]
+        digits = [digits_of(row[place] for row in values) for place in range(frame.shape[1])]
         head = "".join(
-            f'<th scope="col"{_number(is_right)}>{heading_of(str(name), self._labels, masked)}</th>'
-            for name, is_right in zip(frame.columns, is_numeric, strict=True)
+            f'<th scope="col"{_number(places)}>{heading_of(str(name), self._labels, masked)}</th>'
+            for name, places in zip(frame.columns, digits, strict=True)
         )
         if self._may_choose:
             head = f'<th scope="col">Choice</th>{head}'
-        body = "".join(self._row(place, row, is_numeric) for place, row in enumerate(values))
+        body = "".join(self._row(place, row, digits) for place, row in enumerate(values))
         shown = f"{len(rows):,} of {len(frame):,} rows" if len(frame) > len(rows) else _counted(len(frame))
         return (
             f'<div class="gb-scroll" role="region" tabindex="0" aria-label="{escape(self.title)}">'
@@ -158,25 +156,26 @@ class RecordTable(Part):
             f"<caption>{shown}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
         )
 
-    def _row(self, place: int, row: tuple[object, ...], is_numeric: list[bool]) -> str:
+    def _row(self, place: int, row: tuple[object, ...], digits: list[int | None]) -> str:
         is_chosen = place == self._chosen
         cells = "".join(
-            f"<td{_number(is_right) or _wrap(value)}>{html_of(value)}</td>"
-            for value, is_right in zip(row, is_numeric, strict=True)
+            f"<td{_number(places) or _wrap(value)}>{html_of(value, places)}</td>"
+            for value, places in zip(row, digits, strict=True)
         )
         if self._may_choose:
             word = "Chosen" if is_chosen else "Choose"
             # Where no script gives the button a meaning it is not shown: the field below chooses too.
             button = (
                 f'<button type="button" class="gb-choose" data-gb-choose="{place + 1}" '
-                f'aria-pressed="{str(is_chosen).lower()}" aria-label="{word} {escape(self._label(place))}">{word}</button>'
+                f'aria-pressed="{str(is_chosen).lower()}" aria-label="{word} {escape(self._label(place))}">'
+                f"{word}</button>"
             )
             cells = f"<td>{button}</td>{cells}"
         return f'<tr class="gb-chosen">{cells}</tr>' if is_chosen else f"<tr>{cells}</tr>"
 
 
-def _number(is_right: bool) -> str:  # noqa: FBT001 - a private choice of two texts
-    return ' class="gb-number"' if is_right else ""
+def _number(digits: int | None) -> str:
+    return "" if digits is None else ' class="gb-number"'
 
 
 def _wrap(value: object) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import numbers
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from html import escape
 from typing import Any
@@ -14,6 +15,7 @@ import pandas as pd
 from gatebook import GatebookError
 
 LONGEST_TEXT = 200
+MOST_DIGITS = 6
 
 
 def label_of(name: str) -> str:
@@ -46,12 +48,22 @@ def is_number(value: object) -> bool:
     return isinstance(value, (numbers.Number, Decimal)) and not isinstance(value, bool)
 
 
-def html_of(value: object) -> str:
-    """A value as HTML; NULL and the empty text are visible."""
+def digits_of(values: Iterable[object]) -> int | None:
+    """How many decimals a column of numbers needs, so that they line up; None for other columns."""
+    present = [value for value in values if not is_missing(value)]
+    if not present or not all(is_number(value) for value in present):
+        return None
+    return min(max(len(str(value).partition(".")[2]) for value in present), MOST_DIGITS)
+
+
+def html_of(value: object, digits: int | None = None) -> str:
+    """A value as HTML, a number with so many decimals; NULL and the empty text are visible."""
     if is_missing(value):
         return '<span class="gb-mark">NULL</span>'
     if value == "":
         return '<span class="gb-mark">empty</span>'
+    if digits and is_number(value):
+        return f"{value:.{digits}f}"
     return escape(text_of(value))
 
 
@@ -74,11 +86,16 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}" if text else ""
 
 
+def marked_up(text: str) -> str:
+    """Text as HTML; what stands in backticks is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
 def problem_of(error: GatebookError) -> str:
     """An error of the gate as HTML: what happened, what to ask for, and the number under which it is in the book."""
-    parts = [escape(sentence(error.detail or error.sentence))]
+    parts = [marked_up(sentence(error.detail or error.sentence))]
     if error.ask:
-        parts.append(f"You can ask for this: {escape(sentence(error.ask))}")
+        parts.append(f"You can ask for this: {marked_up(sentence(error.ask))}")
     small = [error.code, *([f"rule {error.rule}"] if error.rule else [])]
     if error.reference:
         small.append(f"reference {error.reference}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from jupyter_core.utils import ensure_async
+from tornado.web import HTTPError
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
 from gatebook_server.tools.handlers import Desk, DeskHandler, Route
@@ -43,10 +44,11 @@ class ChannelsHandler(VoilaKernelWebsocketHandler, DeskHandler):
         """A widget's message is small."""
         return LIMIT_MESSAGE_BYTES
 
-    def check_origin(self, origin: str | None = None) -> bool:
-        """Take connections from pages of our own origin only, and none that does not say where it comes from."""
-        given = origin or self.request.headers.get("Origin") or ""
-        return bool(given) and super().check_origin(given)
+    async def prepare(self, *args: Any, **kwargs: Any) -> Any:
+        """Refuse who does not say where they come from; Tornado asks `check_origin` only of those who do."""
+        if not self.get_origin():
+            raise HTTPError(403)
+        return await super().prepare(*args, **kwargs)
 
     async def pre_get(self) -> None:
         """Connect to the viewer's own kernel, or refuse."""

@@ -60,6 +60,17 @@ def harden(handler: RequestHandler) -> None:
     handler.set_header("Cache-Control", "no-store")
 
 
+def refuse_scripts(handler: RequestHandler) -> None:
+    """Refuse a page to anything but a person who goes there.
+
+    A script in a notebook page has the same origin and so the reader's cookie, but a browser says of every request
+    whether somebody navigates or a script fetches, and no script can change what it says.
+    """
+    mode, dest = (handler.request.headers.get(f"Sec-Fetch-{name}", "") for name in ("Mode", "Dest"))
+    if mode not in {"", "navigate"} or dest not in {"", "document"}:
+        raise HTTPError(403, "only a person may open this page")
+
+
 class DeskHandler(JupyterHandler):
     """A request of somebody who has logged in; the base class refuses everybody else before any method runs."""
 
@@ -123,16 +134,6 @@ class DeskHandler(JupyterHandler):
         else:
             super().log_exception(typ, value, tb)
 
-    def refuse_scripts(self) -> None:
-        """Refuse a page to anything but a person who goes there.
-
-        A script in a notebook page has the same origin and so the reader's cookie, but a browser says of every request
-        whether somebody navigates or a script fetches, and no script can change what it says.
-        """
-        asked = {name: self.request.headers.get(f"Sec-Fetch-{name}", "") for name in ("Mode", "Dest")}
-        if asked["Mode"] not in ("", "navigate") or asked["Dest"] not in ("", "document"):
-            raise HTTPError(403, "only a person may open this page")
-
     async def standing(self) -> Standing:
         """Ask the gateway what the viewer may open."""
         session = self.desk.auth.session_of(self)
@@ -141,23 +142,30 @@ class DeskHandler(JupyterHandler):
         return await self.desk.gateway.standing(session.token)
 
 
-class IndexHandler(DeskHandler):
+class PageHandler(DeskHandler):
+    """A page, which people open and scripts do not."""
+
+    async def prepare(self, *, _redirect_to_login: bool = True) -> Any:
+        """Refuse scripts before anything else: a login that one of them starts would end the reader's session."""
+        refuse_scripts(self)
+        return await super().prepare(_redirect_to_login=_redirect_to_login)
+
+
+class IndexHandler(PageHandler):
     """The tools that the viewer may open."""
 
     async def get(self) -> None:
         """Draw the list."""
-        self.refuse_scripts()
         standing = await self.standing()
         tools = [tool for tool in self.desk.catalogue.all() if tool.name in standing.tools]
         self.draw("index.html", tools=tools, portal_url=standing.portal_url)
 
 
-class ToolHandler(DeskHandler):
+class ToolHandler(PageHandler):
     """One tool, in a kernel of the viewer's own."""
 
     async def get(self, name: str) -> None:
         """Hand out a kernel and stream its page."""
-        self.refuse_scripts()
         tool = self.desk.catalogue.find(name)
         if tool is None:
             raise HTTPError(404)
@@ -196,7 +204,7 @@ class ToolHandler(DeskHandler):
         )
 
 
-class LogoutHandler(DeskHandler):
+class LogoutHandler(PageHandler):
     """The end of a session: its kernels, its token, its cookie."""
 
     async def get(self) -> None:
@@ -223,6 +231,7 @@ class CallbackHandler(HubOAuthCallbackHandler, JupyterHandler):
     @allow_unauthenticated
     async def get(self) -> None:
         """Exchange the code."""
+        refuse_scripts(self)
         await HubOAuthCallbackHandler.get(self)
 
 

@@ -144,7 +144,7 @@ def _refuse_floats(value: Any) -> None:
 def _shorten(value: Any, length: int) -> Any:
     match value:
         case str() if len(value) > length:
-            return f"{value[:length]}… sha256:{hashlib.sha256(value.encode(errors="replace")).hexdigest()}"
+            return f"{value[:length]}… sha256:{hashlib.sha256(value.encode(errors='replace')).hexdigest()}"
         case dict():
             return {key: _shorten(item, length) for key, item in value.items()}
         case list():

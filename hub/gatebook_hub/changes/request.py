@@ -64,6 +64,17 @@ class RowDiff:
     rows: tuple[RowChange, ...]
     assigned: frozenset[str] = frozenset()
 
+    def changed_columns(self) -> frozenset[str]:
+        """The columns whose values differ in any row, other than those assigned at execution."""
+        changed: set[str] = set()
+        for row in self.rows:
+            for index, name in enumerate(self.columns):
+                before = row.before[index] if row.before is not None else None
+                after = row.after[index] if row.after is not None else None
+                if before != after:
+                    changed.add(name)
+        return frozenset(changed - self.assigned)
+
     def count(self, kind: RowKind) -> int:
         """How many rows are of that kind."""
         return sum(row.kind is kind for row in self.rows)

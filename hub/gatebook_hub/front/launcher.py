@@ -19,6 +19,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 _LONGEST_LINE = 262_144
 _START_TIMEOUT_S = 10.0
+_SLOT_WAIT_S = 5.0
 _POLL_S = 0.1
 _SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGKILL})
 _OURS = frozenset({"GATEBOOK_URL", "GATEBOOK_TOKEN"})
@@ -76,7 +78,7 @@ class Launcher:
         try:
             pool = self._pool_of(writer.get_extra_info("socket"))
             request = await asyncio.wait_for(_receive(reader), _START_TIMEOUT_S)
-            slot = self._take(pool)
+            slot = await self._take(pool)
             await self._run(slot, request, reader, writer)
         except Refused as exc:
             _send(writer, {"error": str(exc)})
@@ -120,11 +122,15 @@ class Launcher:
             raise Refused(message)
         return pool
 
-    def _take(self, pool: Pool) -> Account:
-        for slot in pool.slots:
-            if slot.uid not in self._busy:
-                self._busy.add(slot.uid)
-                return slot
+    async def _take(self, pool: Pool) -> Account:
+        # A kernel that is restarted comes back before the slot that it left is clean.
+        deadline = time.monotonic() + _SLOT_WAIT_S
+        while time.monotonic() < deadline:
+            for slot in pool.slots:
+                if slot.uid not in self._busy:
+                    self._busy.add(slot.uid)
+                    return slot
+            await asyncio.sleep(_POLL_S)
         message = f"all {len(pool.slots)} kernel slots are taken; try again when one is free"
         raise Refused(message)
 

@@ -9,7 +9,7 @@ from gatebook_hub import sql
 from gatebook_hub.changes import RowChange, RowDiff
 from gatebook_hub.changes.request import RowKind
 from gatebook_hub.errors import Drifted, WriteRefused
-from gatebook_hub.model import Schema, Table
+from gatebook_hub.model import Schema
 from gatebook_hub.services.statements import DecidedWrite, used
 from gatebook_hub.sources.source import LEDGER, WriteSession
 from gatebook_hub.sql import KeyedStatements, StatementKind
@@ -97,15 +97,3 @@ def _encoded(row: RowChange) -> RowChange:
     return RowChange(
         kind=row.kind, key=tuple(encode(value) for value in row.key), before=values(row.before), after=values(row.after)
     )
-
-
-def changed_columns(diff: RowDiff, table: Table) -> frozenset[str]:
-    """The columns whose values differ in any row; all of a removed row, those given of an added one."""
-    changed: set[str] = set()
-    for row in diff.rows:
-        for index, name in enumerate(diff.columns):
-            before = row.before[index] if row.before is not None else None
-            after = row.after[index] if row.after is not None else None
-            if before != after and name not in diff.assigned:
-                changed.add(name)
-    return frozenset(changed) & {column.name for column in table.columns}

@@ -24,7 +24,7 @@ from gatebook_hub.errors import (
 from gatebook_hub.model import Access, Allowed, Principal, Schema, TableUse
 from gatebook_hub.policy import Action, WriteFacts
 from gatebook_hub.policy.rules import SourceRule
-from gatebook_hub.services.applying import apply, changed_columns, note_in_ledger
+from gatebook_hub.services.applying import apply, note_in_ledger
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.statements import DecidedWrite, bind, decide_write, facts
 from gatebook_hub.sources.source import Source
@@ -257,11 +257,7 @@ class Changes:
         return clear, frozenset(obligation.masks), is_open
 
     def _hidden(self, principal: Principal, request: ChangeRequest) -> frozenset[str]:
-        schema = self._gate.in_force.sources.get(request.source).schema()
-        table = schema.tables.get(request.table)
-        if table is None:
-            return frozenset(request.diff.columns)
-        changed = changed_columns(request.diff, table)
+        changed = request.diff.changed_columns()
         clear, _, is_open = self.visible(principal, request)
         return changed - clear if is_open else changed
 

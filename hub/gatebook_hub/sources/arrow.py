@@ -55,7 +55,7 @@ def _inferred(name: str, values: Sequence[Any]) -> pa.DataType:
         return pa.string()
     if kinds == {int, float}:
         return pa.float64()
-    if kinds <= {Decimal, int}:
+    if Decimal in kinds and kinds <= {Decimal, int}:
         scales = [max(0, -int(value.as_tuple().exponent)) for value in values if isinstance(value, Decimal)]
         return pa.decimal128(_DECIMAL_DIGITS, max(scales, default=0))
     if kinds == {dt.datetime}:

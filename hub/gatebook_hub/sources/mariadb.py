@@ -67,6 +67,8 @@ class MariadbSource:
         pooled, connection = self._begin(limits, "READ ONLY")
 
         def end() -> None:
+            if pooled.dbapi_connection is None:
+                return  # ended before: the connection may serve somebody else by now
             # An unread rest would be drained on close: the connection is ended instead, and with it the statement.
             connection._force_close()  # noqa: SLF001 - the driver has no public way that does not wait
             pooled.invalidate()

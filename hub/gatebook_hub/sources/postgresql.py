@@ -69,6 +69,8 @@ class PostgresqlSource:
         cursor = connection.cursor(name="gatebook")
 
         def end() -> None:
+            if pooled.dbapi_connection is None:
+                return  # ended before: the connection may serve somebody else by now
             if connection.info.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
                 connection.cancel_safe(timeout=5)
             pooled.invalidate() if connection.closed else connection.rollback()

@@ -6,11 +6,14 @@ what SQLite sees beyond them is refused and reported.
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -67,7 +70,7 @@ class SqliteSource:
         connection = self._connect("ro")
         guard = _Guard(connection, plan, limits)
         try:
-            cursor = connection.execute(plan.sql, dict(parameters))
+            cursor = connection.execute(plan.sql, _bindable(parameters))
             return CursorStream(
                 cursor,
                 declared=lambda found: [None] * len(found.description),
@@ -219,7 +222,7 @@ class _SqliteWriting:
         """The person's read, watched as any read."""
         guard = _Guard(self._connection, plan, self._limits)
         try:
-            rows = self._connection.execute(plan.sql, dict(parameters)).fetchmany(limit_rows + 1)
+            rows = self._connection.execute(plan.sql, _bindable(parameters)).fetchmany(limit_rows + 1)
         except Exception as error:
             raise guard.translate(error) from error
         finally:
@@ -231,7 +234,7 @@ class _SqliteWriting:
     def run(self, sql: str, parameters: Mapping[str, Any]) -> tuple[list[tuple[Any, ...]], int]:
         """One of the gate's own statements."""
         try:
-            cursor = self._connection.execute(sql, dict(parameters))
+            cursor = self._connection.execute(sql, _bindable(parameters))
             rows = cursor.fetchall() if cursor.description else []
         except sqlite3.Error as error:
             raise translate(error) from error
@@ -240,6 +243,27 @@ class _SqliteWriting:
     def commit(self) -> None:
         """Make it last when the session ends."""
         self.is_committed = True
+
+
+def _bindable(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Values in SQLite's five types: numbers compare as numbers, moments as the texts that its functions write."""
+    return {name: _native(value) for name, value in parameters.items()}
+
+
+def _native(value: Any) -> Any:
+    match value:
+        case Decimal():
+            return float(value)
+        case dt.datetime():
+            return value.isoformat(" ")
+        case dt.date() | dt.time():
+            return value.isoformat()
+        case dt.timedelta():
+            return value.total_seconds()
+        case uuid.UUID():
+            return str(value)
+        case _:
+            return value
 
 
 def translate(error: Exception) -> Exception:

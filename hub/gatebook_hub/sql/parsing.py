@@ -21,6 +21,7 @@ MAX_LENGTH = 100_000
 _EXECUTABLE_COMMENT = re.compile(r"/\*[M!+]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TOO_DEEP = "the statement is nested too deeply; split it with common table expressions"
+_SQLITE_MOMENTS = {"DATE", "TIME", "DATETIME", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMPNTZ"}
 _PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 
 
@@ -136,6 +137,8 @@ def _parse_failure(error: SqlglotError) -> str:
 
 def _check_node(node: exp.Expr, engine: Engine, *, is_top: bool) -> None:
     name = type(node).__name__
+    if node.depth > MAX_DEPTH:
+        raise NotParsed(_TOO_DEEP)
     if (is_top and name in {"Insert", "Update", "Delete"}) or (
         name == "Schema" and isinstance(node.parent, exp.Insert)
     ):
@@ -149,7 +152,7 @@ def _check_node(node: exp.Expr, engine: Engine, *, is_top: bool) -> None:
         for argument, value in node.args.items():
             if value and argument not in allowed:
                 raise ConstructRefused(f"`{argument.strip('_')}` of `{_shown(name)}` is not taken; write it without")
-    _check_details(node)
+    _check_details(node, engine)
 
 
 def _check_function(node: exp.Func, name: str, engine: Engine) -> None:
@@ -161,7 +164,7 @@ def _check_function(node: exp.Func, name: str, engine: Engine) -> None:
             raise FunctionRefused(f"the function `{node.name.lower()}` is not on the list of allowed functions")
 
 
-def _check_details(node: exp.Expr) -> None:
+def _check_details(node: exp.Expr, engine: Engine) -> None:
     match node:
         case exp.Join():
             if (node.args.get("method") or "") not in JOIN_METHODS or (node.kind or "") not in JOIN_KINDS:
@@ -170,7 +173,7 @@ def _check_details(node: exp.Expr) -> None:
             if not isinstance(node.this, exp.Identifier):
                 raise ConstructRefused("functions and expressions are not taken as tables")
         case exp.DataType():
-            _check_type(node)
+            _check_type(node, engine)
         case exp.Var():
             if not isinstance(node.parent, exp.Interval | exp.Func | exp.WindowSpec):
                 raise ConstructRefused(f"the word `{node.name}` is not understood here")
@@ -180,12 +183,15 @@ def _check_details(node: exp.Expr) -> None:
             pass
 
 
-def _check_type(node: exp.DataType) -> None:
+def _check_type(node: exp.DataType, engine: Engine) -> None:
     inner = node.args.get("expressions") or []
     name = node.this.name if hasattr(node.this, "name") else str(node.this)
     is_known = str(name).upper() in TYPES or str(name).upper() in {"TIMESTAMPNTZ", "DOUBLE", "UBIGINT", "VARBINARY"}
     if not is_known or not all(isinstance(part, exp.DataTypeParam) for part in inner):
         raise ConstructRefused(f"the type `{node.sql().lower()}` is not taken in a cast")
+    if engine is Engine.SQLITE and name.upper() in _SQLITE_MOMENTS:
+        # SQLite would make a number of it; sqlglot writes `date(x)`, which is something else.
+        raise ConstructRefused("SQLite has no type for dates and times; write `date(x)`, `time(x)` or `datetime(x)`")
 
 
 def _parameter_name(node: exp.Placeholder) -> str:

@@ -161,7 +161,9 @@ def _value_reads(analysis: Analysis, schema: Schema) -> dict[str, frozenset[str]
 
 def _spans_rows(node: exp.Expr) -> bool:
     """Whether an aggregate or a window looks at the updated table's other rows; SQLite's max(a, b) does not."""
-    is_scalar = isinstance(node, exp.Max | exp.Min) and bool(node.expressions) and node.find_ancestor(exp.Window) is None
+    is_scalar = (
+        isinstance(node, exp.Max | exp.Min) and bool(node.expressions) and node.find_ancestor(exp.Window) is None
+    )
     return not is_scalar and node.find_ancestor(exp.Select) is None
 
 

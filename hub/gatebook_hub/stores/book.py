@@ -6,6 +6,7 @@ with the next group or after a short pause. Each group ends in a signed checkpoi
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -89,8 +90,9 @@ class Book:
         return waiting.done.result()
 
     def append_soon(self, entry: Event) -> None:
-        """Write an outcome with the next group, or after a short pause."""
-        self._put(_Waiting(entry, canonical(entry), is_urgent=False))
+        """Write an outcome with the next group or after a short pause; once closed, the next start calls it unknown."""
+        with contextlib.suppress(BookUnavailable):
+            self._put(_Waiting(entry, canonical(entry), is_urgent=False))
 
     def close(self) -> None:
         """Write what waits and stop; what comes later is refused."""

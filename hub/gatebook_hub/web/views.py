@@ -96,8 +96,8 @@ def diff_view(cases: UseCases, principal: Principal, request: ChangeRequest) -> 
         cells = []
         for index in kept:
             name = diff.columns[index]
-            is_waiting = is_after and name in diff.assigned and request.state is not State.EXECUTED
-            value = ASSIGNED if is_waiting else shown(row[index])
+            # What the database assigned in the preview was rolled back; execution may have given another value.
+            value = ASSIGNED if is_after and name in diff.assigned else shown(row[index])
             cells.append(value if name in clear or row[index] is None else MASKED)
         return cells
 
@@ -117,7 +117,7 @@ def diff_view(cases: UseCases, principal: Principal, request: ChangeRequest) -> 
         "rows": rows,
         "is_complete": is_anything,
         "masked": sorted(masked & set(diff.columns)),
-        "hidden": sorted(set(diff.columns) - clear - masked),
+        "hidden": sorted(diff.changed_columns() - clear - masked),
     }
 
 

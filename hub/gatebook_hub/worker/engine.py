@@ -16,7 +16,7 @@ from papermill.engines import Engine, NotebookExecutionManager
 
 from gatebook_hub.worker.notebooks import KERNEL
 
-_START_S = 60.0
+_START_S = 60
 _OUTPUT_LATE_S = 30
 _MAX_OUTPUT = 12_000_000
 _CUT = "\n[the rest of the output was left out: it is too large to be kept]\n"
@@ -83,7 +83,7 @@ class CourseEngine(Engine):
             km=manager,
             timeout=math.ceil(course.left_s),
             timeout_func=lambda _cell: max(0.1, course.left_s),
-            startup_timeout=max(1.0, min(_START_S, course.left_s)),
+            startup_timeout=max(1, math.ceil(min(_START_S, course.left_s))),
             iopub_timeout=_OUTPUT_LATE_S,
             # What a notebook has not done by its last cell it does not do any more.
             shutdown_kernel="immediate",

@@ -35,7 +35,9 @@ def check_notebook(path: Path, parameters: Mapping[str, Any]) -> None:
     """Raise NotebookRefused unless it is a notebook for our kernel that takes these parameters."""
     try:
         notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
-    except (OSError, ValueError, nbformat.reader.NotJSONError) as error:
+        nbformat.validate(notebook)
+    except Exception as error:
+        # nbformat raises whatever a file that is no notebook brings about.
         raise NotebookRefused("NoNotebook", f"`{path.name}` cannot be read as a notebook") from error
     kernel = notebook.metadata.get("kernelspec", {})
     if kernel.get("name") != KERNEL or kernel.get("language", LANGUAGE) != LANGUAGE:

@@ -51,6 +51,7 @@ def test_a_part_cannot_take_a_users_account(service: str) -> None:
 @pytest.fixture
 def accounts() -> Iterator[Accounts]:
     root = Path(tempfile.mkdtemp(prefix="gbtest-"))
+    root.chmod(0o711)
     made = Accounts(f"t{secrets.token_hex(3)}-", root)
     yield made
     made.remove()
@@ -99,6 +100,7 @@ def test_removing_ends_processes_and_leaves_neither_home_nor_files(accounts: Acc
     with subprocess.Popen([sys.executable, "-c", f"open({str(left)!r}, 'w').close()\n{runaway}"], user=account.uid,
                           group=account.gid, extra_groups=[], start_new_session=True) as process:  # fmt: skip
         while not left.exists():
+            assert process.poll() is None
             time.sleep(0.02)
         assert has_processes(account)
         assert accounts.remove() == (account.name,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -12,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -24,10 +26,21 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl a
 @pytest.fixture
 def account() -> Iterator[Account]:
     root = Path(tempfile.mkdtemp(prefix="gbtest-"))
+    root.chmod(0o711)
     accounts = Accounts(f"t{secrets.token_hex(3)}-", root)
     yield accounts.ensure(accounts.user_name("ann"))
     accounts.remove()
     shutil.rmtree(root)
+
+
+@contextlib.contextmanager
+def started(command: list[str], **more: Any) -> Iterator[subprocess.Popen[Any]]:
+    """A process that is killed at the end, also if the test fails before it got so far."""
+    with subprocess.Popen(command, **more) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def ended(pid: int, within_s: float = 10.0) -> bool:
@@ -53,7 +66,7 @@ def test_a_process_ends_with_a_parent_that_is_killed() -> None:
     child = (
         "from gatebook_server.process import settle; settle(); print('ready', flush=True); import time; time.sleep(600)"
     )
-    with subprocess.Popen([sys.executable, "-c", PARENT, child], stdout=subprocess.PIPE) as parent:
+    with started([sys.executable, "-c", PARENT, child], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.send_signal(signal.SIGKILL)
@@ -73,7 +86,7 @@ def test_a_process_whose_parent_is_gone_already_ends() -> None:
 def test_a_program_under_another_account_ends_with_its_parent(account: Account) -> None:
     command = [sys.executable, "-I", "-m", "gatebook_server.process", account.name, "sleep", "600"]
     starter = f"import subprocess, time; print(subprocess.Popen({command!r}).pid, flush=True); time.sleep(600)"
-    with subprocess.Popen([sys.executable, "-c", starter], stdout=subprocess.PIPE) as parent:
+    with started([sys.executable, "-c", starter], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         while psutil.Process(pid).name() != "sleep":
@@ -141,10 +154,10 @@ print(sorted(seen)[:5], opened, flush=True)
 def test_no_poller_of_the_same_account_gets_hold_of_a_starting_server(account: Account) -> None:
     """The wrapper waits for its token while another process of its account tries to open it from the start on."""
     alike = {"user": account.uid, "group": account.gid, "extra_groups": [], "cwd": account.home}
-    with subprocess.Popen([sys.executable, "-c", POLLER], stdout=subprocess.PIPE, text=True, **alike) as poller:  # type: ignore[call-overload]
+    with started([sys.executable, "-c", POLLER], stdout=subprocess.PIPE, text=True, **alike) as poller:
         assert poller.stdout.readline() == "ready\n"
         command = [sys.executable, "-I", "-m", "gatebook_server.singleuser", "--account", account.name]
-        with subprocess.Popen(
+        with started(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env={"HOME": str(account.home), "PATH": os.environ["PATH"]},
         ) as server:  # fmt: skip
@@ -162,7 +175,7 @@ def test_no_poller_of_the_same_account_gets_hold_of_a_starting_server(account: A
 def test_the_poller_does_get_hold_of_a_program_started_as_the_account(account: Account) -> None:
     """The same poller succeeds against the usual way of changing the user, so the test above proves something."""
     alike = {"user": account.uid, "group": account.gid, "extra_groups": [], "cwd": account.home}
-    with subprocess.Popen([sys.executable, "-c", POLLER], stdout=subprocess.PIPE, text=True, **alike) as poller:  # type: ignore[call-overload]
+    with started([sys.executable, "-c", POLLER], stdout=subprocess.PIPE, text=True, **alike) as poller:
         assert poller.stdout.readline() == "ready\n"
         code = "from gatebook_server.process import forbid_inspection; forbid_inspection(); import time; time.sleep(3)"
         subprocess.run([sys.executable, "-c", code], check=True, **alike)

@@ -70,8 +70,8 @@ async def service(options: Options, tools: Path, tmp_path: Path) -> AsyncIterato
     catalogue, gateway = Catalogue(tools), Gateway("http://127.0.0.1:9")
     ready = ReadyPages(kernels, catalogue, begin=lambda _page: None, ready=0)
     desk = Desk(
-        prefix=options.prefix, auth=make_auth(options), catalogue=catalogue, gateway=gateway, ready=ready, kernels=kernels,
-        handouts=handouts, per_viewer=2,
+        prefix=options.prefix, auth=make_auth(options), catalogue=catalogue, gateway=gateway, ready=ready,
+        kernels=kernels, handouts=handouts, per_viewer=2,
     )  # fmt: skip
     application = make_application(desk)
     server = HTTPServer(application)

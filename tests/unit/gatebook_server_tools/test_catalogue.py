@@ -6,10 +6,9 @@ import hashlib
 from pathlib import Path
 
 import pytest
+from tests.unit.gatebook_server_tools.conftest import notebook
 
 from gatebook_server.tools.catalogue import RESERVED, Catalogue
-
-from tests.unit.gatebook_server_tools.conftest import notebook
 
 
 def test_a_tool_is_described_by_its_notebook(tools: Path) -> None:
@@ -31,7 +30,8 @@ def test_the_version_is_of_the_very_bytes(tools: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../customer_desk", "customer_desk.ipynb", "Customer_Desk", "", "customer_desk\n", "a" * 65, "x/../customer_desk"]
+    "name",
+    ["../customer_desk", "customer_desk.ipynb", "Customer_Desk", "", "customer_desk\n", "a" * 65, "x/../customer_desk"],
 )
 def test_a_name_is_no_path(tools: Path, name: str) -> None:
     assert Catalogue(tools).find(name) is None

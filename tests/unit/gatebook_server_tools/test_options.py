@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.gatebook_server_tools.conftest import HUB
 
 from gatebook_server.tools.options import Options
-from tests.unit.gatebook_server_tools.conftest import HUB
 
 
 def test_the_secret_leaves_the_environment() -> None:

@@ -1,0 +1,111 @@
+"""How is a gate opened, and what is completed before it serves?"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gatebook_hub import demo
+from gatebook_hub.audit import EventKind, Outcome
+from gatebook_hub.errors import GatebookError, PolicyInvalid
+from gatebook_hub.model import Channel, Principal, PrincipalKind
+from gatebook_hub.services.cases import UseCases, use_cases_of
+from gatebook_hub.services.gate import Call, Gate, InForce
+from gatebook_hub.services.policies import check, load_policy
+from gatebook_hub.settings import Settings
+from gatebook_hub.sources.sqlite import SqliteSource
+from gatebook_hub.stores.access import ReceiptStore, SessionStore, TokenStore
+from gatebook_hub.stores.book import Book
+from gatebook_hub.stores.changes import ChangeStore
+from gatebook_hub.stores.database import open_database
+from gatebook_hub.stores.keys import load_keys
+from gatebook_hub.stores.runs import RunStore
+
+_log = logging.getLogger(__name__)
+OPERATOR = Call(principal=Principal(kind=PrincipalKind.SERVICE, name="gateway", channel=Channel.OPERATOR))
+
+
+@contextmanager
+def open_gate(settings: Settings) -> Iterator[Gate]:
+    """Open the state folder and the policy set; raises PolicyInvalid."""
+    state = settings.state
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (state / "book").mkdir(mode=0o700, exist_ok=True)
+    if settings.demo:
+        _make_demo(settings)
+    policy_set, sources = load_policy(settings.policies, state)
+    keys = load_keys(state / "keys")
+    book_database = open_database(state / "book" / "book.sqlite", "book")
+    database = open_database(state / "gatebook.sqlite", "state")
+    book = Book(book_database, keys.signing, copy=settings.checkpoint_copy)
+    try:
+        yield Gate(
+            settings=settings,
+            in_force=InForce(policy=policy_set, sources=sources),
+            book=book,
+            keys=keys,
+            changes=ChangeStore(database),
+            tokens=TokenStore(database),
+            sessions=SessionStore(database),
+            receipts=ReceiptStore(database),
+            runs=RunStore(database),
+        )
+    finally:
+        book.close()
+        sources.close()
+        database.dispose()
+        book_database.dispose()
+
+
+def start(gate: Gate) -> UseCases:
+    """Check what is in force, complete what a crash left open, and tell the book; raises PolicyInvalid."""
+    _check_policy(gate)
+    cases = use_cases_of(gate)
+    cases.changes.recover(OPERATOR)
+    cases.jobs.recover(OPERATOR)
+    for intent in gate.book.open_intents():
+        if intent.content["kind"] != EventKind.QUERY_INTENT:
+            continue  # a write whose source cannot be asked yet stays open until it can
+        source = intent.content.get("source")
+        gate.book.append(
+            gate.event(
+                EventKind.QUERY_OUTCOME,
+                OPERATOR,
+                source=source,
+                refers_to=intent.index,
+                outcome=Outcome.UNKNOWN,
+                detail="the gateway stopped before the statement ended",
+            )
+        )
+    gate.book.append(gate.event(EventKind.GATEWAY_STARTED, OPERATOR, outcome=Outcome.OK))
+    extra = {"sources": ",".join(sorted(gate.policy.sources)), "rules": str(len(gate.policy.grants))}
+    gate.book.append(gate.event(EventKind.POLICY_LOADED, OPERATOR, outcome=Outcome.OK, extra=extra))
+    return cases
+
+
+def _check_policy(gate: Gate) -> None:
+    errors = []
+    try:
+        for finding in check(gate.policy, gate.in_force.sources):
+            if finding.is_error:
+                errors.append(str(finding))
+            else:
+                _log.warning("%s", finding)
+    except PolicyInvalid:
+        raise
+    except GatebookError as error:
+        _log.warning("the rules could not be compared with a source: %s", error)
+    if errors:
+        raise PolicyInvalid("\n".join(errors))
+
+
+def _make_demo(settings: Settings) -> None:
+    """Build the demo source once; what is there stays as it is."""
+    path = settings.state / "databases" / "chinook.sqlite"
+    if path.exists():
+        return
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    archive = demo.fetch(settings.cache or settings.state / "cache")
+    demo.build(f"sqlite:///{path}", demo.load_rows(archive))
+    SqliteSource("chinook", path).prepare()
