@@ -31,8 +31,6 @@ DEMO_ACCOUNTS = {
     "admin": "operators",
 }
 NOTEBOOK_GROUPS = ("analysts", "reviewers", "auditors")
-TOOL_SLOTS = 6
-RUN_SLOTS = 2
 _PATH = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
 _GATEWAY = "access:services!service=gateway"
 _TOOLS = "access:services!service=tools"
@@ -290,8 +288,8 @@ def _launcher(site: Site) -> dict[str, Any]:
             "gatebook_hub.front.launcher",
             *("--prefix", site.settings.account_prefix, "--home-root", str(site.settings.home_root)),
             *("--socket", str(site.launcher_socket)),
-            *("--tools", str(TOOL_SLOTS if "tools" in services else 0)),
-            *("--runs", str(RUN_SLOTS if "worker" in services else 0)),
+            *("--tools", str(site.settings.tool_slots if "tools" in services else 0)),
+            *("--runs", str(site.settings.run_slots if "worker" in services else 0)),
         ),
     }
 

@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     public_hub_url: str = Field("", description="The Hub's address behind a TLS proxy; made of host and port if empty.")
     public_portal_url: str = Field("", description="The portal's address behind a TLS proxy, on another host name.")
     tools_port: int = Field(8083, description="Loopback port of the tools service.")
+    tool_slots: int = Field(6, ge=1, description="Kernels of tools at once, each with a Linux account (root only).")
+    run_slots: int = Field(2, ge=1, description="Kernels of jobs at once, each with a Linux account (root only).")
     services: tuple[str, ...] = Field(
         ("gateway", "tools", "worker"), description="Which services the Hub starts (the launcher comes with root)."
     )

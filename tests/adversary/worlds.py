@@ -18,7 +18,6 @@ from typing import Any
 
 import psycopg
 import pymysql
-from pymysql.constants import CLIENT
 from sqlalchemy import make_url
 
 from gatebook_hub.changes import ChangeRequest
@@ -387,7 +386,6 @@ def _open_mariadb(url: str, _: Path) -> tuple[Callable[[str], Answered], Callabl
             database=database,
             charset="utf8mb4",
             autocommit=True,
-            client_flag=CLIENT.MULTI_STATEMENTS,
         )
 
     # The world is in the same database under other names, so that it goes when the database goes.
@@ -403,8 +401,9 @@ def _open_mariadb(url: str, _: Path) -> tuple[Callable[[str], Answered], Callabl
     connection.close()
 
     def open_at(database: str) -> Callable[[str], Answered]:
+        opened = connect(database)
+
         def run(sql: str) -> Answered:
-            opened = connect(database)
             try:
                 with opened.cursor() as cursor:
                     cursor.execute("set session max_statement_time = 20")
@@ -413,8 +412,6 @@ def _open_mariadb(url: str, _: Path) -> tuple[Callable[[str], Answered], Callabl
                     return Answered(names=tuple(item[0] for item in cursor.description or ()), rows=rows)
             except pymysql.MySQLError as error:
                 raise StockError(str(error)) from error
-            finally:
-                opened.close()
 
         return run
 

@@ -80,7 +80,7 @@ def test_a_life_that_is_none_is_said(ttl: str, gateway: Alone) -> None:
 REFUSED = [
     pytest.param({"source": "nowhere"}, 404, "GB-105", "nowhere", id="unknown source"),
     pytest.param({"source": "../etc"}, 404, "GB-105", "source", id="a source that is no name"),
-    pytest.param({"sql": "selec name from genre"}, 400, "GB-203", "select", id="a misspelt word"),
+    pytest.param({"sql": "selec name from genre"}, 400, "GB-201", "line 1", id="a misspelt word"),
     pytest.param({"sql": "select name frm genre whre"}, 400, "GB-201", "", id="does not parse"),
     pytest.param({"sql": "select name from genre where name = 'Rock"}, 400, "GB-201", "", id="a string without end"),
     pytest.param({"sql": f"{GOOD}; {GOOD}"}, 400, "GB-202", "2", id="two statements"),

@@ -367,6 +367,9 @@ def answers(socket: WebSocket, sent: dict[str, Any], until: str, *, timeout_s: f
     while True:
         socket.settimeout(max(deadline - time.monotonic(), 0.1))
         raw = socket.recv()
+        if not raw:
+            message_text = "the service closed the websocket"
+            raise ConnectionError(message_text)
         if isinstance(raw, bytes):
             # Answers with buffers come in Jupyter's binary form: a table of offsets, then the JSON.
             start, end = int.from_bytes(raw[4:8], "big"), int.from_bytes(raw[8:12], "big")

@@ -83,7 +83,7 @@ def heading_of(column: str, labels: Mapping[str, str], masked: frozenset[str]) -
 def sentence(text: str) -> str:
     """With a capital and a full stop."""
     text = text.strip()
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?')) else '.'}" if text else ""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '!', '?', '…')) else '.'}" if text else ""
 
 
 def marked_up(text: str) -> str:

@@ -69,9 +69,12 @@ class MariadbSource:
         def end() -> None:
             if pooled.dbapi_connection is None:
                 return  # ended before: the connection may serve somebody else by now
-            # An unread rest would be drained on close: the connection is ended instead, and with it the statement.
-            connection._force_close()  # noqa: SLF001 - the driver has no public way that does not wait
-            pooled.invalidate()
+            if connection._result is not None and connection._result.unbuffered_active:  # noqa: SLF001 - as below
+                # An unread rest would be drained on close: the connection is ended instead, and the statement with it.
+                connection._force_close()  # noqa: SLF001 - the driver has no public way that does not wait
+                pooled.invalidate()
+            elif connection.open:
+                connection.rollback()
             pooled.close()
 
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -49,15 +50,15 @@ class BoundedClient(PapermillNotebookClient):
     _kept = 0
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
-        """Take a message of the kernel, or leave it out."""
+        """Take a message of the kernel, cut it, or leave it out."""
         if msg["msg_type"] in _OUTPUTS:
-            before = self._kept
-            self._kept += _size(msg["content"])
-            if before > _MAX_OUTPUT:
+            left = _MAX_OUTPUT - self._kept
+            size = _size(msg["content"])
+            self._kept += size
+            if left <= 0:
                 return None
-            if self._kept > _MAX_OUTPUT:
-                msg = {**msg, "msg_type": "stream", "content": {"name": "stderr", "text": _CUT}}
-                msg["header"] = {**msg["header"], "msg_type": "stream"}
+            if size > left:
+                msg = _cut(msg, left)
         return super().process_message(msg, cell, cell_index)
 
 
@@ -101,10 +102,21 @@ def _watch(nb_man: NotebookExecutionManager, course: Course) -> None:
 
     def cell_complete(cell: Any, cell_index: int, **more: Any) -> None:
         completed(cell, cell_index=cell_index, **more)
-        course.on_progress(cell_index + 1, total)
+        # papermill calls this for cells that failed too, and takes one that was cut off for completed.
+        if sys.exc_info()[0] is not None:
+            cell.metadata.papermill.update(status=nb_man.FAILED, exception=True)
+        if not cell.metadata.papermill["exception"]:
+            course.on_progress(cell_index + 1, total)
 
     nb_man.cell_start, nb_man.cell_complete = cell_start, cell_complete
     course.on_progress(0, total)
+
+
+def _cut(message: dict[str, Any], length: int) -> dict[str, Any]:
+    """The beginning of a text, or nothing of another output, and a line that says so."""
+    text = message["content"]["text"][:length] if message["msg_type"] == "stream" else ""
+    header = {**message["header"], "msg_type": "stream"}
+    return {**message, "header": header, "msg_type": "stream", "content": {"name": "stdout", "text": text + _CUT}}
 
 
 def _size(content: dict[str, Any]) -> int:

@@ -120,7 +120,11 @@ class Supervisor:
         telling = asyncio.create_task(self._tell(order, news))
         try:
             await asyncio.wait({reading, telling}, return_when=asyncio.FIRST_COMPLETED)
-            return await reading if reading.done() else None
+            if not reading.done():
+                return None
+            with suppress(GatewayAway, NotAccepted):
+                await self._gateway.tell_progress(order, news.done, news.total)
+            return await reading
         finally:
             for task in (reading, telling):
                 task.cancel()
