@@ -125,8 +125,13 @@ def test_a_bomb_ends_at_a_limit(walls: Fortress) -> None:
     assert rules.limits.time_s == 20
     for sql in BOMBS:
         started = time.monotonic()
-        with pytest.raises((LimitExceeded, StatementTimeout, StatementFailed)):
+        try:
             walls.ask(sql)
+        except (LimitExceeded, StatementTimeout, StatementFailed):
+            pass
+        else:
+            # MariaDB ends a recursion after a thousand rounds by itself, with a warning.
+            assert walls.engine is Engine.MARIADB, sql
         assert time.monotonic() - started < 60, sql
         assert isinstance(walls.assault("select count(*) from genre"), Answered)
 

@@ -260,12 +260,18 @@ def test_an_expired_request_is_not_executed(walls: Fortress) -> None:
         gate.now = now
 
 
-def test_the_requesters_own_view_of_a_removed_row_stays_masked(walls: Fortress) -> None:
-    """A delete's diff holds whole rows: what is masked for the requester stays so in the request that they get."""
+def test_the_requesters_own_view_of_a_change_stays_masked(walls: Fortress) -> None:
     request = _proposed(walls, "update customer set firstname = 'x' where customerid = 2")
     clear, masked, _ = walls.cases.changes.visible(ANALYST, request)
     assert {"email", "phone", "fax"} <= masked
     assert not clear & {"email", "phone", "fax"}
+
+
+def test_a_delete_does_not_show_its_requester_the_hidden_columns(walls: Fortress) -> None:
+    """The diff of a delete holds whole rows; the requester may see three columns of this table."""
+    request = _proposed(walls, "delete from refund where refundid = 1")
+    clear, _, _ = walls.cases.changes.visible(ANALYST, request)
+    assert clear == {"refundid", "invoiceid", "amount"}
 
 
 def test_a_refusal_is_a_refusal_of_the_statement(walls: Fortress) -> None:

@@ -70,6 +70,10 @@ grants:
     on: chinook.refund
     columns: [refundid, invoiceid, amount]
     allow: [select]
+  - id: cancel-refunds
+    to: group:analysts
+    on: chinook.refund
+    allow: [delete]
   - id: fix-invoices
     to: group:analysts
     on: chinook.invoice

@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import psutil
 import pytest
+from ruamel.yaml import YAML
 from tests.stories.alone import Alone, problem_of
 from tests.stories.gateway import APP
+from tests.stories.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,6 +51,28 @@ claim, start = call("runs/claim", "POST"), call("jobs/nosy/runs", "POST")
 print(json.dumps({"environment": dict(os.environ), "me": call("me"), "claim": claim, "start": start, "text": text}))
 """
 
+INTRUDER = """
+import glob, json, os, pwd
+
+def read(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read(1_000).decode("latin-1")
+    except OSError as error:
+        return type(error).__name__
+
+def command(pid):
+    return read(f"/proc/{pid}/cmdline")
+
+workers = [pid for pid in os.listdir("/proc") if pid.isdigit() and "gatebook_hub.worker" in command(pid)]
+print(json.dumps({
+    "account": pwd.getpwuid(os.getuid()).pw_name,
+    "state": [read(f"{state}/{name}") for name in ("gatebook.sqlite", "book/book.sqlite", "databases/chinook.sqlite")],
+    "workers": [read(f"/proc/{pid}/{name}") for pid in workers for name in ("environ", "mem")],
+    "environment": dict(os.environ),
+}))
+"""
+
 JOBS: dict[str, dict[str, Any]] = {
     "broken": {
         "retries": 1,
@@ -62,6 +86,7 @@ JOBS: dict[str, dict[str, Any]] = {
     "dying": {"cells": ["import os", "os._exit(3)"]},
     "noisy": {"cells": ["for _ in range(400):\n    print('x' * 100_000)", "print('the end')"]},
     "nosy": {"parameters": {"text": "plain"}, "cells": ["text: str = ''", NOSY]},
+    "intruder": {"parameters": {"state": ""}, "cells": ["state: str = ''", INTRUDER]},
     "minutely": {"cron": "* * * * *", "cells": ["print('on time')"]},
 }
 
@@ -513,3 +538,49 @@ def test_a_worker_without_a_good_token_gets_nothing(idle: Alone) -> None:
     )
     assert done.returncode == 2
     assert b"GATEBOOK_WORKER_TOKEN" in done.stderr
+
+
+# ── under a Hub ──
+
+
+@pytest.mark.hub
+@pytest.mark.root
+def test_under_a_hub_runs_have_accounts_of_their_own(reachable_folder: Path) -> None:
+    """As root starts it: scheduled runs work, as Linux users that can read neither worker nor state."""
+    policies, notebooks = copy_site(reachable_folder, is_quiet=True)
+    environment = {"GATEBOOK_POLICIES": str(policies), "GATEBOOK_NOTEBOOKS": str(notebooks)}
+    workspace = Workspace(services=("gateway", "worker"), environment=environment)
+    every_minute(policies, "intruder", state=str(workspace.settings.state))
+    every_minute(policies, "nightly_revenue", month="2012-06")
+    with workspace:
+        found = json.loads(printed(kept_notebook(workspace, "intruder")))
+        prefix = workspace.settings.account_prefix
+        assert found["account"] in {f"{prefix}run-0", f"{prefix}run-1"}
+        assert set(found["state"]) == {"PermissionError"}
+        assert found["workers"], "the attack looked at nothing"
+        assert set(found["workers"]) == {"PermissionError"}
+        assert not [name for name in found["environment"] if "JUPYTERHUB" in name or "JPY" in name]
+        assert "Germany" in printed(kept_notebook(workspace, "nightly_revenue"))
+
+
+def every_minute(policies: Path, job: str, **parameters: str) -> None:
+    """Change a job's schedule and parameters."""
+    path = policies / "jobs" / f"{job}.yaml"
+    document = YAML(typ="safe").load(path) | {"cron": "* * * * *", "parameters": parameters}
+    path.write_text(json.dumps(document))
+
+
+def kept_notebook(workspace: Workspace, job: str) -> nbformat.NotebookNode:
+    """The executed notebook of the job's first successful run, read past the gate."""
+    query = "select state, error, notebook from run where job = ? and state in ('succeeded', 'failed')"
+    deadline = time.monotonic() + PATIENCE_S + 60
+    while time.monotonic() < deadline:
+        with closing(
+            sqlite3.connect(f"file:{workspace.settings.state / 'gatebook.sqlite'}?mode=ro", uri=True)
+        ) as database:
+            row = database.execute(query, [job]).fetchone()
+        if row is not None:
+            assert row[0] == "succeeded", f"{row[1]}\n{workspace.tail()}"
+            return nbformat.reads(row[2], as_version=4)
+        time.sleep(0.5)
+    raise AssertionError(workspace.tail())

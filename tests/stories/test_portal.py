@@ -16,13 +16,14 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-import gatebook
 import httpx
 import pytest
-from gatebook.changes import Change
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.stories.gateway import Gateway, PortalPerson, field
 from tests.stories.workspace import Workspace
+
+import gatebook
+from gatebook.changes import Change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -194,9 +195,7 @@ def test_the_session_is_new_at_each_sign_in_and_gone_after_sign_out(gateway: Gat
     assert httpx.get(gateway.url, cookies=first).status_code == 303
     second = {"gatebook_session": answer.cookies["gatebook_session"]}
     xsrf = field(httpx.get(gateway.url, cookies=second).text, "xsrf")
-    left = httpx.post(
-        f"{gateway.url}/sign-out", data={"xsrf": xsrf}, headers={"Origin": gateway.url}, cookies=second
-    )
+    left = httpx.post(f"{gateway.url}/sign-out", data={"xsrf": xsrf}, headers={"Origin": gateway.url}, cookies=second)
     assert (left.status_code, left.headers["location"]) == (303, "/signed-out")
     assert httpx.get(gateway.url, cookies=second).status_code == 303
 
@@ -234,7 +233,8 @@ def test_no_other_page_presses_a_button(
     path = f"/changes/{change.id}/review"
     verdict = {"verdict": "approve", "digest": str(change.digest)}
     for origin in ("http://evil.example", "null", None, f"http://127.0.0.1:{gateway.port + 1}",
-                   f"http://localhost:{gateway.port}", f"https://127.0.0.1:{gateway.port}", f"{gateway.url}/"):  # fmt: skip
+                   f"http://localhost:{gateway.port}",
+                   f"https://127.0.0.1:{gateway.port}", f"{gateway.url}/"):  # fmt: skip
         assert reviewer.press(path, origin=origin, **verdict).status_code == 403, origin
     for xsrf in ("", "wrong", "ä", people("second", "reviewers").xsrf):
         refused = reviewer.press(path, **verdict, xsrf=xsrf)
@@ -351,12 +351,14 @@ def test_every_page_with_real_content_is_accessible(
     scheme: str,
     width: int,
 ) -> None:
-    """axe finds nothing, nothing scrolls sideways, and the content security policy has nothing to complain about."""
+    """Axe finds nothing, nothing scrolls sideways, and the content security policy has nothing to complain about."""
     axe, wrong = axe_script.read_text(encoding="utf-8"), []
     more = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}}
     person = people("everything", "analysts", "reviewers", "auditors")
     with signed_in(browser, person, **more) as page:
-        page.on("console", lambda said: wrong.append(f"{page.url}: {said.text}") if "status of 4" not in said.text else 0)
+        page.on(
+            "console", lambda said: wrong.append(f"{page.url}: {said.text}") if "status of 4" not in said.text else 0
+        )
         for path in addresses:
             page.goto(person.gateway.url + path)
             page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
@@ -390,7 +392,9 @@ def test_every_page_answers_everybody_without_a_fault(
     assert "Traceback" not in gateway.tail(1000)
 
 
-def test_a_reviewer_approves_with_the_keyboard_alone(gateway: Gateway, reviewer: PortalPerson, browser: Browser) -> None:
+def test_a_reviewer_approves_with_the_keyboard_alone(
+    gateway: Gateway, reviewer: PortalPerson, browser: Browser
+) -> None:
     """From the first page to the notice, with Tab, Enter and letters."""
     change = ask(gateway, "Keyboard")
 
@@ -504,7 +508,7 @@ def test_the_book_is_searched_by_pages_and_proves_its_events(
 def test_a_runs_notebook_is_shown_without_running_anything(
     gateway: Gateway, people: Callable[..., PortalPerson], run_id: str, browser: Browser
 ) -> None:
-    """Its scripts neither run nor are there, it has no origin, and strangers to the job do not see it."""
+    """Its scripts do not run, it has no origin, and strangers to the job do not see it."""
     with signed_in(browser, people("analyst", "analysts")) as page:
         page.goto(f"{gateway.url}/runs/{run_id}")
         expect(page.get_by_role("heading", name="Cell 2 failed")).to_be_visible()

@@ -8,13 +8,14 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import gatebook
 import httpx
 import pytest
-from gatebook.changes import Change
-from gatebook.errors import GatebookError
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.stories.gateway import Gateway, PortalPerson, field
+
+import gatebook
+from gatebook.changes import Change
+from gatebook.errors import GatebookError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +132,7 @@ def test_the_requester_cannot_approve_their_own_and_is_told_why(gateway: Gateway
 
 
 def test_no_token_approves_not_even_the_reviewers_own(gateway: Gateway, second: PortalPerson) -> None:
-    """A cell that runs as the reviewer has a token at best: the portal's session alone reviews, and alone means alone."""
+    """A cell that runs as the reviewer has a token at best; a portal session reviews, without any token beside it."""
     change, number = ask(gateway, 2, "Token")
     token = gateway.token("second", "reviewers")
     verdict = {"verdict": "approve", "digest": str(change.digest)}

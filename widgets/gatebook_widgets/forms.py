@@ -112,7 +112,8 @@ class ActionForm(Part):
         try:
             self._yes.disabled = self._back.disabled = True
             if self.attempt(lambda: self._send(params), "sending …") and self.answer is not None:
-                self.status.praise(told(self.answer))
+                is_well = isinstance(self.answer, Outcome) or not self.answer.is_final
+                (self.status.praise if is_well else self.status.complain)(told(self.answer))
         finally:
             self._is_sending = False
             self._yes.disabled = self._back.disabled = False
@@ -227,4 +228,6 @@ def told(answer: Change | Outcome) -> str:
     """What came of a press, in a sentence."""
     if isinstance(answer, Outcome):
         return f"done: {answer}"
+    if answer.is_final:
+        return f"{answer.state.words}: {answer.next_step}"
     return "this needs somebody's approval, so nothing has changed yet; the request is below and with the reviewers"

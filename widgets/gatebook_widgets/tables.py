@@ -64,8 +64,8 @@ class RecordTable(Part):
         """The record that is chosen."""
         if self.frame is None or self._chosen is None:
             return None
-        row = self.frame.iloc[self._chosen]
-        return {str(name): row.iloc[place] for place, name in enumerate(self.frame.columns)}
+        # Value by value: a row of its own would make floats of integers beside floats.
+        return {str(name): self.frame.iloc[self._chosen, place] for place, name in enumerate(self.frame.columns)}
 
     def show(self, frame: object) -> None:
         """Show a DataFrame; None empties the table."""

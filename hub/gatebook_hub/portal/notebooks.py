@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cache
+from io import StringIO
 from typing import Any
 
 from gatebook_hub.errors import NotFound
 
-# `sandbox` without `allow-scripts` runs nothing and gives the document an origin of its own, so that even what slips
-# past the exporter can neither act nor read with the reader's session; nothing is fetched from anywhere.
+# `sandbox` without `allow-scripts` runs nothing, sends no form and gives the document an origin of its own, so that
+# whatever an output holds can neither act nor read with the reader's session; nothing is fetched from anywhere.
+# (The exporter's own sanitizer takes tables away, which is what jobs show.)
 HTML_HEADERS = {
     "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -17,13 +19,11 @@ HTML_HEADERS = {
 
 def html_of(document: str) -> str:
     """The notebook as HTML; raises NotFound for what is no notebook."""
-    import nbformat
-
     try:
-        notebook = nbformat.reads(document, as_version=4)
-    except Exception as error:  # nbformat raises what its parts raise
-        raise NotFound("what this run kept is no notebook; download it to see it") from error
-    html, _ = _exporter().from_notebook_node(notebook)
+        html, _ = _exporter().from_file(StringIO(document))
+    except Exception as error:
+        # Whatever its parts raise: the file itself can still be had.
+        raise NotFound("what this run kept cannot be shown as a notebook; download it") from error
     return str(html)
 
 
@@ -31,7 +31,7 @@ def html_of(document: str) -> str:
 def _exporter() -> Any:
     from nbconvert import HTMLExporter
 
-    exporter = HTMLExporter(template_name="lab", sanitize_html=True)
+    exporter: Any = HTMLExporter(template_name="lab")  # type: ignore[no-untyped-call]
     # The libraries that pages would fetch for formulas and diagrams are not fetched here.
     exporter.mathjax_url = exporter.require_js_url = exporter.jquery_url = exporter.mermaid_js_url = ""
     return exporter

@@ -25,7 +25,6 @@ from gatebook_hub.portal.visits import Entrance, Visit, frame_of, shown
 from gatebook_hub.services.cases import UseCases
 from gatebook_hub.web.hub import HubDirectory
 
-Handler = Callable[[Request, Exception], Awaitable[Response]]
 _LISTS = {
     "/inbox": changes.inbox,
     "/catalogue": catalogue.catalogue,
@@ -86,12 +85,13 @@ def _install_problems(app: FastAPI, entrance: Entrance) -> None:
     """Errors of pages are pages; those of the API and of downloads stay problem documents."""
 
     def told(kind: type[Exception], translate: Callable[[Exception], GatebookError]) -> None:
-        before: Handler = app.exception_handlers[kind]
+        before = app.exception_handlers[kind]
 
         async def handler(request: Request, error: Exception) -> Response:
             path = request.url.path
             if path.startswith(_MACHINES) or path.endswith((".json", ".csv")):
-                return await before(request, error)
+                answer = before(request, error)
+                return answer if isinstance(answer, Response) else await answer
             return await _problem(entrance, request, translate(error))
 
         app.add_exception_handler(kind, handler)

@@ -258,11 +258,11 @@ def _timeline(request: ChangeRequest, view: Mapping[str, Any]) -> tuple[Timeline
         for known in request.reviews
     ]
     endings = {
-        State.EXECUTED: f"it was executed: {plural(request.outcome_rows or 0, 'row')}",
+        State.EXECUTED: f"the change was executed: {plural(request.outcome_rows or 0, 'row')}",
         State.WITHDRAWN: f"{view['requester']} withdrew it",
-        State.EXPIRED: "nobody had decided in time, so it expired",
-        State.DRIFTED: "the rows had changed, so nothing was written",
-        State.FAILED: "the write failed, so nothing was written",
+        State.EXPIRED: "it expired: nobody had decided in time",
+        State.DRIFTED: "nothing was written: the rows had changed",
+        State.FAILED: "nothing was written: the write failed",
     }
     if request.finished_at is not None and request.state in endings:
         entries.append(TimelineEntry(at=request.finished_at, sentence=endings[request.state]))

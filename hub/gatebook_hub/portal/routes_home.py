@@ -96,11 +96,13 @@ def _tool(path: Path) -> Tool | None:
         return None
     match document:
         case {"metadata": {"gatebook": {"kind": "tool", **described}}}:
-            return Tool(name=path.stem, title=_text(described, "title") or path.stem, summary=_text(described, "summary"))
+            return Tool(
+                name=path.stem, title=_text(described, "title") or path.stem, summary=_text(described, "summary")
+            )
         case _:
             return None
 
 
-def _text(described: Mapping[str, Any], name: str) -> str:
+def _text(described: Mapping[Any, Any], name: str) -> str:
     value = described.get(name)
     return value if isinstance(value, str) else ""

@@ -9,6 +9,9 @@ from gatebook_hub.audit import EventKind
 from gatebook_hub.portal.filters import plural
 
 _PLAIN = {
+    EventKind.QUERY_REFUSED: "asked what was refused",
+    EventKind.CHANGE_REFUSED: "a step of a change request was refused",
+    EventKind.ACTION_REFUSED: "called an action that was refused",
     EventKind.SCHEMA_READ: "looked at the tables",
     EventKind.CHANGE_WITHDRAWN: "withdrew a change request",
     EventKind.CHANGE_EXPIRED: "a change request expired",

@@ -1,4 +1,4 @@
-"""A real gateway with the demo database, for widgets to press on: operations may do here without the tool what they may."""
+"""A real gateway with the demo database: here operations may do without the tool what they may do through it."""
 
 from __future__ import annotations
 
@@ -36,6 +36,9 @@ def gateway(chinook_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GATEBOOK_")}
     common = ["--state", str(state), "--policies", str(policies)]
     cli = [sys.executable, "-m", "gatebook_hub.cli"]
+    subprocess.run(
+        [*cli, "source", "prepare", "chinook", *common], env=kept, cwd=folder, capture_output=True, check=True
+    )
     with (folder / "gateway.log").open("wb") as log:
         process = subprocess.Popen(
             [*cli, "serve", *common, "--port", str(port)], env=kept, stdout=log, stderr=log, cwd=folder

@@ -41,7 +41,8 @@ def test_fits(schema: dict[str, Any], raw: object, value: object) -> None:
 @pytest.mark.parametrize(
     "schema, raw",
     [
-        *((AMOUNT, raw) for raw in ("", "x", "0", "-1", "100.01", "1.005", "NaN", "Infinity", "1,000.5", "1e99999999", "9" * 50)),
+        *((AMOUNT, raw) for raw in ("", "x", "0", "-1", "100.01", "1.005", "NaN", "Infinity", "1,000.5")),
+        *((AMOUNT, raw) for raw in ("1e99999999", "9" * 50)),
         *((COUNT, raw) for raw in ("", "0", "1.5", "1e3", "12 3", "0x1", "١٢", "9" * 19)),
         *((WHY, raw) for raw in (None, "", "ab", "charged twice", "Ab1")),
         ({"type": "string", "enum": ["a"]}, "b"),

@@ -10,6 +10,7 @@ import pytest
 import gatebook
 from gatebook import Change, Outcome
 from gatebook_widgets import ActionForm, Part, RecordTable, Search
+from gatebook_widgets.forms import _filled
 
 pytestmark = pytest.mark.usefixtures("ops")
 
@@ -115,12 +116,11 @@ def test_an_action_that_is_not_ones_own_says_so() -> None:
     assert form._form.layout.display == "none"
 
 
-def test_values_are_escaped_in_the_question(form: ActionForm) -> None:
-    form.open(invoice_id=98)
-    form.fill(amount="1", reason="<b>twice</b> {amount.__class__}")
-    form.ask()
-    assert "<b>" not in form._question.value
-    assert "class" not in form._question.value
+def test_the_question_takes_values_and_follows_nothing() -> None:
+    """`str.format` would read attributes of what it is given."""
+    assert _filled("{amount} on {invoice}, {amount.__class__}, {more}", {"amount": 1, "invoice": "{amount}"}) == (
+        "1 on {amount}, {amount.__class__}, {more}"
+    )
 
 
 def test_search_table_form_follow_one_another() -> None:

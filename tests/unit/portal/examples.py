@@ -107,9 +107,7 @@ def typical_pages() -> dict[str, Page]:
         ),
         "access": access("customer", "the grant lets analysts read customers of Germany"),
         "sign_in": SignInPage(frame=STRANGER, command="gatebook sign-in --user reviewer"),
-        "sign_in_offer": SignInPage(
-            frame=STRANGER, command="", offer=SignInOffer(code="one-time")
-        ),
+        "sign_in_offer": SignInPage(frame=STRANGER, command="", offer=SignInOffer(code="one-time")),
         "sign_in_failed": SignInPage(
             frame=STRANGER, command="gatebook sign-in --user reviewer", problem="this link was used already"
         ),

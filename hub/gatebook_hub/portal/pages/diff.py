@@ -43,8 +43,9 @@ class DiffRow:
 class RowDiff:
     """The rows of a change request under the reader's own masks.
 
-    `columns` are those beside the key. `masked` names columns whose values the reader sees masked, `hidden` those
-    left out. `is_complete` is False for a sample; `total` counts the rows of the whole change.
+    `columns` are those beside the key, first those in which a row changes (`changed`): a wide table must not hide, to
+    the right of the screen, what a reviewer has to look at. `masked` names columns whose values the reader sees
+    masked, `hidden` those left out. `is_complete` is False for a sample; `total` counts the rows of the whole change.
     """
 
     key: tuple[str, ...]
@@ -52,6 +53,7 @@ class RowDiff:
     rows: tuple[DiffRow, ...]
     total: int
     is_complete: bool = True
+    changed: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     pager: Pager | None = None
@@ -72,24 +74,33 @@ def row_diff_of(
     Raises KeyError or ValueError for a document of another shape, so that a reviewer never sees half of a change.
     """
     names, key = tuple(document["columns"]), tuple(document["key"])
-    beside_key = tuple(name for name in names if name not in key)
-    rows = []
+    made = []
     for row in document["rows"]:
         before, after = _named(names, row["before"], masked), _named(names, row["after"], masked)
-        given_key = _named(key, row["key"], masked)
-        rows.append(
-            DiffRow(
-                kind=RowKind(row["kind"]),
-                key=tuple(_key_cell(name, before, after, given_key) for name in key),
-                cells=tuple(_diff_cell(before.get(name), after.get(name)) for name in beside_key),
-            ),
+        made.append((RowKind(row["kind"]), _named(key, row["key"], masked), before, after))
+    changed = {
+        name
+        for kind, _, before, after in made
+        if kind is RowKind.CHANGED
+        for name in names
+        if before[name] != after[name]
+    }
+    beside_key = tuple(sorted((name for name in names if name not in key), key=lambda name: name not in changed))
+    rows = [
+        DiffRow(
+            kind=kind,
+            key=tuple(_key_cell(name, before, after, given_key) for name in key),
+            cells=tuple(_diff_cell(before.get(name), after.get(name)) for name in beside_key),
         )
+        for kind, given_key, before, after in made
+    ]
     return RowDiff(
         key=key,
         columns=beside_key,
         rows=tuple(rows),
         total=len(rows) if total is None else total,
         is_complete=bool(document["is_complete"]),
+        changed=tuple(name for name in names if name in changed),
         masked=tuple(name for name in names if name in {*masked, *document.get("masked", ())}),
         hidden=(*hidden, *document.get("hidden", ())),
         pager=pager,

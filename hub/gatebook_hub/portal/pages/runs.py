@@ -42,7 +42,7 @@ class RunsPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellFailure:
-    """The cell that stopped a run: its place in the notebook (from 1; None if it was no cell), its source, the error."""
+    """The cell that stopped a run: its place in the notebook (from 1; None: it was no cell), its source, the error."""
 
     number: int | None
     source: str

@@ -1,6 +1,7 @@
 """How a person comes in, and what they see after they left."""
 
 from dataclasses import dataclass
+
 from gatebook_hub.portal.pages.frame import Frame
 
 

@@ -118,3 +118,39 @@ def test_half_a_row_is_refused(broken: dict[str, object]) -> None:
     given = {"key": ["id"], "columns": ["id", "value"], "rows": [broken], "is_complete": True}
     with pytest.raises((KeyError, ValueError)):
         row_diff_of(given)
+
+
+def test_what_changes_comes_first_and_is_named() -> None:
+    given = {
+        "key": ["id"],
+        "columns": ["id", "city", "note", "total"],
+        "rows": [
+            {"key": [1], "kind": "changed", "before": [1, "Bonn", None, 1], "after": [1, "Bonn", "", 1]},
+            {"key": [2], "kind": "changed", "before": [2, "Ulm", "", 1], "after": [2, "Ulm", "", 2]},
+            {"key": [3], "kind": "added", "before": None, "after": [3, "Köln", "", 2]},
+        ],
+        "is_complete": True,
+    }
+    made = row_diff_of(given)
+    assert made.changed == ("note", "total")
+    assert made.columns == ("note", "total", "city")
+    assert [pair.is_changed for pair in made.rows[1].cells] == [False, True, False]
+    after = made.rows[2].cells[2].after
+    assert after is not None
+    assert after.text == "Köln"
+
+
+def test_the_document_itself_marks_cells_and_names_columns() -> None:
+    masked, assigned = {"$type": "masked", "value": "•••"}, {"$type": "assigned", "value": "assigned at execution"}
+    given = {
+        "key": ["id"],
+        "columns": ["id", "email", "fax"],
+        "rows": [{"key": ["assigned"], "kind": "added", "before": None, "after": [assigned, masked, None]}],
+        "is_complete": True,
+        "masked": ["email", "fax"],
+        "hidden": ["birthdate"],
+    }
+    made = row_diff_of(given)
+    assert (made.masked, made.hidden) == (("email", "fax"), ("birthdate",))
+    cells = [pair.after.state for pair in (*made.rows[0].key, *made.rows[0].cells) if pair.after is not None]
+    assert cells == [CellState.ASSIGNED, CellState.MASKED, CellState.NULL]
