@@ -129,7 +129,12 @@ def _document(kind: type[of.Document]) -> Iterator[str]:
     required = set(schema.get("required", ()))
     named = schema.get("$defs", {})
     rows = [
-        (f"`{key}`", _value(item, named), "required" if key in required else _default(item), item.get("description", ""))
+        (
+            f"`{key}`",
+            _value(item, named),
+            "required" if key in required else _default(item),
+            item.get("description", ""),
+        )
         for key, item in schema["properties"].items()
     ]
     yield table(("key", "value", "default", "meaning"), rows)

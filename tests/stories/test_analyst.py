@@ -14,6 +14,9 @@ from tests.stories.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+UPDATE = """%%sql chinook --reason "the customer moved"
+update invoice set billingcity = 'Ulm' where invoiceid = 1"""
+
 pytestmark = [pytest.mark.hub, pytest.mark.browser, pytest.mark.slow]
 
 
@@ -82,7 +85,7 @@ def test_a_refused_column_says_which_rule_and_what_to_ask_for(lab: Lab) -> None:
 
 def test_a_write_becomes_a_card(lab: Lab) -> None:
     """A write cell shows its change request: the row before and after, its state, and where it is reviewed."""
-    output = lab.run("%%sql chinook --reason \"the customer moved\"\nupdate invoice set billingcity = 'Ulm' where invoiceid = 1")
+    output = lab.run(UPDATE)
     expect(output).to_contain_text("1 row would be changed in invoice")
     expect(output).to_contain_text("Ulm")
     expect(output).to_contain_text("waiting", ignore_case=True)

@@ -130,6 +130,8 @@ class Worker:
 
     def __init__(self, gateway: Alone, notebooks: Path) -> None:
         self.log = gateway.folder / "worker.log"
+        self.folder = gateway.folder / f"worker-{time.monotonic_ns()}"
+        self.folder.mkdir()
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("GATEBOOK_", "JUPYTER"))}
         self.token = gateway.service_token("worker")
         environment = kept | {
@@ -137,6 +139,7 @@ class Worker:
             "GATEBOOK_GATEWAY_URL": gateway.url,
             "GATEBOOK_NOTEBOOKS": str(notebooks),
             "PRIVATE_THING": "not for kernels",
+            "TMPDIR": str(self.folder),
         }
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -154,6 +157,7 @@ class Worker:
         self.process.wait(20)
         _, alive = psutil.wait_procs(started, timeout=10)
         assert not alive, f"these outlived the worker: {alive}\n{self.log.read_text()}"
+        assert signum == signal.SIGKILL or not list(self.folder.iterdir()), "runs leave no files"
 
 
 @contextmanager

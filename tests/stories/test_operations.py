@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import re
+import socket
 import sqlite3
 import time
 import urllib.error
@@ -335,10 +336,13 @@ def connect(person: Person, kernel: str, **more: Any) -> WebSocket:
     """Open the kernel's websocket as this person's page would."""
     url = f"{person.hub}/services/tools/api/kernels/{kernel}/channels"
     cookies = httpx.Request("GET", url, cookies=person.browser.cookies).headers.get("Cookie", "")
-    return create_connection(
-        f"{url.replace('http', 'ws', 1)}?session_id={uuid.uuid4().hex}",
-        **{"timeout": 20, "cookie": cookies, "origin": person.hub, **more},
-    )
+    raw = socket.create_connection((person.workspace.settings.hub_host, person.workspace.settings.hub_port), timeout=20)
+    options = {"timeout": 20, "cookie": cookies, "origin": person.hub, "socket": raw, **more}
+    try:
+        return create_connection(f"{url.replace('http', 'ws', 1)}?session_id={uuid.uuid4().hex}", **options)
+    except BaseException:
+        raw.close()  # the library leaves it open when it is refused
+        raise
 
 
 def message(kind: str, content: dict[str, Any], channel: str = "shell") -> dict[str, Any]:
@@ -360,13 +364,13 @@ def message(kind: str, content: dict[str, Any], channel: str = "shell") -> dict[
     }
 
 
-def answers(socket: WebSocket, sent: dict[str, Any], until: str, *, timeout_s: float = 20.0) -> list[dict[str, Any]]:
+def answers(channels: WebSocket, sent: dict[str, Any], until: str, *, timeout_s: float = 20.0) -> list[dict[str, Any]]:
     """Send a message; return all that arrives up to the first answer of this kind."""
-    socket.send(json.dumps(sent))
+    channels.send(json.dumps(sent))
     deadline, found = time.monotonic() + timeout_s, []
     while True:
-        socket.settimeout(max(deadline - time.monotonic(), 0.1))
-        raw = socket.recv()
+        channels.settimeout(max(deadline - time.monotonic(), 0.1))
+        raw = channels.recv()
         if not raw:
             message_text = "the service closed the websocket"
             raise ConnectionError(message_text)
@@ -445,11 +449,11 @@ def test_no_message_but_a_widgets_reaches_a_kernel(
 ) -> None:
     """Not on any channel: the kernel answers what comes after, and nothing came of it."""
     mark = Path("/tmp/gatebook-story-was-here")
-    with contextlib.closing(connect(ops_desk.person, ops_desk.kernel)) as socket:
+    with contextlib.closing(connect(ops_desk.person, ops_desk.kernel)) as channels:
         sent = message(kind, content, channel)
-        socket.send(json.dumps(sent))
-        came = answers(socket, message("kernel_info_request", {}), "kernel_info_reply")
-        came += answers(socket, message("comm_info_request", {}), "comm_info_reply")
+        channels.send(json.dumps(sent))
+        came = answers(channels, message("kernel_info_request", {}), "kernel_info_reply")
+        came += answers(channels, message("comm_info_request", {}), "comm_info_reply")
         assert not [one for one in came if one["parent_header"].get("msg_id") == sent["header"]["msg_id"]]
     assert not mark.exists()
 
@@ -459,13 +463,13 @@ def ops_desk(ops: Person) -> OpenDesk:
     return open_desk(ops)
 
 
-def widgets(socket: WebSocket) -> dict[str, dict[str, Any]]:
+def widgets(channels: WebSocket) -> dict[str, dict[str, Any]]:
     """The state of every widget of the page, as its own scripts ask for it."""
     comm = uuid.uuid4().hex
     opening = {"comm_id": comm, "target_name": "jupyter.widget.control", "data": {}}
-    socket.send(json.dumps(message("comm_open", opening) | {"metadata": {"version": "1.0.0"}}))
+    channels.send(json.dumps(message("comm_open", opening) | {"metadata": {"version": "1.0.0"}}))
     asked = message("comm_msg", {"comm_id": comm, "data": {"method": "request_states"}})
-    for one in answers(socket, asked, "comm_msg"):
+    for one in answers(channels, asked, "comm_msg"):
         states = one["content"].get("data", {}).get("states")
         if states:
             return {name: found["state"] for name, found in states.items()}
@@ -473,9 +477,9 @@ def widgets(socket: WebSocket) -> dict[str, dict[str, Any]]:
     raise AssertionError(message_text)
 
 
-def forge(socket: WebSocket, comm: str, data: dict[str, Any]) -> list[dict[str, Any]]:
-    socket.send(json.dumps(message("comm_msg", {"comm_id": comm, "data": data})))
-    return answers(socket, message("kernel_info_request", {}), "kernel_info_reply")
+def forge(channels: WebSocket, comm: str, data: dict[str, Any]) -> list[dict[str, Any]]:
+    channels.send(json.dumps(message("comm_msg", {"comm_id": comm, "data": data})))
+    return answers(channels, message("kernel_info_request", {}), "kernel_info_reply")
 
 
 @pytest.mark.adversary
@@ -485,28 +489,28 @@ def test_forged_widget_messages_lead_to_nothing(workspace: Workspace, ops: Perso
     state = workspace.settings.state / "databases" / "chinook.sqlite"
     with contextlib.closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True)) as connection:
         before = connection.execute("select count(*), sum(amount) from refund").fetchone()
-    with contextlib.closing(connect(ops, mine.kernel)) as socket:
-        found = widgets(socket)
+    with contextlib.closing(connect(ops, mine.kernel)) as channels:
+        found = widgets(channels)
         buttons = [name for name, one in found.items() if one.get("_model_name") == "ButtonModel"]
         assert len(buttons) >= 3
         for name, one in found.items():
             match one.get("_model_name"):
                 case "ButtonModel":
-                    forge(socket, name, {"method": "update", "state": {"disabled": False}})
-                    forge(socket, name, {"method": "custom", "content": {"event": "click"}})
+                    forge(channels, name, {"method": "update", "state": {"disabled": False}})
+                    forge(channels, name, {"method": "custom", "content": {"event": "click"}})
                 case "DropdownModel":
                     for index in (99, -1, "1", None):
-                        forge(socket, name, {"method": "update", "state": {"index": index}})
+                        forge(channels, name, {"method": "update", "state": {"index": index}})
                 case "HTMLModel":
-                    forge(socket, name, {"method": "update", "state": {"value": "<p>Done: 1 row changed</p>"}})
+                    forge(channels, name, {"method": "update", "state": {"value": "<p>Done: 1 row changed</p>"}})
                 case "VBoxModel":
-                    forge(socket, name, {"method": "update", "state": {"children": ["IPY_MODEL_nothing"]}})
+                    forge(channels, name, {"method": "update", "state": {"children": ["IPY_MODEL_nothing"]}})
         for name in buttons:
-            forge(socket, name, {"method": "custom", "content": {"event": "click"}})
-        forge(socket, buttons[0], {"method": "no_such_method"})
-        forge(socket, "no-such-comm", {"method": "custom", "content": {"event": "click"}})
-        assert answers(socket, message("kernel_info_request", {}), "kernel_info_reply")
-        socket.send("this is no message")
+            forge(channels, name, {"method": "custom", "content": {"event": "click"}})
+        forge(channels, buttons[0], {"method": "no_such_method"})
+        forge(channels, "no-such-comm", {"method": "custom", "content": {"event": "click"}})
+        assert answers(channels, message("kernel_info_request", {}), "kernel_info_reply")
+        channels.send("this is no message")
     with contextlib.closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True)) as connection:
         assert connection.execute("select count(*), sum(amount) from refund").fetchone() == before
 
@@ -583,10 +587,10 @@ def test_signing_out_ends_the_pages_kernel_and_the_session(workspace: Workspace)
     with contextlib.closing(workspace.person("ops")) as person:
         mine = open_desk(person)
         kept = httpx.Request("GET", person.hub + DESK, cookies=person.browser.cookies).headers["Cookie"]
-        socket = connect(person, mine.kernel)
+        channels = connect(person, mine.kernel)
         assert person.browser.get(f"{person.hub}/services/tools/logout").status_code == 302
-        with contextlib.closing(socket), pytest.raises((WebSocketException, OSError)):
-            answers(socket, message("kernel_info_request", {}), "kernel_info_reply")
+        with contextlib.closing(channels), pytest.raises((WebSocketException, OSError)):
+            answers(channels, message("kernel_info_request", {}), "kernel_info_reply")
         answer = httpx.get(person.hub + DESK, headers={"Cookie": kept})
         assert answer.status_code == 302
         assert "/hub/api/oauth2/authorize" in answer.headers["Location"]

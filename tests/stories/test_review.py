@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = [pytest.mark.hub, pytest.mark.browser, pytest.mark.slow]
-UPDATE = "%%sql chinook --into asked --reason \"the customer moved\"\nupdate invoice set billingcity = '{}' where invoiceid = {}"
+UPDATE = """%%sql chinook --into asked --reason "the customer moved"
+update invoice set billingcity = '{}' where invoiceid = {}"""
+CITY = 'print(gatebook.query("chinook", "select billingcity from invoice where invoiceid = {}").iloc[0, 0])'
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,7 @@ def test_the_reviewer_sees_the_rows_approves_and_the_card_says_so(analyst: Lab, 
     expect(page.locator("main")).to_contain_text("Executed", ignore_case=True)
     expect(analyst.page.locator(".jp-Notebook")).to_contain_text("Executed", timeout=40_000)
     shoot(analyst.page, "card-executed")
-    found = analyst.run('print(gatebook.query("chinook", "select billingcity from invoice where invoiceid = 1").iloc[0, 0])')
+    found = analyst.run(CITY.format(1))
     expect(found).to_contain_text("Ulm")
 
 
@@ -173,5 +175,5 @@ def test_rows_that_moved_are_not_overwritten(analyst: Lab, reviewer: Lab) -> Non
         page.click("button[value=approve]")
         expect(page.locator("main")).to_contain_text(expected, ignore_case=True)
     shoot(page, "drifted")
-    found = analyst.run('print(gatebook.query("chinook", "select billingcity from invoice where invoiceid = 6").iloc[0, 0])')
+    found = analyst.run(CITY.format(6))
     expect(found).to_contain_text("Mainz")

@@ -14,7 +14,9 @@ from enum import StrEnum
 from typing import Any
 
 MAX_BYTES = 60_000
-_LONG_TEXT = 12_000
+# An event that is too long is written shorter, step by step: characters of a text, items of a list.
+_STEPS = ((12_000, 200), (200, 100), (60, 20), (20, 5))
+_MOST_FIELDS = 32
 
 
 class EventKind(StrEnum):
@@ -100,12 +102,13 @@ class Event:
 
 
 def canonical(event: Event) -> bytes:
-    """The event's bytes; over-long texts are replaced by their beginning and their SHA-256."""
-    encoded = _write(event.as_object())
-    if len(encoded) > MAX_BYTES:
-        encoded = _write(_shorten(event.as_object(), _LONG_TEXT))
-    if len(encoded) > MAX_BYTES:
-        encoded = _write(_shorten(event.as_object(), 200))
+    """The event's bytes, 60,000 at most; over-long texts and lists are replaced by their beginning and their SHA-256."""
+    found = event.as_object()
+    encoded = _write(found)
+    for length, count in _STEPS:
+        if len(encoded) <= MAX_BYTES:
+            break
+        encoded = _write(_shorten(found, length, count))
     return encoded
 
 
@@ -141,14 +144,22 @@ def _refuse_floats(value: Any) -> None:
                 _refuse_floats(item)
 
 
-def _shorten(value: Any, length: int) -> Any:
+def _shorten(value: Any, length: int, count: int) -> Any:
     match value:
         case str() if len(value) > length:
-            return f"{value[:length]}… sha256:{hashlib.sha256(value.encode(errors='replace')).hexdigest()}"
+            return f"{value[:length]}… {_digest(value)}"
+        case dict() if len(value) > _MOST_FIELDS + count:
+            kept = dict(sorted(value.items())[:count])
+            return _shorten({**kept, "more": f"{len(value) - count}, all: {_digest(json.dumps(value))}"}, length, count)
         case dict():
-            return {key: _shorten(item, length) for key, item in value.items()}
+            return {key: _shorten(item, length, count) for key, item in value.items()}
         case list():
-            kept = [_shorten(item, length) for item in value[:200]]
-            return kept + ([f"… {len(value) - 200} more"] if len(value) > 200 else [])
+            items = [_shorten(item, length, count) for item in value[:count]]
+            rest = len(value) - count
+            return items + ([f"… {rest} more, all: {_digest(json.dumps(value))}"] if rest > 0 else [])
         case _:
             return value
+
+
+def _digest(text: str) -> str:
+    return f"sha256:{hashlib.sha256(text.encode(errors='replace')).hexdigest()}"

@@ -10,8 +10,8 @@ from fastapi.responses import PlainTextResponse, Response
 from gatebook_hub.audit import EventKind
 from gatebook_hub.gateway.answers import EventsDocument, ProvenEventDocument
 from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases, answers
-from gatebook_hub.gateway.views import event_view, proven_view
 from gatebook_hub.stores.book import EventFilter
+from gatebook_hub.web.views import event_view, proven_view
 
 router = APIRouter(prefix="/audit")
 Text = Annotated[str | None, Query(max_length=128)]

@@ -11,8 +11,8 @@ from gatebook_hub.errors import PortalOnly
 from gatebook_hub.gateway.answers import ChangeDocument, ChangesDocument
 from gatebook_hub.gateway.documents import ReviewDocument
 from gatebook_hub.gateway.edge import Calling, Cases, answers
-from gatebook_hub.gateway.views import change_view
 from gatebook_hub.model import Channel
+from gatebook_hub.web.views import change_view
 
 router = APIRouter(prefix="/changes")
 ChangeId = Annotated[str, Path(pattern=r"^[0-9a-f]{16}$")]

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query, Response
 from gatebook_hub.gateway.answers import ClaimedDocument, RunDocument, RunsDocument
 from gatebook_hub.gateway.documents import FinishDocument, ProgressDocument, RunStartDocument
 from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases, answers
-from gatebook_hub.gateway.views import run_view
+from gatebook_hub.web.views import run_view
 
 router = APIRouter()
 RunId = Annotated[str, Path(pattern=r"^[a-z0-9_T-]{1,120}$")]

@@ -10,12 +10,12 @@ from gatebook_hub.changes import ChangeRequest, State
 from gatebook_hub.gateway.answers import ChangeDocument, OutcomeDocument
 from gatebook_hub.gateway.documents import QueryDocument
 from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases, with_claims
-from gatebook_hub.gateway.views import change_view, write_outcome
 from gatebook_hub.services.cases import UseCases
 from gatebook_hub.services.gate import Call
 from gatebook_hub.services.queries import Question
 from gatebook_hub.values import decode
 from gatebook_hub.web.streaming import MEDIA_TYPE, ArrowResponse
+from gatebook_hub.web.views import change_view, write_outcome
 
 router = APIRouter()
 

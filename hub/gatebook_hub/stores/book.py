@@ -72,8 +72,8 @@ class Book:
         self._queue: queue.Queue[_Waiting | None] = queue.Queue()
         self._closing = threading.Lock()
         self._is_closed = False
-        with engine.connect() as connection:
-            self._frontier = _load_frontier(connection, Frontier())
+        # Read with the first append: a damaged book must still open, to be verified.
+        self._frontier = Frontier()
         self._thread = threading.Thread(target=self._run, name="book", daemon=True)
         self._thread.start()
 
@@ -104,7 +104,7 @@ class Book:
     def size(self) -> int:
         """How many events there are."""
         with self._engine.connect() as connection:
-            return _load_frontier(connection, self._frontier).size
+            return _size(connection)
 
     def checkpoint(self) -> str:
         """The newest signed checkpoint; raises NotFound in an empty book."""
@@ -239,17 +239,24 @@ class Book:
             _log.exception("the checkpoint cannot be copied to %s", self._copy)
 
 
+def _size(connection: Connection) -> int:
+    last = connection.execute(select(func.max(leaf.c.idx))).scalar()
+    return 0 if last is None else int(last) + 1
+
+
 def _load_frontier(connection: Connection, known: Frontier) -> Frontier:
     """The frontier of what is stored; the known one if nobody else has appended."""
-    last = connection.execute(select(func.max(leaf.c.idx))).scalar()
-    size = 0 if last is None else last + 1
+    size = _size(connection)
     if size == known.size:
         return known
     hashes, position = [], 0
     for level in range(size.bit_length() - 1, -1, -1):
         if size >> level & 1:
             query = select(node.c.hash).where(node.c.level == level, node.c.position == position >> level)
-            hashes.append(bytes(connection.execute(query).scalar_one()))
+            found = connection.execute(query).scalar()
+            if found is None:
+                raise BookUnavailable("the entries of the book do not fit its tree; run `gatebook audit verify`")
+            hashes.append(bytes(found))
             position += 1 << level
     return Frontier(size=size, hashes=tuple(hashes))
 

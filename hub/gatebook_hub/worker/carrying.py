@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -31,13 +30,12 @@ _log = logging.getLogger(__name__)
 
 
 def carry_out(order: Order, on_progress: Callable[[int, int], None]) -> Report:
-    """Run the notebook; never raises for what the notebook does."""
-    with tempfile.TemporaryDirectory(prefix="gatebook-run-", ignore_cleanup_errors=True) as folder:
-        course = Course(timeout_s=order.timeout_s, folder=Path(folder), on_progress=on_progress)
-        try:
-            failed = _execute(order, course)
-        except Exception as error:  # noqa: BLE001 - the border of the process: the report says what happened
-            failed = _failure_of(error, order, course)
+    """Run the notebook in the current folder, which is the run's own; never raises for what the notebook does."""
+    course = Course(timeout_s=order.timeout_s, folder=Path.cwd(), on_progress=on_progress)
+    try:
+        failed = _execute(order, course)
+    except Exception as error:  # noqa: BLE001 - the border of the process: the report says what happened
+        failed = _failure_of(error, order, course)
     if course.notebook is None:
         return Report(failure=failed)
     # Where our files lie is nobody's business.

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -102,16 +103,18 @@ class Supervisor:
         return report
 
     async def _report_of(self, order: Order) -> Report | None:
-        process = await _start_process()
-        try:
-            async with asyncio.timeout(order.timeout_s + _END_SLACK_S):
-                return await self._follow(process, order)
-        except TimeoutError:
-            return Report(failure=failure("Timeout", f"the run took longer than {order.timeout_s:g} seconds"))
-        finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+        # Ours to remove, for the process may be killed.
+        with tempfile.TemporaryDirectory(prefix="gatebook-run-", ignore_cleanup_errors=True) as folder:
+            process = await _start_process(folder)
+            try:
+                async with asyncio.timeout(order.timeout_s + _END_SLACK_S):
+                    return await self._follow(process, order)
+            except TimeoutError:
+                return Report(failure=failure("Timeout", f"the run took longer than {order.timeout_s:g} seconds"))
+            finally:
+                with suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
 
     async def _follow(self, process: asyncio.subprocess.Process, order: Order) -> Report | None:
         """The process's report, or None once the gateway has ended the run."""
@@ -145,9 +148,10 @@ class Supervisor:
             await asyncio.sleep(_TELL_EVERY_S)
 
 
-async def _start_process() -> asyncio.subprocess.Process:
+async def _start_process(folder: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         *COMMAND,
+        cwd=folder,
         # What a kernel may know its starter may know, and no more.
         env={name: value for name, value in os.environ.items() if is_kernel_variable(name)},
         stdin=asyncio.subprocess.PIPE,
