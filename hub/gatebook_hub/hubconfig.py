@@ -100,7 +100,7 @@ def _configure_hub(c: Any, site: Site) -> None:
     hub.cleanup_proxy = True
     hub.allow_named_servers = False
     # Services ask the Hub who calls them all day: at INFO that would bury what the operator must see.
-    hub.log_level = "WARNING"
+    hub.log_level = "WARN"
     hub.default_url = _landing_page(site.settings)
 
 

@@ -489,7 +489,8 @@ def test_a_policy_folder_that_is_none_is_said(stopped: Alone, tmp_path: Path) ->
 def test_an_expectation_that_fails_is_said(stopped: Alone, tmp_path: Path) -> None:
     policies = policies_with(tmp_path, {})
     (policies / "more.yaml").unlink()
-    wrong = "tests:\n  - {name: wrong, as: {user: x}, source: chinook, sql: select * from customer, expect: {allow: true}}\n"
+    asked = "as: {user: x}, source: chinook, sql: select * from customer, expect: {allow: true}"
+    wrong = f"tests:\n  - {{name: wrong, {asked}}}\n"
     (policies / "tests" / "wrong.yaml").write_text(wrong)
     done = stopped.run("policy", "test", "--policies", policies)
     assert done.returncode == 1

@@ -37,7 +37,8 @@ class ChannelsHandler(VoilaKernelWebsocketHandler, DeskHandler):
     """The websocket of a page."""
 
     def set_default_headers(self) -> None:
-        """None: a websocket's answer is no page."""
+        """Say nothing of the server; a websocket's answer is no page."""
+        self.clear_header("Server")
 
     @property
     def max_message_size(self) -> int:

@@ -196,7 +196,7 @@ class JobDocument(Document):
     cron: str = Field(description="Five fields: minute hour day month weekday.")
     zone: str = Field("UTC", description="Time zone of the schedule.")
     parameters: dict[str, str | int | float | bool] = Field(default_factory=dict, description="Notebook parameters.")
-    timeout_s: float = Field(600, gt=0, description="Seconds a run may take.")
+    timeout_s: float = Field(600, gt=0, le=86_400, description="Seconds a run may take.")
     retries: int = Field(0, ge=0, le=10, description="How often a failed run is tried again.")
     overlap: Literal["skip", "allow"] = Field("skip", description="What if the last run still goes on.")
     missed: Literal["skip", "run_once"] = Field("skip", description="What if the worker was down at its time.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,12 @@ from gatebook_hub.model import Allowed, Denied, Principal, PrincipalKind, Schema
 from gatebook_hub.policy import Finding, PolicySet, WriteFacts
 from gatebook_hub.policy.rules import Expectation
 from gatebook_hub.services.actions import check_parameters
+from gatebook_hub.services.jobs import last_due
 from gatebook_hub.sources.registry import Sources, open_sources
 from gatebook_hub.sql import StatementKind
 from gatebook_hub.stores.policies import read_policies
 
+_ANY_TIME = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 _PERSONAL = ("mail", "phone", "fax", "birth", "address", "postal", "iban", "ssn", "passport", "password")
 
 
@@ -39,6 +42,7 @@ def load_policy(folder: Path, state: Path) -> tuple[PolicySet, Sources]:
 
 def check(policy_set: PolicySet, sources: Sources) -> Iterator[Finding]:
     """What the live schema says about the rules: unknown tables and columns, bad conditions, untagged personal data."""
+    yield from _schedules(policy_set)
     for name in sorted(policy_set.sources):
         schema = sources.get(name).schema()
         yield from _tables(policy_set, schema)
@@ -195,6 +199,15 @@ def _actions(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
         for name in sorted(statement.parameters - known):
             sentence = f"its statement names `:{name}`, which is no parameter"
             yield Finding(id="policy.E014", place=f"action {action.name}", sentence=sentence)
+
+
+def _schedules(policy_set: PolicySet) -> Iterator[Finding]:
+    for job in policy_set.jobs.values():
+        try:
+            last_due(job.cron, job.zone, _ANY_TIME)
+        except (ValueError, KeyError):
+            sentence = f"`{job.cron}` in the zone `{job.zone}` is no schedule"
+            yield Finding(id="policy.E015", place=f"job {job.name}", sentence=sentence)
 
 
 def _untagged(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:

@@ -304,7 +304,7 @@ APPROVALS = """
 approvals:
   - {id: any, on: shop.customer, require: [{groups: [reviewers], needed: 1}]}
   - {id: many, on: shop.customer, when: rows > 10, require: [{groups: [reviewers], needed: 2}, {groups: [finance]}]}
-  - {id: deletes, on: shop.customer, writes: delete, require: [{groups: [owners]}]}
+  - {id: deletes, on: shop.customer, writes: [delete], require: [{groups: [owners]}]}
   - {id: small, actions: refund, when: amount <= 5, require: []}
   - {id: large, actions: refund, when: amount > 5, require: [{groups: [finance]}]}
 """

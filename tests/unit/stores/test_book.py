@@ -215,7 +215,6 @@ TAMPERING = {
         "update leaf set idx = 3 where idx = 4",
         "update leaf set idx = 4 where idx = 100",
     ],
-    "a record added": ["insert into leaf select 10, data, hash from leaf where idx = 1"],
     "a checkpoint forged": ["update checkpoint set note = replace(note, '— ', '— x') where size = 10"],
 }
 
@@ -229,6 +228,19 @@ def test_tampering_is_found(tmp_path: Path, keys: Keys, name: str) -> None:
     _tamper(tmp_path, *TAMPERING[name])
     with opened(tmp_path, keys) as book:
         assert not is_sound(book, keys)
+
+
+def test_a_record_that_nobody_signed_is_told_and_stops_the_book(tmp_path: Path, keys: Keys) -> None:
+    with opened(tmp_path, keys) as book:
+        for item in range(10):
+            book.append(event(str(item)))
+    _tamper(tmp_path, "insert into leaf select 10, data, hash from leaf where idx = 1")
+    with opened(tmp_path, keys) as book:
+        report, _ = verify(book, keys.signing.verify_key, {})
+        assert (report.size, report.covered) == (11, 10)
+        assert report.sentences
+        with pytest.raises(BookUnavailable):
+            book.append(event())
 
 
 def test_a_cut_tail_is_found_against_a_kept_checkpoint(tmp_path: Path, keys: Keys) -> None:
