@@ -1,6 +1,6 @@
 # Two commands matter: `make up` starts Gatebook, `make test` tests it. `make` alone lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help env up test check soak lock clean
+.PHONY: help env up test check docs soak lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ test: ## install what tests need and run all of them
 
 check: ## style, types, layers, notebooks, spelling
 	@.ci/check
+
+docs: ## write the reference pages anew, from the code
+	@.ci/env test && .venv/bin/python .ci/reference
 
 soak: ## run a workspace under load for minutes and watch memory, files and processes
 	@.ci/soak

@@ -31,6 +31,7 @@ _KINDS: Mapping[EventKind, str] = {
     EventKind.CHANGE_PROPOSED: "A write became a change request.",
     EventKind.CHANGE_REVIEWED: "Somebody approved or rejected a change request.",
     EventKind.CHANGE_WITHDRAWN: "The requester took a change request back.",
+    EventKind.CHANGE_READ: "Somebody looked at the rows of a change request.",
     EventKind.CHANGE_EXPIRED: "Nobody decided in time.",
     EventKind.CHANGE_INTENT: "An approved change is about to be written.",
     EventKind.CHANGE_OUTCOME: "How that write ended.",

@@ -118,7 +118,7 @@ def _row(diff: Diff, row: DiffRow, columns: Iterable[str]) -> str:
     return f'<tr><th scope="row">{escape(row.kind.capitalize())}</th>{cells}</tr>'
 
 
-def _cell(  # noqa: PLR0917 - a cell is where all of these meet
+def _cell(
     name: str, diff: Diff, row: DiffRow, before: dict[str, object], after: dict[str, object], key: dict[str, object]
 ) -> str:
     is_masked = name in diff.masked

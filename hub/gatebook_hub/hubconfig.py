@@ -251,7 +251,11 @@ def _gateway(site: Site) -> dict[str, Any]:
         site.command("gatebook_hub.cli", "serve"),
         oauth_redirect_uri=f"{site.settings.portal_url}/oauth_callback",
         oauth_no_confirm=True,
-        environment={"GATEBOOK_HUB_API_URL": f"http://127.0.0.1:{site.settings.hub_internal_port}/hub/api", **secrets},
+        environment={
+            "GATEBOOK_HUB_API_URL": f"http://127.0.0.1:{site.settings.hub_internal_port}/hub/api",
+            "GATEBOOK_TRIAL": str(site.accounts is None).lower(),
+            **secrets,
+        },
     )
 
 

@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     account_prefix: str = Field("gb-", description="Prefix of the Linux accounts made when started as root.")
     home_root: Path = Field(Path("/var/lib/gatebook"), description="Parent of the accounts' home folders (root only).")
     trial: bool = Field(
-        default=False, description="Whether every part runs under one account; the pages then say what this leaves open."
+        default=False, description="Whether every part runs under one account; the pages then say what is open."
     )
     demo: bool = Field(default=False, description="Make the demo accounts and the demo database at start.")
 

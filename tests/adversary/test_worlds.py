@@ -29,6 +29,9 @@ BENIGN = [
     "select lastname from customer where customerid in (select customerid from invoice where total > 10)",
     "select 'it''s' as a, 'back\\\\slash' as b",
     "select 1 + 1 as two",
+    "with recursive r(n) as (select 1 union all select n + 1 from r where n < 5) select count(*) from r",
+    "with x as (select name from genre union select name from artist) select count(*) from x",
+    "select count(*) from (select name from genre union select name from artist) x",
     "select * from track where unitprice between 1 and 2 and name like 'The%'",
     "select e.lastname, m.lastname as manager from employee e, employee m where e.reportsto = m.employeeid",
 ]

@@ -332,17 +332,18 @@ def xsrf(person: Person) -> str:
     return found[0] or "" if found else ""
 
 
-def connect(person: Person, kernel: str, **more: Any) -> WebSocket:
+@contextlib.contextmanager
+def connect(person: Person, kernel: str, **more: Any) -> Iterator[WebSocket]:
     """Open the kernel's websocket as this person's page would."""
     url = f"{person.hub}/services/tools/api/kernels/{kernel}/channels"
     cookies = httpx.Request("GET", url, cookies=person.browser.cookies).headers.get("Cookie", "")
-    raw = socket.create_connection((person.workspace.settings.hub_host, person.workspace.settings.hub_port), timeout=20)
-    options = {"timeout": 20, "cookie": cookies, "origin": person.hub, "socket": raw, **more}
-    try:
-        return create_connection(f"{url.replace('http', 'ws', 1)}?session_id={uuid.uuid4().hex}", **options)
-    except BaseException:
-        raw.close()  # the library leaves it open when it is refused
-        raise
+    address = (person.workspace.settings.hub_host, person.workspace.settings.hub_port)
+    # A socket of our own, since the library leaves its open when it is refused or cut off.
+    with contextlib.closing(socket.create_connection(address, timeout=20)) as raw:
+        options = {"timeout": 20, "cookie": cookies, "origin": person.hub, "socket": raw, **more}
+        channels = create_connection(f"{url.replace('http', 'ws', 1)}?session_id={uuid.uuid4().hex}", **options)
+        with contextlib.closing(channels):
+            yield channels
 
 
 def message(kind: str, content: dict[str, Any], channel: str = "shell") -> dict[str, Any]:
@@ -388,10 +389,10 @@ def test_another_viewers_kernel_is_not_found(ops: Person, reviewer: Person) -> N
     """Its websocket, its description, its shutdown: closed to the other viewer, who has the same tool open."""
     mine, theirs = open_desk(ops), open_desk(reviewer)
     assert mine.kernel != theirs.kernel
-    with contextlib.closing(connect(ops, mine.kernel)) as own:
+    with connect(ops, mine.kernel) as own:
         assert answers(own, message("kernel_info_request", {}), "kernel_info_reply")
-        with pytest.raises(WebSocketBadStatusException) as refused:
-            connect(reviewer, mine.kernel)
+        with pytest.raises(WebSocketBadStatusException) as refused, connect(reviewer, mine.kernel):
+            pass
         assert refused.value.status_code == 404
         for method, path in (("GET", f"api/kernels/{mine.kernel}"), ("POST", f"voila/api/shutdown/{mine.kernel}")):
             answer = reviewer.browser.request(
@@ -407,8 +408,8 @@ def test_another_session_of_the_same_person_is_another_viewer(workspace: Workspa
     mine = open_desk(ops)
     with contextlib.closing(workspace.person("ops")) as elsewhere:
         open_desk(elsewhere)
-        with pytest.raises(WebSocketBadStatusException) as refused:
-            connect(elsewhere, mine.kernel)
+        with pytest.raises(WebSocketBadStatusException) as refused, connect(elsewhere, mine.kernel):
+            pass
         assert refused.value.status_code == 404
 
 
@@ -418,8 +419,8 @@ def test_pages_of_other_origins_open_no_websocket(ops: Person, origin: str) -> N
     """Nor does a client that does not say where it comes from."""
     mine = open_desk(ops)
     more: dict[str, Any] = {"origin": origin} if origin else {"suppress_origin": True}
-    with pytest.raises(WebSocketBadStatusException) as refused:
-        connect(ops, mine.kernel, **more)
+    with pytest.raises(WebSocketBadStatusException) as refused, connect(ops, mine.kernel, **more):
+        pass
     assert refused.value.status_code == 403
 
 
@@ -446,7 +447,7 @@ REFUSED = {
 def test_no_message_but_a_widgets_reaches_a_kernel(ops: Person, channel: str) -> None:
     """Not on any channel: the kernel answers what comes after, and nothing came of it."""
     mine = open_desk(ops)
-    with contextlib.closing(connect(ops, mine.kernel)) as channels:
+    with connect(ops, mine.kernel) as channels:
         for kind, content in REFUSED.items():
             sent = message(kind, content, channel)
             channels.send(json.dumps(sent))
@@ -482,7 +483,7 @@ def test_forged_widget_messages_lead_to_nothing(workspace: Workspace, ops: Perso
     state = workspace.settings.state / "databases" / "chinook.sqlite"
     with contextlib.closing(sqlite3.connect(f"file:{state}?mode=ro", uri=True)) as connection:
         before = connection.execute("select count(*), sum(amount) from refund").fetchone()
-    with contextlib.closing(connect(ops, mine.kernel)) as channels:
+    with connect(ops, mine.kernel) as channels:
         found = widgets(channels)
         buttons = [name for name, one in found.items() if one.get("_model_name") == "ButtonModel"]
         assert len(buttons) >= 3
@@ -580,10 +581,10 @@ def test_signing_out_ends_the_pages_kernel_and_the_session(workspace: Workspace)
     with contextlib.closing(workspace.person("ops")) as person:
         mine = open_desk(person)
         kept = httpx.Request("GET", person.hub + DESK, cookies=person.browser.cookies).headers["Cookie"]
-        channels = connect(person, mine.kernel)
-        assert person.browser.get(f"{person.hub}/services/tools/logout").status_code == 302
-        with contextlib.closing(channels), pytest.raises((WebSocketException, OSError)):
-            answers(channels, message("kernel_info_request", {}), "kernel_info_reply")
+        with connect(person, mine.kernel) as channels:
+            assert person.browser.get(f"{person.hub}/services/tools/logout").status_code == 302
+            with pytest.raises((WebSocketException, OSError)):
+                answers(channels, message("kernel_info_request", {}), "kernel_info_reply")
         answer = httpx.get(person.hub + DESK, headers={"Cookie": kept})
         assert answer.status_code == 302
         assert "/hub/api/oauth2/authorize" in answer.headers["Location"]

@@ -27,6 +27,7 @@ class EventKind(StrEnum):
     QUERY_REFUSED = "query.refused"
     SCHEMA_READ = "schema.read"
     CHANGE_PROPOSED = "change.proposed"
+    CHANGE_READ = "change.read"
     CHANGE_REVIEWED = "change.reviewed"
     CHANGE_WITHDRAWN = "change.withdrawn"
     CHANGE_EXPIRED = "change.expired"
@@ -102,7 +103,7 @@ class Event:
 
 
 def canonical(event: Event) -> bytes:
-    """The event's bytes, 60,000 at most; over-long texts and lists are replaced by their beginning and their SHA-256."""
+    """The event's bytes, 60,000 at most; over-long texts and lists become their beginning and their SHA-256."""
     found = event.as_object()
     encoded = _write(found)
     for length, count in _STEPS:

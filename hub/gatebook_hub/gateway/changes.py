@@ -44,7 +44,7 @@ def get_change(
     if wait and state is not None:
         request = cases.changes.wait(call.principal, change_id, state, wait)
     else:
-        request = cases.changes.get(call.principal, change_id)
+        request = cases.changes.look(call, change_id)
     return change_view(cases, call.principal, request)
 
 

@@ -60,7 +60,7 @@ def inbox(visit: Visit) -> Response:
 
 def change(visit: Visit) -> Response:
     """GET /changes/{id}."""
-    request = visit.cases.changes.get(visit.principal, visit.request.path_params["id"])
+    request = visit.cases.changes.look(visit.call, visit.request.path_params["id"])
     return shown(change_page(visit, request, notice=_notice(visit, request)))
 
 

@@ -14,6 +14,7 @@ _PLAIN = {
     EventKind.ACTION_REFUSED: "called an action that was refused",
     EventKind.SCHEMA_READ: "looked at the tables",
     EventKind.CHANGE_WITHDRAWN: "withdrew a change request",
+    EventKind.CHANGE_READ: "looked at the rows of a change request",
     EventKind.CHANGE_EXPIRED: "a change request expired",
     EventKind.CHANGE_INTENT: "began to execute a change",
     EventKind.POLICY_LOADED: "the policy set was loaded",

@@ -90,6 +90,17 @@ class Changes:
             raise NotFound("there is no such change request")
         return request
 
+    def look(self, call: Call, change_id: str) -> ChangeRequest:
+        """A request whose rows are shown to somebody: that is in the book."""
+        request = self.get(call.principal, change_id)
+        gate = self._gate
+        event = gate.event(
+            EventKind.CHANGE_READ, call, source=request.source, change=request.id, outcome=Outcome.OK,
+            rows=len(request.diff.rows),
+        )  # fmt: skip
+        gate.book.append_soon(event)
+        return request
+
     def wait(self, principal: Principal, change_id: str, state: State, timeout_s: float) -> ChangeRequest:
         """The request once its state is another one, or after the time."""
         self.get(principal, change_id)

@@ -69,9 +69,11 @@ class MariadbSource:
         def end() -> None:
             if pooled.dbapi_connection is None:
                 return  # ended before: the connection may serve somebody else by now
-            if connection._result is not None and connection._result.unbuffered_active:  # noqa: SLF001 - as below
+            result = connection._result  # noqa: SLF001 - as below
+            if result is not None and result.unbuffered_active:
                 # An unread rest would be drained on close: the connection is ended instead, and the statement with it.
                 connection._force_close()  # noqa: SLF001 - the driver has no public way that does not wait
+                result.unbuffered_active = False
                 pooled.invalidate()
             elif connection.open:
                 connection.rollback()
@@ -150,7 +152,7 @@ class MariadbSource:
     def _begin(self, limits: Limits, mode: str) -> tuple[Any, Any]:
         try:
             pooled = self._database.raw_connection()
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, pymysql.MySQLError) as error:
             raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
         connection: Any = pooled.driver_connection
         with connection.cursor() as cursor:

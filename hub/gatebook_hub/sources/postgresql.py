@@ -128,7 +128,7 @@ class PostgresqlSource:
     def _begin(self, limits: Limits, mode: str) -> tuple[Any, psycopg.Connection[Any]]:
         try:
             pooled = self._database.raw_connection()
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, psycopg.Error) as error:
             raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
         connection: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
         timeout_ms = int((limits.time_s or _DEFAULT_TIME_S) * 1000)

@@ -42,7 +42,10 @@ def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], sche
     is_fenced = any(_can_raise(node) for node in tree.walk())
     reads: dict[str, frozenset[str]] = {}
     for cte in list(tree.find_all(exp.CTE)):
-        cte.args["alias"].set("this", exp.to_identifier(cte_name(cte.meta[CTE_INDEX], nonce), quoted=True))
+        name = cte_name(cte.meta[CTE_INDEX], nonce)
+        cte.args["alias"].set("this", exp.to_identifier(name, quoted=True))
+        # SQLite's authorizer speaks of a counted one as of a table, without a column.
+        reads[name] = frozenset()
     for node in list(tree.find_all(exp.Table)):
         if CTE_INDEX in node.meta:
             _rename(node, cte_name(node.meta[CTE_INDEX], nonce))

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import queue
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -197,9 +198,11 @@ class Book:
             return [], False
         group = [first]
         has_urgent = first.is_urgent
+        until = time.monotonic() + _RIDE_S
         while len(group) < _MOST_AT_ONCE:
+            pause_s = 0.0 if has_urgent else max(0.0, until - time.monotonic())
             try:
-                following = self._queue.get_nowait() if has_urgent else self._queue.get(timeout=_RIDE_S)
+                following = self._queue.get(timeout=pause_s) if pause_s else self._queue.get_nowait()
             except queue.Empty:
                 break
             if following is None:

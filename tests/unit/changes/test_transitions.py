@@ -155,29 +155,20 @@ def test_withdrawing_and_expiring() -> None:
 
 
 def test_the_digest_binds_every_part() -> None:
-    parts: dict[str, Any] = {
-        "source": "s",
-        "statement": "u",
-        "parameters": {"a": 1},
-        "action": None,
-        "requester": "user:ann",
-        "diff": DIFF,
-        "schema_version": "1",
-        "rules": (RuleRef(id="r", digest="1"),),
-    }
-    whole = digest_of(**parts)
-    others = {
-        "source": "t",
-        "statement": "v",
-        "parameters": {"a": 2},
-        "action": "refund",
-        "requester": "user:bob",
-        "diff": replace(DIFF, rows=(replace(ROW, after=(1, "c", "n")),)),
-        "schema_version": "2",
-        "rules": (RuleRef(id="r", digest="2"),),
-    }
-    assert len({whole, *(digest_of(**{**parts, name: value}) for name, value in others.items())}) == 9
-    assert digest_of(**parts) == whole
+    request = replace(REQUEST, parameters={"a": 1}, rules=(RuleRef(id="r", digest="1"),))
+    others: list[dict[str, Any]] = [
+        {"source": "t"},
+        {"statement": "v"},
+        {"parameters": {"a": 2}},
+        {"action": "refund"},
+        {"requester": person("bob")},
+        {"diff": replace(DIFF, rows=(replace(ROW, after=(1, "c", "n")),))},
+        {"schema_version": "2"},
+        {"rules": (RuleRef(id="r", digest="2"),)},
+    ]
+    whole = digest_of(request)
+    assert len({whole, *(digest_of(replace(request, **other)) for other in others)}) == 9
+    assert digest_of(replace(request, state=State.APPROVED, version=7, reviews=())) == whole
 
 
 def test_the_digest_of_rows_ignores_their_order_and_assigned_columns() -> None:
