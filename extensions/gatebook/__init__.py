@@ -59,9 +59,19 @@ def query(
     return connect(source).query(sql, params, reason=reason, limit_rows=limit_rows, **named)
 
 
-def action(name: str, reason: str | None = None, idempotency_key: str | None = None, **params: Any) -> Change | Outcome:
-    """Run a reviewed action: its outcome, or the change request if somebody has to agree first."""
-    return act(gate(), name, params, reason=reason, idempotency_key=idempotency_key)
+def action(
+    name: str,
+    params: Mapping[str, object] | None = None,
+    *,
+    reason: str | None = None,
+    idempotency_key: str | None = None,
+    **named: object,
+) -> Change | Outcome:
+    """Run a reviewed action: its outcome, or the change request if somebody has to agree first.
+
+    A parameter of the action that is called `reason` goes into `params`; the keyword says why it is called at all.
+    """
+    return act(gate(), name, {**(params or {}), **named}, reason=reason, idempotency_key=idempotency_key)
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
+from tests.adversary.worlds import Answered, Fortress, every
 
 from gatebook_hub.errors import GatebookError, LimitExceeded, StatementFailed, StatementTimeout
 from gatebook_hub.model import Engine
-from tests.adversary.worlds import Answered, Fortress, every
 
 pytestmark = pytest.mark.adversary
 

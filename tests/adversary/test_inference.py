@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from tests.adversary.worlds import Answered, Fortress, StockError, every, normal
 
 from gatebook_hub.errors import GatebookError, StatementFailed
 from gatebook_hub.model import Engine
-from tests.adversary.worlds import Answered, Fortress, StockError, every, normal
 
 pytestmark = pytest.mark.adversary
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from tests.adversary.worlds import Answered, Fortress, every
 
 from gatebook_hub.errors import GatebookError
-from tests.adversary.worlds import Answered, Fortress, every
 
 pytestmark = pytest.mark.adversary
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.adversary.worlds import Fortress
 from tests.properties.test_reads import compare
 

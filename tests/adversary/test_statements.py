@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from tests.adversary.worlds import Answered, Fortress, every
 
 from gatebook_hub.errors import (
     ConstructRefused,
@@ -16,7 +17,6 @@ from gatebook_hub.errors import (
     ParameterMismatch,
 )
 from gatebook_hub.model import Engine
-from tests.adversary.worlds import Answered, Fortress, every
 
 pytestmark = pytest.mark.adversary
 

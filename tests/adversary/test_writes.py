@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import replace
 
 import pytest
+from tests.adversary.worlds import ANALYST, REVIEWER, Fortress, every
 
 from gatebook_hub.changes import ChangeRequest, State, Verdict
 from gatebook_hub.errors import (
@@ -21,7 +22,6 @@ from gatebook_hub.errors import (
 )
 from gatebook_hub.model import Channel, Principal, PrincipalKind
 from gatebook_hub.services.gate import Call
-from tests.adversary.worlds import ANALYST, REVIEWER, Fortress, every
 
 pytestmark = pytest.mark.adversary
 

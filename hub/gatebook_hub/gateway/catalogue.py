@@ -23,6 +23,7 @@ from gatebook_hub.gateway.statements import change_response
 from gatebook_hub.policy import may_use_tool
 from gatebook_hub.services.access import TableView
 from gatebook_hub.services.actions import Press
+from gatebook_hub.values import decode
 
 router = APIRouter()
 Name = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -97,7 +98,11 @@ def list_actions(cases: Cases, call: Calling) -> dict[str, Any]:
 async def call_action(call: Calling, cases: Cases, name: Name, body: ActionCallDocument) -> JSONResponse:
     """Call an action: 200 with its outcome, or 202 with a change request."""
     call = with_claims(call, body.provenance.model_dump(exclude_none=True), body.reason)
-    press = Press(action=name, params=body.params, idempotency_key=body.idempotency_key)
+    press = Press(
+        action=name,
+        params={key: decode(value, key) for key, value in body.params.items()},
+        idempotency_key=body.idempotency_key,
+    )
     changed = await run_in_threadpool(cases.actions.call, call, press)
     return await run_in_threadpool(change_response, cases, call, changed)
 

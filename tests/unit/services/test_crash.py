@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from gatebook_hub.app import open_gate, start
 from gatebook_hub.changes import State
 from gatebook_hub.errors import GatebookError
 from gatebook_hub.model import Channel, Principal, PrincipalKind
 from gatebook_hub.services.auditing import verify
 from gatebook_hub.services.gate import Call
+from gatebook_hub.services.opening import open_gate, start
 from gatebook_hub.settings import Settings
 
 SOURCE = """
@@ -50,7 +50,7 @@ PROGRAM = textwrap.dedent(
     """
     import os, signal, sys
     from pathlib import Path
-    from gatebook_hub.app import open_gate, start
+    from gatebook_hub.services.opening import open_gate, start
     from gatebook_hub.changes import Verdict
     from gatebook_hub.model import Channel, Principal, PrincipalKind
     from gatebook_hub.services import changes as room
