@@ -10,7 +10,7 @@ Every call goes to the gate that the environment names; it decides, masks, asks 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gatebook import errors
 from gatebook.catalogue import actions, change, changes, me, schema, sources
