@@ -225,7 +225,7 @@ def test_a_dangerous_statement_changes_nothing_and_tells_nothing(walls: Fortress
     def check(sql: str) -> None:
         answered = walls.assault(sql)
         # Few of these are ordinary reads in one dialect; what is answered has been compared with the policy world.
-        assert not isinstance(answered, Answered) or sql.split()[0] in READING
+        assert not isinstance(answered, Answered) or sql.split(maxsplit=1)[0] in READING
 
     every(KINDS, check)
 
@@ -236,7 +236,7 @@ def test_a_statement_that_is_no_read_and_no_plain_write_is_refused(walls: Fortre
         assert error.code.startswith("GB-2"), error.code
         assert error.reference is not None
 
-    every((sql for sql in KINDS if sql.split()[0] not in READING), check)
+    every((sql for sql in KINDS if sql.split(maxsplit=1)[0] not in READING), check)
 
 
 STACKED = [
@@ -353,10 +353,7 @@ def test_a_nul_is_refused(walls: Fortress) -> None:
 def test_half_a_character_is_refused_and_in_the_book(walls: Fortress) -> None:
     for sql in ("select '\ud800'", "\udfff", "select 1 as \ud900"):
         assert walls.refused(sql).reference is not None
-    try:
-        walls.read("select :x as x", x="\ud800")
-    except GatebookError as error:
-        assert error.reference is not None
+    walls.assault("select :x as x", x="\ud800")
     assert walls.read("select 1 as x").rows == [(1,)]
 
 
@@ -434,7 +431,7 @@ def test_values_of_every_type_are_bound(walls: Fortress) -> None:
         "x",
         Decimal("1.50"),
         dt.date(2020, 1, 2),
-        dt.datetime(2020, 1, 2, 3, 4),
+        dt.datetime(2020, 1, 2, 3, 4, tzinfo=dt.UTC),
     ):
         answered = walls.assault("select count(*) from invoice where total = :v or :v is null", v=value)
         if walls.engine is not Engine.POSTGRESQL:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from tests.adversary.worlds import Fortress, every
 
 BENIGN = [

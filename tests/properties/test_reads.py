@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.adversary.worlds import Answered, Fortress, StockError, fortress, normal
 
 from gatebook_hub.errors import GatebookError
 from gatebook_hub.model import Engine
-from tests.adversary.worlds import Answered, Fortress, StockError, fortress, normal
 
 TABLES = {
     "customer": [
@@ -96,7 +96,7 @@ class Grammar:
             alias, columns = self.random.choice(scope)
             column = self.random.choice(columns)
             name = f"{'n' if self.kind(column) else 's'}{index}_{self.names}"
-            items.append(f"{self.expression(alias, column, depth, known)} as {name}")
+            items.append(f"{self.expression(alias, column, depth)} as {name}")
             names.append(name)
         where = f" where {self.condition(scope + outer, depth, known)}" if self.random.random() < 0.7 else ""
         distinct = "distinct " if self.random.random() < 0.2 else ""
@@ -114,7 +114,7 @@ class Grammar:
         table = self.random.choice(list(names))
         return f"{table} {alias}", alias, names[table]
 
-    def expression(self, alias: str, column: str, depth: int, ctes: dict[str, list[str]]) -> str:
+    def expression(self, alias: str, column: str, depth: int) -> str:
         place = f"{alias}.{column}"
         if self.kind(column):
             return self.random.choice([place, place, f"coalesce({place}, 0)", f"{place} + 1", f"-{place}"])

@@ -227,7 +227,7 @@ def test_a_failed_read_does_not_end_its_neighbours(opened: Opened) -> None:
             try:
                 if opened.read("SELECT count(*) AS n FROM @track")["n"].to_pylist() != [3503]:
                     wrong.append("another answer")
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - a thread tells what it met
                 wrong.append(repr(error))
 
     failing = threading.Thread(target=fail)
@@ -279,7 +279,7 @@ def test_a_write_is_kept_only_if_it_is_committed(opened: Opened) -> None:
     with opened.source.writing(Limits()) as session:
         assert session.run(f"UPDATE {table} SET name = 'x' WHERE genreid = 1", {})[1] == 1
     assert opened.run("select name from genre where genreid = 1")[0][0] == "Rock"
-    with pytest.raises(RuntimeError), opened.source.writing(Limits()) as session:
+    with pytest.raises(RuntimeError), opened.source.writing(Limits()) as session:  # noqa: PT012 - what is left midway
         session.run(f"UPDATE {table} SET name = 'x' WHERE genreid = 1", {})
         session.commit()
         raise RuntimeError

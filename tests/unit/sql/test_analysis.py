@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.sql.conftest import OBLIGATIONS, TABLES
 
 from gatebook_hub import sql
 from gatebook_hub.errors import (
@@ -18,7 +19,6 @@ from gatebook_hub.errors import (
 )
 from gatebook_hub.model import Engine, Schema
 from gatebook_hub.sql.dialects import fold
-from tests.unit.sql.conftest import OBLIGATIONS, TABLES
 
 READS = [
     ("select name from genre", {"genre": {"name"}}),

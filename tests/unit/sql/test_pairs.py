@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
+from tests.unit.sql.conftest import OBLIGATIONS, schema_of
 
 from gatebook_hub import sql
 from gatebook_hub.model import Engine
-from tests.unit.sql.conftest import OBLIGATIONS, schema_of
 
 FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "sql"
 

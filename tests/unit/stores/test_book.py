@@ -55,8 +55,7 @@ def test_many_threads_share_groups_and_lose_nothing(tmp_path: Path, keys: Keys) 
     indices: list[int] = []
 
     def work(name: int) -> None:
-        for item in range(15):
-            indices.append(book.append(event(f"{name}.{item}")))
+        indices.extend([book.append(event(f"{name}.{item}")) for item in range(15)])
 
     with opened(tmp_path, keys) as book:
         threads = [threading.Thread(target=work, args=(name,)) for name in range(16)]
