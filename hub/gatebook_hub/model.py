@@ -70,6 +70,11 @@ class Principal:
         return f"{self.kind}:{self.name}"
 
     @property
+    def known_as(self) -> str:
+        """What `:principal` means in a row filter: a person's bare name, `job:…` for others, so none passes as one."""
+        return self.name if self.kind is PrincipalKind.USER else self.id
+
+    @property
     def names(self) -> frozenset[str]:
         """Every name under which a rule may mean this principal."""
         names = {self.id, *(f"group:{group}" for group in self.groups)}

@@ -202,7 +202,9 @@ class _Decider:
             )
         self._note(covering)
         table = self.schema.tables[use.table]
-        base = read or self._obligation(use, table, covering)
+        # What is written must stay within what may be seen, also where the statement itself reads nothing of the table.
+        seen = read or self._read(TableUse(table=use.table, access=Access.SELECT))
+        base = seen if isinstance(seen, TableObligation) else self._obligation(use, table, covering)
         if isinstance(base, Denied):
             return base
         for protection in self._protections():
@@ -213,7 +215,7 @@ class _Decider:
                         rule=protection.ref.id,
                         ask=protection.ask,
                     )
-        filters = base.row_filters if read is None else (*base.row_filters, *_scopes(covering))
+        filters = (*base.row_filters, *_scopes(covering)) if base is seen else base.row_filters
         return TableObligation(table=use.table, columns=base.columns, masks=base.masks, row_filters=filters)
 
     def _written_back(

@@ -125,7 +125,7 @@ def bind(statement: Statement, given: Mapping[str, Any], call: Call, own: Mappin
         parts = [f"missing: {', '.join(missing)}"] if missing else []
         parts += [f"not in the statement: {', '.join(unknown)}"] if unknown else []
         raise ParameterMismatch(f"the parameters do not match ({'; '.join(parts)})")
-    return {**given, **own, PRINCIPAL_PARAMETER: call.principal.name}
+    return {**given, **own, PRINCIPAL_PARAMETER: call.principal.known_as}
 
 
 def used(parameters: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
