@@ -17,7 +17,7 @@ from gatebook_hub.model import Channel, Principal, PrincipalKind
 from gatebook_hub.policy.loading import json_schema
 from gatebook_hub.services import auditing
 from gatebook_hub.services.opening import OPERATOR, open_gate
-from gatebook_hub.services.policies import check, load_policy, run_tests
+from gatebook_hub.services.policies import UNCHECKED, check, load_policy, run_tests
 from gatebook_hub.services.sessions import Sessions
 from gatebook_hub.settings import Settings
 from gatebook_hub.stores.book import Book
@@ -103,7 +103,7 @@ def _principal(user: str | None, service: str | None, groups: str) -> Principal:
 @_POLICIES
 @click.option("--user", help="A person's name.")
 @click.option("--service", help="A service's name: tools, worker, metrics.")
-@click.option("--groups", default="", help="Groups, separated by commas.")
+@click.option("--groups", "--group", "groups", default="", help="Groups, separated by commas.")
 @click.option("--ttl", default="1h", show_default=True, help="How long it lives: 30m, 1h, 7d.")
 def issue(
     state: Path | None, policies: Path | None, user: str | None, service: str | None, groups: str, ttl: str
@@ -130,7 +130,7 @@ def revoke(state: Path | None, policies: Path | None, label: str) -> None:
 @_STATE
 @_POLICIES
 @click.option("--user", required=True, help="The person's name.")
-@click.option("--groups", default="", help="Groups, separated by commas.")
+@click.option("--groups", "--group", "groups", default="", help="Groups, separated by commas.")
 def portal_link(state: Path | None, policies: Path | None, user: str, groups: str) -> None:
     """Print a link that opens one portal session within five minutes, where there is no Hub to log in at."""
     settings = _settings(state=state, policies=policies)
@@ -154,7 +154,7 @@ def policy_check(state: Path | None, policies: Path | None) -> None:
     findings = list(check(policy_set, sources))
     for finding in findings:
         click.echo(str(finding))
-    errors = sum(finding.is_error for finding in findings)
+    errors = sum(finding.is_error or finding.id == UNCHECKED for finding in findings)
     click.echo(f"policy {policy_set.revision}: {errors} errors, {len(findings) - errors} warnings")
     sys.exit(1 if errors else 0)
 
@@ -219,10 +219,10 @@ def audit_verify(state: Path | None, folder: Path | None, key: Path | None, kept
     settings = _settings(state=state)
     public = key or ((folder / "book.pub") if folder else settings.state / "keys" / "book.pub")
     try:
-        verifier = VerifyKey.parse(public.read_text(encoding="utf-8").strip())
+        verifier = VerifyKey.parse(_text_of(public).strip())
     except TlogError as error:
         raise click.ClickException(f"{public}: {error}") from error
-    notes = {str(path): path.read_text(encoding="utf-8") for path in kept}
+    notes = {str(path): _text_of(path) for path in kept}
     if folder is not None:
         report, broken = auditing.verify_export(folder, verifier, notes)
     else:
@@ -258,6 +258,13 @@ def openapi() -> None:
     from gatebook_hub.app import openapi_document
 
     click.echo(json.dumps(openapi_document(), indent=2))
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{path} cannot be read: {error}") from error
 
 
 def _open_book(settings: Settings) -> Any:

@@ -67,7 +67,7 @@ class AccessView:
         except GatebookError as error:
             error.reference = gate.refuse(EventKind.SCHEMA_READ, call, error, source=name[:64])
             raise
-        gate.book.append_soon(gate.event(EventKind.SCHEMA_READ, call, source=name))
+        gate.book.append(gate.event(EventKind.SCHEMA_READ, call, source=name))
         return SourceView(rule=rule, schema=schema, tables=tuple(self._tables(call.principal, schema)))
 
     def _tables(self, principal: Principal, schema: Schema) -> Iterator[TableView]:

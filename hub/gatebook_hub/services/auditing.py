@@ -63,7 +63,7 @@ class Auditing:
             error.reference = gate.refuse(EventKind.AUDIT_READ, call, error)
             raise error
         found = gate.book.find(wanted)
-        gate.book.append_soon(
+        gate.book.append(
             gate.event(EventKind.AUDIT_READ, call, outcome=Outcome.OK, rows=len(found), extra=_asked(wanted))
         )
         return found
@@ -78,7 +78,7 @@ class Auditing:
         note = book.checkpoint()
         size = parse_checkpoint_unverified(note).size
         proof = book.inclusion(index, size)
-        self._gate.book.append_soon(
+        self._gate.book.append(
             self._gate.event(EventKind.AUDIT_READ, call, outcome=Outcome.OK, rows=1, extra={"index": str(index)})
         )
         return ProvenEvent(

@@ -98,7 +98,7 @@ class Changes:
             EventKind.CHANGE_READ, call, source=request.source, change=request.id, outcome=Outcome.OK,
             rows=len(request.diff.rows),
         )  # fmt: skip
-        gate.book.append_soon(event)
+        gate.book.append(event)
         return request
 
     def wait(self, principal: Principal, change_id: str, state: State, timeout_s: float) -> ChangeRequest:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from gatebook_hub import demo
 from gatebook_hub.audit import EventKind, Outcome
-from gatebook_hub.errors import GatebookError, PolicyInvalid
+from gatebook_hub.errors import PolicyInvalid
 from gatebook_hub.model import Channel, Principal, PrincipalKind
 from gatebook_hub.services.cases import UseCases, use_cases_of
 from gatebook_hub.services.gate import Call, Gate, InForce
@@ -85,17 +85,12 @@ def start(gate: Gate) -> UseCases:
 
 
 def _check_policy(gate: Gate) -> None:
-    errors = []
-    try:
-        for finding in check(gate.policy, gate.in_force.sources):
-            if finding.is_error:
-                errors.append(str(finding))
-            else:
-                _log.warning("%s", finding)
-    except PolicyInvalid:
-        raise
-    except GatebookError as error:
-        _log.warning("the rules could not be compared with a source: %s", error)
+    """A rule that does not fit its source stops the start; a source that is down does not stop the others."""
+    findings = list(check(gate.policy, gate.in_force.sources))
+    for finding in findings:
+        if not finding.is_error:
+            _log.warning("%s", finding)
+    errors = [str(finding) for finding in findings if finding.is_error]
     if errors:
         raise PolicyInvalid("\n".join(errors))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gatebook_hub import policy, sql
-from gatebook_hub.errors import GatebookError, PolicyInvalid
+from gatebook_hub.errors import GatebookError, PolicyInvalid, SourceError
 from gatebook_hub.model import Allowed, Denied, Principal, PrincipalKind, Schema, Tool
 from gatebook_hub.policy import Finding, PolicySet, WriteFacts
 from gatebook_hub.policy.rules import Expectation
@@ -19,6 +19,7 @@ from gatebook_hub.sources.registry import Sources, open_sources
 from gatebook_hub.sql import StatementKind
 from gatebook_hub.stores.policies import read_policies
 
+UNCHECKED = "source.W001"
 _ANY_TIME = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 _PERSONAL = ("mail", "phone", "fax", "birth", "address", "postal", "iban", "ssn", "passport", "password")
 
@@ -44,7 +45,12 @@ def check(policy_set: PolicySet, sources: Sources) -> Iterator[Finding]:
     """What the live schema says about the rules: unknown tables and columns, bad conditions, untagged personal data."""
     yield from _schedules(policy_set)
     for name in sorted(policy_set.sources):
-        schema = sources.get(name).schema()
+        try:
+            schema = sources.get(name).schema()
+        except SourceError as error:
+            sentence = f"its rules were not compared with its tables: {error}"
+            yield Finding(id=UNCHECKED, place=name, sentence=sentence, is_error=False)
+            continue
         yield from _tables(policy_set, schema)
         yield from _columns(policy_set, schema)
         yield from _conditions(policy_set, schema)
