@@ -23,7 +23,7 @@ class Outline(HTMLParser):
         self.tags, self.texts, self.open = [], [], []
         self.feed(html)
 
-    # ruff: noqa: D102 - the names are html.parser's
+
     def handle_starttag(self, tag: Any, attrs: Any) -> None:
         self.tags.append((tag, dict(attrs)))
         self.open.append(tag)
