@@ -23,7 +23,6 @@ class Outline(HTMLParser):
         self.tags, self.texts, self.open = [], [], []
         self.feed(html)
 
-
     def handle_starttag(self, tag: Any, attrs: Any) -> None:
         self.tags.append((tag, dict(attrs)))
         self.open.append(tag)
