@@ -510,7 +510,12 @@ def test_forged_widget_messages_lead_to_nothing(workspace: Workspace, ops: Perso
 
 
 def kernels(workspace: Workspace) -> list[psutil.Process]:
-    return [one for one in workspace.processes() if "ipykernel_launcher" in " ".join(one.cmdline())]
+    found = []
+    for one in workspace.processes():
+        with contextlib.suppress(psutil.NoSuchProcess):  # one that ends while it is looked at is none
+            if "ipykernel_launcher" in " ".join(one.cmdline()):
+                found.append(one)
+    return found
 
 
 def call(process: psutil.Process, path: str) -> tuple[int, Any]:
@@ -534,7 +539,10 @@ def test_a_kernel_speaks_for_its_viewer_and_a_waiting_one_for_nobody(workspace: 
     deadline = time.monotonic() + 30
     said: list[tuple[int, Any]] = []
     while time.monotonic() < deadline:
-        said = [call(one, "me") for one in kernels(workspace)]
+        said = []
+        for one in kernels(workspace):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                said.append(call(one, "me"))
         if {status for status, _ in said} == {200, 401}:
             break
         time.sleep(0.5)
