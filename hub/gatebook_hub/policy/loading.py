@@ -8,7 +8,7 @@ import io
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -79,7 +79,8 @@ def load(texts: Mapping[str, str]) -> PolicySet:
     findings.extend(_contradictions(files))
     if findings:
         raise PolicyInvalid("\n".join(str(finding) for finding in findings))
-    return translate(files, revision(texts))
+    places = dict(place for path in sorted(texts) for place in _places(path, texts[path]))
+    return replace(translate(files, revision(texts)), places=places)
 
 
 def json_schema() -> dict[str, Any]:
@@ -116,6 +117,18 @@ def _read(path: str, text: str, kind: type[D], findings: list[Finding]) -> D | N
             place = f"{path}:{_line(data, detail['loc'])}"
             findings.append(Finding(id="policy.E002", place=place, sentence=_sentence(detail, kind)))
         return None
+
+
+def _places(path: str, text: str) -> Iterator[tuple[str, str]]:
+    """Where each rule, action and job of a valid file stands."""
+    data = YAML(typ="rt").load(io.StringIO(text)) or {}
+    for section in ("grants", "protections", "approvals"):
+        rules = data.get(section) or ()
+        for index, rule in enumerate(rules):
+            yield rule["id"], f"{path}:{_line(data, (section, index))}"
+    for kind in ("action", "job"):
+        if kind in data:
+            yield f"{kind} {data[kind]}", f"{path}:{_line(data, (kind,))}"
 
 
 def _line(data: Any, location: tuple[int | str, ...]) -> int:

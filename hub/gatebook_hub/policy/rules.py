@@ -172,6 +172,11 @@ class PolicySet:
     actions: Mapping[str, Action]
     jobs: Mapping[str, Job]
     expectations: tuple[Expectation, ...]
+    places: Mapping[str, str] = field(default_factory=dict)
+
+    def place_of(self, rule: str) -> str:
+        """File and line of a rule, of `action NAME` or of `job NAME`."""
+        return self.places.get(rule, rule)
 
     def tags_of(self, source: str, table: str, column: str) -> frozenset[str]:
         """The classification of a column."""

@@ -153,7 +153,11 @@ def _tables(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
     for rule, patterns in rules:
         for pattern in patterns:
             if pattern.source == schema.source and pattern.table not in {"*", *schema.tables}:
-                yield Finding(id="policy.E010", place=rule, sentence=f"there is no table `{pattern}`")
+                yield Finding(
+                    id="policy.E010",
+                    place=policy_set.place_of(rule),
+                    sentence=f"there is no table `{pattern}` (rule `{rule}`)",
+                )
 
 
 def _columns(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
@@ -164,7 +168,11 @@ def _columns(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
             continue
         table = schema.tables.get(ref.table)
         if table is None or table.column(ref.column) is None:
-            yield Finding(id="policy.E011", place=rule, sentence=f"there is no column `{ref}`")
+            yield Finding(
+                id="policy.E011",
+                place=policy_set.place_of(rule),
+                sentence=f"there is no column `{ref}` (rule `{rule}`)",
+            )
     for grant in policy_set.grants:
         known = {
             column.name
@@ -175,7 +183,8 @@ def _columns(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
         }
         if known and grant.columns is not None:
             for column in sorted(grant.columns - known):
-                yield Finding(id="policy.E011", place=grant.ref.id, sentence=f"none of its tables has `{column}`")
+                sentence = f"none of the tables of rule `{grant.ref.id}` has `{column}`"
+                yield Finding(id="policy.E011", place=policy_set.place_of(grant.ref.id), sentence=sentence)
 
 
 def _conditions(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
@@ -188,7 +197,7 @@ def _conditions(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
             try:
                 sql.check_condition(where, table, schema)
             except PolicyInvalid as error:
-                yield Finding(id="policy.E012", place=rule, sentence=str(error))
+                yield Finding(id="policy.E012", place=policy_set.place_of(rule), sentence=f"{error} (rule `{rule}`)")
 
 
 def _actions(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
@@ -199,12 +208,12 @@ def _actions(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
             statement = sql.parse(action.sql, schema.engine)
             sql.plan_write(statement, schema)
         except GatebookError as error:
-            yield Finding(id="policy.E013", place=f"action {action.name}", sentence=str(error))
+            yield Finding(id="policy.E013", place=policy_set.place_of(f"action {action.name}"), sentence=str(error))
             continue
         known = {*action.params["properties"], "gb_principal", "gb_now"}
         for name in sorted(statement.parameters - known):
             sentence = f"its statement names `:{name}`, which is no parameter"
-            yield Finding(id="policy.E014", place=f"action {action.name}", sentence=sentence)
+            yield Finding(id="policy.E014", place=policy_set.place_of(f"action {action.name}"), sentence=sentence)
 
 
 def _schedules(policy_set: PolicySet) -> Iterator[Finding]:
@@ -213,7 +222,7 @@ def _schedules(policy_set: PolicySet) -> Iterator[Finding]:
             last_due(job.cron, job.zone, _ANY_TIME)
         except (ValueError, KeyError):
             sentence = f"`{job.cron}` in the zone `{job.zone}` is no schedule"
-            yield Finding(id="policy.E015", place=f"job {job.name}", sentence=sentence)
+            yield Finding(id="policy.E015", place=policy_set.place_of(f"job {job.name}"), sentence=sentence)
 
 
 def _untagged(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
