@@ -172,7 +172,7 @@ select * from customer limit 1 with ties
 select * from customer fetch first 1 rows with ties
 select * from customer window w as (order by email)
 select * from customer qualify row_number() over () = 1
-select distinct on (country) * from customer
+select distinct on (country) * from customer order by country, customerid
 select @@version
 select @@datadir, @@secure_file_priv
 select @x
