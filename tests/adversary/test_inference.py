@@ -182,3 +182,16 @@ def test_the_book_holds_no_canary_in_clear(walls: Fortress) -> None:
     )
     for entry, _ in walls.cases.gate.book.entries():
         assert b"luisg" not in entry
+
+
+def test_a_value_hides_from_the_book_behind_no_other_name(walls: Fortress) -> None:
+    """An alias, an order or a group around the value does not make it open."""
+    for sql in (
+        "select city from (select email as city from customer) c where city = 'luisg@embraer.com.br'",
+        "with c(city) as (select email from customer) select city from c where city = 'luisg@embraer.com.br'",
+        "select lastname from customer order by replace(email, 'luisg@embraer.com.br', '')",
+        "select count(*) from customer group by replace(email, 'luisg@embraer.com.br', '')",
+    ):
+        walls.assault(sql)
+        for entry, _ in walls.cases.gate.book.entries():
+            assert b"luisg" not in entry, sql

@@ -38,9 +38,11 @@ def lift(statement: Statement, protected: Collection[str], unprotected: Collecti
     values: list[LiftedValue] = []
     hidden: set[str] = set()
     closed = set(protected)
+    # A name that the statement itself gives may hide a protected column behind an unprotected one's name.
+    known = set(unprotected) - _given_names(tree)
     is_all_open = not closed
     for node in list(tree.find_all(exp.Literal, exp.Placeholder)):
-        is_open = is_all_open or _is_open(node, closed, set(unprotected))
+        is_open = is_all_open or _is_open(node, closed, known)
         if isinstance(node, exp.Placeholder):
             if not is_open:
                 hidden.add(node.name)
@@ -51,12 +53,17 @@ def lift(statement: Statement, protected: Collection[str], unprotected: Collecti
     return LiftedStatement(shape=shape, values=tuple(values), protected_parameters=frozenset(hidden))
 
 
+def _given_names(tree: exp.Expr) -> set[str]:
+    names = {alias.alias.lower() for alias in tree.find_all(exp.Alias)}
+    return names | {column.name.lower() for alias in tree.find_all(exp.TableAlias) for column in alias.columns}
+
+
 def _is_open(node: exp.Expr, protected: set[str], unprotected: set[str]) -> bool:
     """Whether the nearest comparison, assignment or limit around the value names unprotected columns alone."""
     parent = node.parent
+    if isinstance(parent, exp.Limit | exp.Offset | exp.Interval | exp.DataTypeParam | exp.Ordered | exp.Group):
+        return True  # a number of rows or a position: the value itself stands there, not an expression around it
     while parent is not None:
-        if isinstance(parent, exp.Limit | exp.Offset | exp.Interval | exp.DataTypeParam | exp.Ordered | exp.Group):
-            return True
         if isinstance(parent, exp.Predicate | exp.Between | exp.In | exp.EQ | exp.Like):
             names = {column.name.lower() for column in parent.find_all(exp.Column)}
             return bool(names) and names <= unprotected and not names & protected
