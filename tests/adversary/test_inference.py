@@ -172,6 +172,7 @@ def test_an_error_in_the_middle_is_told_in_our_words(walls: Fortress) -> None:
 
 def test_the_book_holds_no_canary_in_clear(walls: Fortress) -> None:
     """Who asks about a protected value leaves a keyed digest, whether answered or refused."""
+    start = walls.cases.gate.book.size()
     with pytest.raises(GatebookError):
         walls.ask("select lastname from nosuch where email = 'luisg@embraer.com.br'")
     with pytest.raises(GatebookError):
@@ -180,8 +181,8 @@ def test_the_book_holds_no_canary_in_clear(walls: Fortress) -> None:
     walls.ask(
         "select lastname from customer where email = :mail or phone = :phone", mail="luisg@embraer.com.br", phone="x"
     )
-    for entry, _ in walls.cases.gate.book.entries():
-        assert b"luisg" not in entry
+    for entry in written_since(walls, start):
+        assert b"luisg" not in entry, entry
 
 
 def test_a_value_hides_from_the_book_behind_no_other_name(walls: Fortress) -> None:
@@ -192,6 +193,12 @@ def test_a_value_hides_from_the_book_behind_no_other_name(walls: Fortress) -> No
         "select lastname from customer order by replace(email, 'luisg@embraer.com.br', '')",
         "select count(*) from customer group by replace(email, 'luisg@embraer.com.br', '')",
     ):
+        start = walls.cases.gate.book.size()
         walls.assault(sql)
-        for entry, _ in walls.cases.gate.book.entries():
-            assert b"luisg" not in entry, sql
+        for entry in written_since(walls, start):
+            assert b"luisg" not in entry, (sql, entry)
+
+
+def written_since(walls: Fortress, start: int) -> list[bytes]:
+    """The entries of the book from an index on; other tests may compare such values with unprotected columns."""
+    return [entry for index, (entry, _) in enumerate(walls.cases.gate.book.entries()) if index >= start]
