@@ -26,7 +26,7 @@ from gatebook_hub.policy import Action, WriteFacts
 from gatebook_hub.policy.rules import SourceRule
 from gatebook_hub.services.applying import apply, note_in_ledger
 from gatebook_hub.services.gate import Call, Gate
-from gatebook_hub.services.statements import DecidedWrite, bind, decide_write, facts
+from gatebook_hub.services.statements import DecidedWrite, bind, decide_write, facts, own_values
 from gatebook_hub.sources.source import Source
 from gatebook_hub.sql import Statement
 from gatebook_hub.values import decode, encode
@@ -53,7 +53,7 @@ class Changes:
         source, rule, schema = self._open(source_name, call.principal, action)
         now = gate.now()
         own = {"gb_principal": call.principal.known_as, "gb_now": _text_time(now)} if action else {}
-        parameters = bind(statement, given, call, own)
+        parameters = {**bind(statement, given, own), **own_values(gate, source_name, call.principal)}
         decided = decide_write(gate, call, statement, schema, action)
         told = facts(gate, source_name, schema, decided, given)
         preview = gate.event(EventKind.QUERY_INTENT, call, action=_name(action), extra={"step": "preview"}, **told)
@@ -356,7 +356,7 @@ class Changes:
         if any(known.get(rule.id) != rule.digest for rule in decided.allowed.rules):
             raise Drifted("the rules that allowed this changed since the approval; ask again")
         parameters = {name: decode(value, name) for name, value in request.parameters.items()}
-        parameters["gb_principal"] = request.requester.known_as
+        parameters |= own_values(gate, request.source, request.requester)
         with source.writing(gate.limits(rule, decided.allowed.limits)) as session:
             diff = apply(session, decided, parameters, schema, gate.settings.preview_rows)
             if core.diff_digest(diff) != core.diff_digest(request.diff):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -11,10 +12,11 @@ from typing import Any
 from gatebook_hub import policy, sql
 from gatebook_hub.audit import recorded_parameters, recorded_values
 from gatebook_hub.errors import AccessRefused, GatebookError, ParameterMismatch, UnknownRelation
-from gatebook_hub.model import Allowed, Denied, Schema, TableUse
+from gatebook_hub.model import Allowed, Denied, Principal, Schema, TableUse
 from gatebook_hub.policy import Action, PolicySet
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.sql import Plan, Statement, WritePlan
+from gatebook_hub.sql.masks import HASH_INNER, HASH_OUTER
 from gatebook_hub.sql.reading import PRINCIPAL_PARAMETER
 from gatebook_hub.values import encode
 
@@ -114,7 +116,7 @@ def _scope(write: WritePlan, allowed: Allowed, schema: Schema, nonce: str) -> Pl
     return sql.rewrite(sql.analyse(statement, schema), allowed.obligations, schema, nonce=nonce)
 
 
-def bind(statement: Statement, given: Mapping[str, Any], call: Call, own: Mapping[str, Any]) -> dict[str, Any]:
+def bind(statement: Statement, given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """The values that the database gets; raises ParameterMismatch unless they are exactly those that are named."""
     wanted = {name for name in statement.parameters if name not in own}
     reserved = sorted(name for name in (*wanted, *given) if name.startswith(RESERVED))
@@ -125,7 +127,20 @@ def bind(statement: Statement, given: Mapping[str, Any], call: Call, own: Mappin
         parts = [f"missing: {', '.join(missing)}"] if missing else []
         parts += [f"not in the statement: {', '.join(unknown)}"] if unknown else []
         raise ParameterMismatch(f"the parameters do not match ({'; '.join(parts)})")
-    return {**given, **own, PRINCIPAL_PARAMETER: call.principal.known_as}
+    return {**given, **own}
+
+
+def own_values(gate: Gate, source: str, principal: Principal) -> dict[str, Any]:
+    """What row filters and masks bind: who calls, and the key of hashes, padded as HMAC does (RFC 2104).
+
+    No statement may name these, and each source has a key of its own: equal values join within a source alone.
+    """
+    key = hmac.digest(gate.keys.digest, f"mask:{source}".encode(), "sha256").ljust(64, b"\0")
+    return {
+        PRINCIPAL_PARAMETER: principal.known_as,
+        HASH_INNER: bytes(byte ^ 0x36 for byte in key),
+        HASH_OUTER: bytes(byte ^ 0x5C for byte in key),
+    }
 
 
 def used(parameters: Mapping[str, Any], plan: Plan) -> dict[str, Any]:

@@ -11,8 +11,12 @@ from gatebook_hub.errors import UnknownColumn, UnknownRelation, WriteRefused
 from gatebook_hub.model import Engine, Schema, Table, TableUse
 from gatebook_hub.sql.analysis import Analysis, analyse
 from gatebook_hub.sql.dialects import fold
+from gatebook_hub.sql.functions import AGGREGATES
 from gatebook_hub.sql.generating import bound, quote
 from gatebook_hub.sql.parsing import Statement, StatementKind, statement_from
+
+# One writer at a time has the whole database there.
+_LOCKS_ALL = frozenset({Engine.SQLITE, Engine.DUCKDB})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,7 @@ def _update(statement: Statement, tree: exp.Update, schema: Schema) -> WritePlan
         raise WriteRefused(f"the key of `{table.name}` cannot be changed; delete the row and insert another")
     if len(set(columns)) != len(columns):
         raise WriteRefused("a column is set twice")
-    if any(_spans_rows(node) for value in values for node in value.find_all(exp.AggFunc, exp.Window)):
+    if any(_spans_rows(node) for value in values for node in value.find_all(exp.Func, exp.Window)):
         raise WriteRefused("an update makes each row's values from that row; put the aggregate into a query of its own")
     read = _keyed_read(tree, key, values, schema, statement)
     alone = analyse(_as_read(_select(tree, values, has_condition=False), statement), schema)
@@ -161,10 +165,12 @@ def _value_reads(analysis: Analysis, schema: Schema) -> dict[str, frozenset[str]
 
 def _spans_rows(node: exp.Expr) -> bool:
     """Whether an aggregate or a window looks at the updated table's other rows; SQLite's max(a, b) does not."""
-    is_scalar = (
-        isinstance(node, exp.Max | exp.Min) and bool(node.expressions) and node.find_ancestor(exp.Window) is None
-    )
-    return not is_scalar and node.find_ancestor(exp.Select) is None
+    if isinstance(node, exp.Func):
+        called = node.name.upper() if isinstance(node, exp.Anonymous) else node.sql_name()
+        is_scalar = called in {"MAX", "MIN"} and len(node.expressions) > 1
+        if called not in AGGREGATES or is_scalar:
+            return False
+    return node.find_ancestor(exp.Select) is None
 
 
 def _target(node: exp.Expr, schema: Schema, engine: Engine) -> Table:
@@ -216,7 +222,7 @@ def keyed_statements(table: Table, columns: Sequence[str], schema: Schema) -> Ke
     returning = f" RETURNING {', '.join(quote(part, engine) for part in table.key)}"
     return KeyedStatements(
         select=select,
-        select_locked=select if engine is Engine.SQLITE else f"{select} FOR UPDATE",
+        select_locked=select if engine in _LOCKS_ALL else f"{select} FOR UPDATE",
         insert=f"INSERT INTO {name} {into}{returning}",
         update=f"UPDATE {name} SET {', '.join(f'{column} = {value}' for column, value in pairs)} WHERE {where}",  # noqa: S608
         delete=f"DELETE FROM {name} WHERE {where}",  # noqa: S608 - as above

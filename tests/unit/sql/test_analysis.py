@@ -97,7 +97,7 @@ WRITES = [
         False,
     ),
     (
-        "update genre set name = (select t.x from (select * from customer) t(x, y, z, w) limit 1)",
+        "update genre set name = (with t(x, y, z, w) as (select * from customer) select t.x from t limit 1)",
         ("name",),
         {"genre": set(), "customer": {"id", "name", "email", "country"}},
         False,
