@@ -14,8 +14,8 @@ from gatebook_hub.audit import recorded_parameters, recorded_values
 from gatebook_hub.errors import AccessRefused, GatebookError, ParameterMismatch, UnknownRelation
 from gatebook_hub.model import Allowed, Denied, Principal, Schema, TableUse
 from gatebook_hub.policy import Action, PolicySet
-from gatebook_hub.services.gate import Call, Gate
-from gatebook_hub.sql import Plan, Statement, WritePlan
+from gatebook_hub.services.gate import Call, Gate, tightest
+from gatebook_hub.sql import Plan, Statement, WritePlan, WriteStep
 from gatebook_hub.sql.masks import HASH_INNER, HASH_OUTER
 from gatebook_hub.sql.reading import PRINCIPAL_PARAMETER
 from gatebook_hub.values import encode
@@ -35,15 +35,23 @@ class DecidedRead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedStep:
+    """One step of a write: the read that yields its rows, and the one that tells whether a row may be seen after it."""
+
+    step: WriteStep
+    plan: Plan
+    scope: Plan | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecidedWrite:
-    """A write whose preview may run."""
+    """A write whose preview may run; `allowed` is what the decisions of its steps say together."""
 
     statement: Statement
     write: WritePlan
     uses: tuple[TableUse, ...]
     allowed: Allowed
-    plan: Plan
-    scope: Plan | None
+    steps: tuple[DecidedStep, ...]
 
 
 class PlanCache:
@@ -87,24 +95,39 @@ def decide_read(gate: Gate, call: Call, statement: Statement, schema: Schema, pl
 def decide_write(
     gate: Gate, call: Call, statement: Statement, schema: Schema, action: Action | None = None
 ) -> DecidedWrite:
-    """Decide a write and rewrite the read that yields its keys and values."""
+    """Decide each step of a write and rewrite the reads that yield keys and values."""
     write = sql.plan_write(statement, schema)
-    reads = write.read.uses
-    if action is None:
-        decision = policy.decide(gate.policy, call.principal, schema, reads, write.use, write.value_reads)
-    else:
-        decision = policy.decide_action(
-            gate.policy, call.principal, action, schema, reads, write.use, write.value_reads
-        )
-    allowed = _allowed(decision)
     nonce = gate.new_id()
+    steps, decisions = [], []
+    uses: dict[tuple[str, str], TableUse] = {}
+    for step in write.steps:
+        reads = step.read.uses
+        if action is None:
+            decision = policy.decide(gate.policy, call.principal, schema, reads, step.use, step.value_reads)
+        else:
+            decision = policy.decide_action(
+                gate.policy, call.principal, action, schema, reads, step.use, step.value_reads
+            )
+        allowed = _allowed(decision)
+        plan = sql.rewrite(step.read, allowed.obligations, schema, nonce=nonce)
+        steps.append(DecidedStep(step=step, plan=plan, scope=_scope(write, allowed, schema, nonce)))
+        decisions.append(allowed)
+        uses |= {(use.table, use.access): use for use in reads if use.table != write.table.name}
+        uses[step.use.table, step.use.access] = step.use
     return DecidedWrite(
-        statement=statement,
-        write=write,
-        uses=(*(use for use in reads if use.table != write.use.table), write.use),
-        allowed=allowed,
-        plan=sql.rewrite(write.read, allowed.obligations, schema, nonce=nonce),
-        scope=_scope(write, allowed, schema, nonce),
+        statement=statement, write=write, uses=tuple(uses.values()), allowed=_together(decisions), steps=tuple(steps)
+    )
+
+
+def _together(decisions: list[Allowed]) -> Allowed:
+    """What several decisions about one statement say: every rule, the tightest limits."""
+    obligations = {name: obligation for decision in decisions for name, obligation in decision.obligations.items()}
+    rules = {rule.id: rule for decision in decisions for rule in decision.rules}
+    return Allowed(
+        obligations=obligations,
+        limits=tightest(*(decision.limits for decision in decisions)),
+        rules=tuple(rules[name] for name in sorted(rules)),
+        needs_reason=any(decision.needs_reason for decision in decisions),
     )
 
 

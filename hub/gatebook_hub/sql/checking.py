@@ -14,7 +14,16 @@ from gatebook_hub.sql.allowed import ARGUMENTS, JOIN_KINDS, JOIN_METHODS, NODES,
 from gatebook_hub.sql.costs import MAX_DEPTH
 from gatebook_hub.sql.functions import CLASSES, FUNCTIONS, TABLE_FUNCTIONS
 
-_WRITES = frozenset({"Insert", "Update", "Delete"})
+_WRITES = frozenset({"Insert", "Update", "Delete", "Merge"})
+# What stands in a write alone, with the node that it belongs to.
+_OF_WRITES: dict[str, tuple[type[exp.Expr], ...]] = {
+    "Schema": (exp.Insert,),
+    "OnConflict": (exp.Insert,),
+    "Whens": (exp.Merge,),
+    "When": (exp.Whens,),
+    "Insert": (exp.When,),
+    "Update": (exp.When,),
+}
 _SQLITE_MOMENTS = {"DATE", "TIME", "DATETIME", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMPNTZ"}
 _PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 # A width of five digits, or one that an argument gives, makes a value of any size.
@@ -28,6 +37,8 @@ _HAVE_WORDS = (
     exp.TimestampDiff,
     exp.TimestampAdd,
     exp.Trim,
+    exp.OnConflict,
+    exp.When,
 )
 _LENGTHENS = frozenset({"LPAD", "RPAD", "REPEAT"})
 _FORMATS = frozenset({"PRINTF", "FORMAT"})
@@ -38,7 +49,7 @@ def check_node(node: exp.Expr, engine: Engine, functions: AbstractSet[str], *, i
     name = type(node).__name__
     if node.depth > MAX_DEPTH:
         raise NotParsed("the statement is nested too deeply; split it with common table expressions")
-    if (is_top and name in _WRITES) or (name == "Schema" and isinstance(node.parent, exp.Insert)):
+    if (is_top and name in _WRITES) or isinstance(node.parent, _OF_WRITES.get(name, ())):
         pass
     elif isinstance(node, exp.Func):
         _check_function(node, name, engine, functions)
@@ -110,6 +121,8 @@ def _check_details(node: exp.Expr, engine: Engine) -> None:
                 isinstance(node.this, exp.Func) and not node.args.get("db")
             ):
                 raise ConstructRefused("expressions are not taken as tables")
+            if node.args.get("joins") and not isinstance(_clause_of(node), exp.Update | exp.Delete):
+                raise ConstructRefused("joins in parentheses are not taken; write them one after the other")
         case exp.DataType():
             _check_type(node, engine)
         case exp.Var():
@@ -119,6 +132,10 @@ def _check_details(node: exp.Expr, engine: Engine) -> None:
             parameter_name(node)
         case _:
             pass
+
+
+def _clause_of(node: exp.Expr) -> exp.Expr | None:
+    return node.parent.parent if isinstance(node.parent, exp.From) else node.parent
 
 
 def _check_type(node: exp.DataType, engine: Engine) -> None:

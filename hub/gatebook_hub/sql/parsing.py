@@ -32,10 +32,11 @@ class StatementKind(StrEnum):
     INSERT = "insert"
     UPDATE = "update"
     DELETE = "delete"
+    MERGE = "merge"
 
     @property
     def access(self) -> Access:
-        """The access that its target needs."""
+        """The access that its target needs; a merge has none of its own, but its steps have."""
         return Access.SELECT if self is StatementKind.READ else Access(self.value)
 
 
@@ -49,6 +50,7 @@ _KINDS: dict[type[exp.Expr], StatementKind] = {
     exp.Insert: StatementKind.INSERT,
     exp.Update: StatementKind.UPDATE,
     exp.Delete: StatementKind.DELETE,
+    exp.Merge: StatementKind.MERGE,
 }
 
 
@@ -75,8 +77,8 @@ def parse(text: str, engine: Engine, functions: AbstractSet[str] = frozenset()) 
     tree = _parse_one(text, engine)
     kind = _KINDS.get(type(tree))
     if kind is None:
-        detail = f"`{_first_word(text)}` statements are not taken here; `select`, `insert`, `update` and `delete` are"
-        raise KindRefused(detail)
+        taken = "`select`, `insert`, `update`, `delete` and `merge` are"
+        raise KindRefused(f"`{_first_word(text)}` statements are not taken here; {taken}")
     try:
         statement = statement_from(tree, kind=kind, text=text, engine=engine, functions=functions)
         _read_back(statement)
@@ -160,6 +162,8 @@ def _parse_one(text: str, engine: Engine) -> exp.Expr:
 
 def _read_back(statement: Statement) -> None:
     """Refuse names of functions that are sent under another name than they were parsed by."""
+    if statement.kind is not StatementKind.READ:
+        return  # a write is never sent: its reads are, and they are written back by themselves
     tree = statement.tree.copy()
     fold_identifiers(tree, statement.engine)
     check_calls(write(tree, statement.engine), statement.engine, statement.functions)

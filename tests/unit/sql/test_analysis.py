@@ -118,8 +118,9 @@ def test_a_write_names_its_columns_and_what_they_are_made_of(
     schema: Schema, text: str, columns: tuple[str, ...], values: dict[str, set[str]], has_condition: bool
 ) -> None:
     plan = sql.plan_write(sql.parse(text, schema.engine), schema)
-    assert plan.columns == columns
-    assert {table: set(names) for table, names in plan.value_reads.items()} == values
+    (step,) = plan.steps
+    assert step.columns == columns
+    assert {table: set(names) for table, names in step.value_reads.items()} == values
     assert plan.has_condition is has_condition
 
 
