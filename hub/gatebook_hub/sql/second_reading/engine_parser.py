@@ -16,7 +16,7 @@ Tree = dict[str, Any]
 
 _MAX_LENGTH = 200_000
 # The library walks its trees by recursion in C and has no guard of its own: 50,000 levels fit into a stack of 8 MB.
-# A level takes a symbol or a word of at least seven letters (`notnull`); below the first length neither can be too many.
+# A level takes a symbol or a word of seven letters (`notnull`) at least; a short text cannot hold too many of either.
 _SHORT = 30_000
 _MAX_SYMBOLS = 20_000
 _SYMBOLS = "+-*/<>=~!@#%^&|`?:(["

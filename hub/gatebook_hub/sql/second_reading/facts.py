@@ -66,7 +66,7 @@ def facts_of(text: str) -> EngineFacts:
 
 @dataclass(slots=True)
 class _Walk:
-    """Every node once, without recursion; each with the field that holds it and the common table expressions in scope."""
+    """Every node once, without recursion, with the field that holds it and the common table expressions in scope."""
 
     stack: list[tuple[Any, str, _Ctes]] = field(default_factory=list)
     relations: set[Name] = field(default_factory=set)

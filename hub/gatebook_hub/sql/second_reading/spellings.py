@@ -262,10 +262,6 @@ def _named(target: dict[str, Any]) -> dict[str, Any]:
     return {"ResTarget": {**body, "name": label(body["val"])}}
 
 
-def _row(body: _Body) -> Node:
-    return "RowExpr", {key: value for key, value in body.items() if key != "row_format"}
-
-
 def _sublink(body: _Body) -> Node:
     operator = [name["String"].get("sval") for name in body.get("operName", [])]
     if body["subLinkType"] == "ANY_SUBLINK" and operator == ["="]:
@@ -287,7 +283,6 @@ _RULES: dict[str, Callable[[_Body], Node]] = {
     "BoolExpr": _boolean,
     "BooleanTest": _test,
     "FuncCall": _function,
-    "RowExpr": _row,
     "SelectStmt": _select,
     "SortBy": _sort,
     "SubLink": _sublink,
