@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatebook_hub.errors import NotParsed
-from gatebook_hub.sql.second_reading.engine_parser import read
-from gatebook_hub.sql.second_reading.nodes import PLACES, STRUCTURES
+from gatebook_hub.sql.second_reading.engine_parser import TOO_DEEP, read
 from gatebook_hub.sql.second_reading.spellings import one_spelling
-
-_TOO_DEEP = "the statement is nested too deeply for the database's own parser; use common table expressions"
+from gatebook_hub.sql.second_reading.trees import PLACES, Node, Tree, class_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +32,15 @@ def trees_agree(typed: str, regenerated: str) -> Difference | None:
         found = read(regenerated)
     except NotParsed:
         return Difference(path="the statement as a whole")
+    return first_difference(expected, found)
+
+
+def first_difference(expected: list[Tree], found: list[Tree]) -> Difference | None:
+    """Where two lists of statements part, if they do; raises NotParsed where they are nested too deeply to tell."""
     try:
         path = _values(expected, found)
     except RecursionError as error:
-        raise NotParsed(_TOO_DEEP) from error
+        raise NotParsed(TOO_DEEP) from error
     return None if path is None else Difference(path=".".join(reversed(path)) or "the number of statements")
 
 
@@ -56,7 +59,7 @@ def _values(one: Any, other: Any, field: str = "") -> list[str] | None:
     return None if type(one) is type(other) and one == other else []
 
 
-def _nodes(one: dict[str, Any], other: dict[str, Any], field: str) -> list[str] | None:
+def _nodes(one: Tree, other: Tree, field: str) -> list[str] | None:
     kind, one = _node(one, field)
     other_kind, other = _node(other, field)
     if kind != other_kind:
@@ -72,8 +75,6 @@ def _nodes(one: dict[str, Any], other: dict[str, Any], field: str) -> list[str] 
     return None
 
 
-def _node(value: dict[str, Any], field: str) -> tuple[str, dict[str, Any]]:
-    if len(value) == 1 and next(iter(value))[0].isupper():
-        return one_spelling(value, field)
-    kind = STRUCTURES.get(field)
-    return one_spelling({kind: value}, field) if kind is not None else ("", value)
+def _node(value: Tree, field: str) -> Node:
+    found = class_of(value, field)
+    return ("", value) if found is None else one_spelling(*found, field)

@@ -1,18 +1,14 @@
 """How does PostgreSQL's own parser read this text?
 
-libpg_query through `pgparse`, the one module that imports it. Trees are what its JSON holds: a node is a dictionary
-with its class as the one key, plain structures are dictionaries of fields.
+libpg_query (the grammar of PostgreSQL 17) through `pgparse`; this is the one module that imports it.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import pgparse
 
 from gatebook_hub.errors import NotParsed
-
-Tree = dict[str, Any]
+from gatebook_hub.sql.second_reading.trees import Tree
 
 _MAX_LENGTH = 200_000
 # The library walks its trees by recursion in C and has no guard of its own: 50,000 levels fit into a stack of 8 MB.
@@ -21,7 +17,7 @@ _SHORT = 30_000
 _MAX_SYMBOLS = 20_000
 _SYMBOLS = "+-*/<>=~!@#%^&|`?:(["
 _TOO_LONG = "the statement is too long or has too many operators for the database's own parser; split it"
-_TOO_DEEP = "the statement is nested too deeply for the database's own parser; use common table expressions"
+TOO_DEEP = "the statement is nested too deeply for the database's own parser; use common table expressions"
 
 
 def read(text: str) -> list[Tree]:
@@ -33,7 +29,7 @@ def read(text: str) -> list[Tree]:
     try:
         found = pgparse.parse(text)
     except RecursionError as error:
-        raise NotParsed(_TOO_DEEP) from error
+        raise NotParsed(TOO_DEEP) from error
     except pgparse.PGQueryError as error:
         where = f" at character {error.position:,}" if error.position > 0 else ""
         raise NotParsed(f"the database's own parser does not take the statement{where}") from None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from gatebook_hub.sql.second_reading.engine_parser import read
-from gatebook_hub.sql.second_reading.labels import label
-from gatebook_hub.sql.second_reading.nodes import KNOWN, PLACES, STRUCTURES
+from gatebook_hub.errors import NotParsed
+from gatebook_hub.sql.second_reading.engine_parser import TOO_DEEP, read
+from gatebook_hub.sql.second_reading.labels import column_labels, label
+from gatebook_hub.sql.second_reading.nodes import KNOWN
+from gatebook_hub.sql.second_reading.trees import PLACES, Body, Tree, class_of, words
 
 Name = tuple[str, str]
 _Ctes = frozenset[str]
@@ -22,7 +24,8 @@ class EngineFacts:
     `kind` is the class of the one statement, empty unless `statements` is 1. `relations` are all that is no common
     table expression in scope, `written` the targets of writes among them. `functions` holds everything that computes
     by name, the grammar's own (`coalesce`, `current_date`, `nullif`) among them. `unknown` names node classes, and
-    fields of classes, that are not on the list: a text with any is to be refused.
+    fields of classes, that are not on the list: a text with any is to be refused. `labels` are the names of the output
+    columns, None for a star.
     """
 
     statements: int
@@ -34,6 +37,7 @@ class EngineFacts:
     types: frozenset[Name]
     parameters: frozenset[int]
     unknown: frozenset[str]
+    labels: tuple[str | None, ...]
 
     @property
     def is_plain_read(self) -> bool:
@@ -47,6 +51,10 @@ def facts_of(text: str) -> EngineFacts:
     `into`, locks, utility statements, functions with a column list and whatever else is not known are in `unknown`.
     """
     statements = read(text)
+    try:
+        labels = column_labels(statements[0]) if len(statements) == 1 else ()
+    except RecursionError as error:
+        raise NotParsed(TOO_DEEP) from error
     walk = _Walk()
     for statement in statements:
         walk.stack.append((statement, "", frozenset()))
@@ -61,6 +69,7 @@ def facts_of(text: str) -> EngineFacts:
         types=frozenset(walk.types),
         parameters=frozenset(walk.parameters),
         unknown=frozenset(walk.unknown),
+        labels=labels,
     )
 
 
@@ -85,15 +94,11 @@ class _Walk:
             elif isinstance(value, dict) and value:
                 self._node(value, holder, ctes)
 
-    def _node(self, value: dict[str, Any], holder: str, ctes: _Ctes) -> None:
-        first = next(iter(value))
-        if len(value) == 1 and first[0].isupper():
-            name, body = first, value[first]
-        else:
-            name, body = STRUCTURES.get(holder, ""), value
+    def _node(self, value: Tree, holder: str, ctes: _Ctes) -> None:
+        name, body = class_of(value, holder) or (holder, value)
         known = KNOWN.get(name)
         if known is None:
-            self.unknown.add(name or holder)
+            self.unknown.add(name)
             return
         if "withClause" in body:
             ctes = self._with(body["withClause"], ctes)
@@ -106,7 +111,7 @@ class _Walk:
             elif isinstance(inner, list | dict):
                 self.stack.append((inner, key, ctes))
 
-    def _with(self, clause: dict[str, Any], outer: _Ctes) -> _Ctes:
+    def _with(self, clause: Body, outer: _Ctes) -> _Ctes:
         """Look into each common table expression with those that it sees; return what the statement sees."""
         self.unknown.update(f"WithClause.{key}" for key in clause.keys() - PLACES - KNOWN["WithClause"])
         expressions = [item["CommonTableExpr"] for item in clause["ctes"]]
@@ -118,7 +123,7 @@ class _Walk:
             seen |= {expression["ctename"]}
         return everything
 
-    def _note(self, name: str, body: dict[str, Any], holder: str, ctes: _Ctes) -> None:
+    def _note(self, name: str, body: Body, holder: str, ctes: _Ctes) -> None:
         if name == "RangeVar":
             self._relation(body, holder, ctes)
         elif name == "FuncCall":
@@ -134,7 +139,7 @@ class _Walk:
         elif name == "ParamRef":
             self.parameters.add(body.get("number", 0))
 
-    def _relation(self, body: dict[str, Any], holder: str, ctes: _Ctes) -> None:
+    def _relation(self, body: Body, holder: str, ctes: _Ctes) -> None:
         relation = (body.get("schemaname", ""), body["relname"])
         # A write goes to a table even where a common table expression has its name.
         if holder == "relation":
@@ -143,7 +148,7 @@ class _Walk:
             self.relations.add(relation)
 
 
-def _name(parts: list[dict[str, Any]]) -> Name:
+def _name(parts: list[Tree]) -> Name:
     """Schema and name; what has more parts keeps them in the schema, where nothing allowed is found."""
-    words = [part["String"].get("sval", "") for part in parts]
-    return ".".join(words[:-1]), words[-1]
+    *schema, name = words(parts)
+    return ".".join(schema), name

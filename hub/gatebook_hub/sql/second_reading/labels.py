@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from gatebook_hub.sql.second_reading.trees import Body, Tree, is_star, words
 
 UNNAMED = "?column?"
 _STAR = "*"
@@ -32,12 +32,23 @@ _FIXED = {
 }
 
 
-def label(value: dict[str, Any]) -> str:
+def label(value: Tree) -> str:
     """The name of an output column with this value and no alias."""
     return _figure(value)[0] or UNNAMED
 
 
-def _figure(node: dict[str, Any]) -> tuple[str | None, int]:
+def column_labels(statement: Tree) -> tuple[str | None, ...]:
+    """The names of the output columns of a query as PostgreSQL would tell them; None for a star."""
+    select = statement.get("SelectStmt", {})
+    while "larg" in select:
+        select = select["larg"]
+    if "valuesLists" in select:
+        return tuple(f"column{index}" for index, _ in enumerate(select["valuesLists"][0]["List"]["items"], start=1))
+    targets = [target["ResTarget"] for target in select.get("targetList", ())]
+    return tuple(None if is_star(target["val"]) else target.get("name") or label(target["val"]) for target in targets)
+
+
+def _figure(node: Tree) -> tuple[str | None, int]:
     """The name, and how sure it is: 0 for none, 1 for a type or `case`, 2 for a column or function."""
     ((name, body),) = node.items()
     match name:
@@ -59,17 +70,17 @@ def _figure(node: dict[str, Any]) -> tuple[str | None, int]:
             return fixed, 2 if fixed else 0
 
 
-def _weak(inner: dict[str, Any] | None, otherwise: str | None) -> tuple[str | None, int]:
+def _weak(inner: Tree | None, otherwise: str | None) -> tuple[str | None, int]:
     found = _figure(inner) if inner else (None, 0)
     return found if found[1] > 1 else (otherwise, 1)
 
 
-def _last_string(parts: list[dict[str, Any]]) -> tuple[str | None, int]:
-    names = [part["String"].get("sval", "") for part in parts if "String" in part]
+def _last_string(parts: list[Tree]) -> tuple[str | None, int]:
+    names = words(parts)
     return (names[-1], 2) if names else (None, 0)
 
 
-def _sublink(body: dict[str, Any]) -> tuple[str | None, int]:
+def _sublink(body: Body) -> tuple[str | None, int]:
     match body["subLinkType"]:
         case "EXISTS_SUBLINK":
             return "exists", 2
@@ -81,7 +92,7 @@ def _sublink(body: dict[str, Any]) -> tuple[str | None, int]:
             return None, 0
 
 
-def _first_output(select: dict[str, Any]) -> str:
+def _first_output(select: Body) -> str:
     """The name of the first column of a query; a mark where only the schema tells."""
     while "larg" in select:
         select = select["larg"]
@@ -92,6 +103,4 @@ def _first_output(select: dict[str, Any]) -> str:
     if "name" in target:
         return str(target["name"])
     value = target.get("val", {})
-    if not value or any("A_Star" in part for part in value.get("ColumnRef", {}).get("fields", ())):
-        return _STAR
-    return label(value)
+    return label(value) if value and not is_star(value) else _STAR

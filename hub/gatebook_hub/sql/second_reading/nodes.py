@@ -5,30 +5,6 @@ A class or a field that a new version of the parser brings is not here, so a sta
 
 from __future__ import annotations
 
-# Where something stood in the text.
-PLACES = frozenset(
-    {"location", "stmt_location", "stmt_len", "list_start", "list_end", "rexpr_list_start", "rexpr_list_end"}
-)
-
-# Fields that hold a structure without the name of its class.
-STRUCTURES = {
-    "alias": "Alias",
-    "boolval": "Boolean",
-    "bsval": "BitString",
-    "fval": "Float",
-    "infer": "InferClause",
-    "ival": "Integer",
-    "join_using_alias": "Alias",
-    "larg": "SelectStmt",
-    "onConflictClause": "OnConflictClause",
-    "over": "WindowDef",
-    "rarg": "SelectStmt",
-    "relation": "RangeVar",
-    "sval": "String",
-    "typeName": "TypeName",
-    "withClause": "WithClause",
-}
-
 KNOWN: dict[str, frozenset[str]] = {
     name: frozenset(fields.split())
     for name, fields in {
