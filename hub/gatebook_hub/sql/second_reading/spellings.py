@@ -28,7 +28,7 @@ def one_spelling(name: str, body: Body, field: str = "") -> Node:
     `field` is the field that holds the node.
     """
     if name == "SelectStmt":
-        body = values_list(body, field)
+        return _select(values_list(body, field), is_named=field != "selectStmt")
     rule = _RULES.get(name)
     return (name, body) if rule is None else rule(body)
 
@@ -66,13 +66,14 @@ def _sort(body: Body) -> Node:
     return "SortBy", {**body, "sortby_dir": direction, "sortby_nulls": nulls}
 
 
-def _select(body: Body) -> Node:
+def _select(body: Body, *, is_named: bool) -> Node:
+    """The names of its columns count, but for the query of an insert, which goes by position."""
     body = {**body}
     if body.get("limitCount", {}).get("A_Const", {}).get("isnull"):
         # `limit all`
         del body["limitCount"]
         body["limitOption"] = "LIMIT_OPTION_DEFAULT"
-    if "targetList" in body:
+    if is_named and "targetList" in body:
         body["targetList"] = [_named(target) for target in body["targetList"]]
     return "SelectStmt", body
 
@@ -100,7 +101,6 @@ _RULES: dict[str, Callable[[Body], Node]] = {
     "BoolExpr": _boolean,
     "BooleanTest": _test,
     "FuncCall": function,
-    "SelectStmt": _select,
     "SortBy": _sort,
     "SubLink": _sublink,
     "TypeCast": cast,
