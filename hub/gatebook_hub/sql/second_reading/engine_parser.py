@@ -8,6 +8,7 @@ from __future__ import annotations
 import pgparse
 
 from gatebook_hub.errors import NotParsed
+from gatebook_hub.sql.second_reading.differences import TOO_DEEP
 from gatebook_hub.sql.second_reading.trees import Tree
 
 _MAX_LENGTH = 200_000
@@ -17,7 +18,6 @@ _SHORT = 30_000
 _MAX_SYMBOLS = 20_000
 _SYMBOLS = "+-*/<>=~!@#%^&|`?:(["
 _TOO_LONG = "the statement is too long or has too many operators for the database's own parser; split it"
-TOO_DEEP = "the statement is nested too deeply for the database's own parser; use common table expressions"
 
 
 def read(text: str) -> list[Tree]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gatebook_hub.errors import NotParsed
-from gatebook_hub.sql.second_reading.engine_parser import TOO_DEEP, read
+from gatebook_hub.sql.second_reading.differences import TOO_DEEP
+from gatebook_hub.sql.second_reading.engine_parser import read
 from gatebook_hub.sql.second_reading.labels import column_labels, label
 from gatebook_hub.sql.second_reading.nodes import KNOWN
 from gatebook_hub.sql.second_reading.trees import PLACES, Body, Tree, class_of, words

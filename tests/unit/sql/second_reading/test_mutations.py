@@ -18,7 +18,8 @@ from sqlglot.dialects.postgres import Postgres
 from sqlglot.errors import ErrorLevel
 
 from gatebook_hub.sql.second_reading import trees_agree
-from gatebook_hub.sql.second_reading.comparison import first_difference
+from gatebook_hub.sql.second_reading.comparison import canonical
+from gatebook_hub.sql.second_reading.differences import first_difference
 from gatebook_hub.sql.second_reading.engine_parser import read
 from gatebook_hub.sql.second_reading.trees import PLACES
 
@@ -179,7 +180,7 @@ def test_every_leaf_and_every_node_of_a_tree_counts(text: str) -> None:
         if _is_spelling(path, values[path]):
             continue
         try:
-            found = first_difference(statements, mutant)
+            found = first_difference(statements, mutant, canonical, PLACES)
         except (KeyError, IndexError, ValueError, TypeError, StopIteration):
             continue  # a tree that the parser never makes
         assert found is not None, path
