@@ -16,6 +16,7 @@ from gatebook_hub.changes import ChangeRequest
 from gatebook_hub.errors import AccessRefused, GatebookError, LimitExceeded, TooManyRequests
 from gatebook_hub.model import Limits
 from gatebook_hub.services.changes import Changes
+from gatebook_hub.services.describing import Describing, Told
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.statements import (
     DecidedRead,
@@ -150,10 +151,14 @@ class Queries:
         self._gate = gate
         self._changes = changes
         self._plans = PlanCache()
+        self._describing = Describing(gate)
 
-    def ask(self, call: Call, question: Question) -> Answer | ChangeRequest:
+    def ask(self, call: Call, question: Question) -> Answer | Told | ChangeRequest:
         """Answer a read, or propose a write; every refusal is in the book, with its reference in the error."""
         gate = self._gate
+        about = sql.asked(question.sql)
+        if about is not None:
+            return self._describing.tell(call, question.source, about)
         try:
             source, rule, schema = gate.source(question.source, call.principal)
             statement = sql.parse(question.sql, schema.engine)
