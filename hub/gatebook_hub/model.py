@@ -13,6 +13,7 @@ class Engine(StrEnum):
     SQLITE = "sqlite"
     POSTGRESQL = "postgresql"
     MARIADB = "mariadb"
+    DUCKDB = "duckdb"
 
 
 class Access(StrEnum):

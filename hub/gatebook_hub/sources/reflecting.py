@@ -46,12 +46,14 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
                 for item in found
             ),
         )
-    return Schema(source=source, engine=engine, version=_fingerprint(tables), tables=tables, namespace=namespace)
+    return Schema(source=source, engine=engine, version=fingerprint(tables), tables=tables, namespace=namespace)
 
 
-def _fingerprint(tables: dict[str, Table]) -> str:
+def fingerprint(tables: Mapping[str, Table]) -> str:
+    """The version of a schema: another table, column, type or key is another version."""
     content = {
-        name: [[column.name, column.type, column.nullable] for column in table.columns] + [list(table.key)]
+        name: [[column.name, column.type, column.nullable, column.is_generated] for column in table.columns]
+        + [list(table.key)]
         for name, table in tables.items()
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
