@@ -111,6 +111,10 @@ class DuckdbSource:
             return frozenset()
         return frozenset(found)
 
+    def identity(self) -> str:
+        """Which file lies there now."""
+        return file_identity(self.name, self._path)
+
     def findings(self) -> Sequence[tuple[str, str]]:
         """Nothing to say of an account: there is none, and the file is opened read only for reads."""
         return ()
@@ -137,7 +141,7 @@ class DuckdbSource:
 
     def _check(self) -> None:
         """The file that is there now is the one that was there when the source was first met."""
-        found = file_identity(self.name, self._path)
+        found = self.identity()
         self.pin.check(lambda: found)
 
     def _reflect(self) -> Schema:

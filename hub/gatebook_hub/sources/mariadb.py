@@ -54,11 +54,10 @@ class MariadbSource:
         self.pin = Pin(name)
         arguments = {"connect_timeout": 5, "charset": "utf8mb4", "autocommit": False}
         self._database = create_engine(url, pool_size=4, max_overflow=8, pool_pre_ping=True, connect_args=arguments)
-        self._killers = create_engine(url, poolclass=NullPool, connect_args=arguments)
+        # To end a statement, and for the identity, which is compared on each new connection.
+        self._apart = create_engine(url, poolclass=NullPool, connect_args=arguments)
         self._namespace = self._database.url.database or ""
-        event.listen(
-            self._database, "connect", lambda found, _: self.pin.check(lambda: _identity(found, self._namespace))
-        )
+        event.listen(self._database, "connect", self._met)
         self._schema = SchemaCache(
             lambda: reflect(self._database, source=name, engine=Engine.MARIADB, namespace=self._namespace)
         )
@@ -121,9 +120,8 @@ class MariadbSource:
         query = f"SELECT change_id FROM {LEDGER} WHERE change_id = %(id)s"  # noqa: S608 - a constant
         found: set[str] = set()
         try:
-            with self.writing(Limits()) as session:
-                for change_id in change_ids:
-                    found.update(row[0] for row in session.run(query, {"id": change_id})[0])
+            for change_id in change_ids:
+                found.update(row[0] for row in self._ask(query, {"id": change_id}))
         except LedgerMissing:
             return frozenset()
         return frozenset(found)
@@ -134,13 +132,37 @@ class MariadbSource:
 
     def findings(self) -> Sequence[tuple[str, str]]:
         """What the account could do, were the gate not before it."""
-        with self.writing(Limits()) as session:
-            grants = [str(row[0]).upper() for row in session.run("SHOW GRANTS", {})[0]]
+        grants = [str(row[0]).upper() for row in self._ask("SHOW GRANTS", {})]
         return list(_findings(grants, self._namespace.upper()))
+
+    def identity(self) -> str:
+        """What the server says of itself now, on a connection apart."""
+        try:
+            with self._apart.connect() as connection:
+                return _identity(connection.connection.driver_connection, self._namespace)
+        except SQLAlchemyError as error:
+            raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
+
+    def _met(self, connection: Any, _record: Any) -> None:
+        try:
+            self.pin.check(lambda: _identity(connection, self._namespace))
+        except BaseException:
+            connection.close()
+            raise
+
+    def _ask(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """A question of the gate's own, read only."""
+        pooled, connection = self._begin(Limits(), "READ ONLY")
+        try:
+            return ServerWriting(connection, translate).run(query, parameters)[0]
+        finally:
+            if connection.open:
+                connection.rollback()
+            pooled.close()
 
     def _kill(self, thread_id: int, what: str) -> None:
         """Stop a statement, or a whole session, of ours from another connection."""
-        with suppress(SQLAlchemyError, pymysql.MySQLError), self._killers.connect() as connection:
+        with suppress(SQLAlchemyError, pymysql.MySQLError), self._apart.connect() as connection:
             connection.exec_driver_sql(f"KILL {what} {int(thread_id)}")
 
     def _refuse_unsafe_tables(self) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from psycopg import errors as pg
 from sqlalchemy import create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
 from gatebook_hub.errors import LedgerMissing, SourceUnavailable, StatementFailed, StatementTimeout
 from gatebook_hub.model import Engine, Limits, Schema
@@ -52,8 +53,8 @@ SELECT r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.r
   EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = '{_NAMESPACE}'::regnamespace AND c.relname <> '{LEDGER}'
           AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND pg_has_role(c.relowner, 'USAGE')),
   EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-          WHERE n.nspname NOT IN ('{_NAMESPACE}', 'pg_catalog', 'information_schema') AND n.nspname NOT LIKE 'pg_toast%'
-          AND n.nspname NOT LIKE 'pg_temp%' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+          WHERE n.nspname NOT IN ('{_NAMESPACE}', 'pg_catalog', 'information_schema')
+          AND n.nspname !~ '^pg_(toast|temp)' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
           AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))
 FROM pg_roles r WHERE r.rolname = current_user
 """  # noqa: S608 - constants
@@ -73,7 +74,9 @@ class PostgresqlSource:
         self._database = create_engine(
             url, pool_size=4, max_overflow=8, pool_pre_ping=True, connect_args={"connect_timeout": 5}
         )
-        event.listen(self._database, "connect", lambda connection, _: self.pin.check(lambda: _identity(connection)))
+        # For the identity, which is compared on each new connection, and asked anew by the operator.
+        self._apart = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 5})
+        event.listen(self._database, "connect", self._met)
         self._schema = SchemaCache(
             lambda: reflect(self._database, source=name, engine=Engine.POSTGRESQL, namespace=_NAMESPACE)
         )
@@ -130,21 +133,44 @@ class PostgresqlSource:
         """Which of these changes were executed."""
         query = f"SELECT change_id FROM {_NAMESPACE}.{LEDGER} WHERE change_id = ANY(%(ids)s)"  # noqa: S608 - constants
         try:
-            with self.writing(Limits()) as session:
-                rows, _ = session.run(query, {"ids": list(change_ids)})
+            return frozenset(row[0] for row in self._ask(query, {"ids": list(change_ids)}))
         except LedgerMissing:
             return frozenset()
-        return frozenset(row[0] for row in rows)
 
     def findings(self) -> Sequence[tuple[str, str]]:
         """What the account could do, were the gate not before it."""
-        with self.writing(Limits()) as session:
-            row = session.run(_RIGHTS, {})[0][0]
+        row = self._ask(_RIGHTS, {})[0]
         return [(id_, sentence) for (id_, sentence), holds in zip(_FINDINGS, row, strict=True) if holds]
+
+    def identity(self) -> str:
+        """What the server says of itself now, on a connection apart."""
+        try:
+            with self._apart.connect() as connection:
+                raw: Any = connection.connection.driver_connection
+                return _identity(raw)
+        except SQLAlchemyError as error:
+            raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
 
     def close(self) -> None:
         """Give the pool's connections back."""
         self._database.dispose()
+
+    def _met(self, connection: Any, _record: Any) -> None:
+        try:
+            self.pin.check(lambda: _identity(connection))
+        except BaseException:
+            connection.close()
+            raise
+
+    def _ask(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """A question of the gate's own, read only."""
+        pooled, connection = self._begin(Limits(), "READ ONLY")
+        try:
+            return ServerWriting(connection, translate).run(query, parameters)[0]
+        finally:
+            if not connection.closed:
+                connection.rollback()
+            pooled.close()
 
     def _begin(self, limits: Limits, mode: str) -> tuple[Any, psycopg.Connection[Any]]:
         self.pin.ensure()
@@ -154,7 +180,6 @@ class PostgresqlSource:
             raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
         connection: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
         timeout_ms = int((limits.time_s or _DEFAULT_TIME_S) * 1000)
-        connection.execute(f"SET TRANSACTION {mode}")
         pins = {
             "search_path": "pg_catalog",
             "standard_conforming_strings": "on",
@@ -165,7 +190,13 @@ class PostgresqlSource:
             "row_security": "on",
         }
         settings = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in pins.items())
-        connection.execute(f"SELECT {settings}".encode())
+        try:
+            connection.execute(f"SET TRANSACTION {mode}".encode())
+            connection.execute(f"SELECT {settings}".encode())
+        except psycopg.Error as error:
+            pooled.invalidate()
+            pooled.close()
+            raise translate(error) from error
         return pooled, connection
 
 

@@ -27,6 +27,7 @@ class Sources:
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
         self._sources = dict(sources)
+        self.memory: Memory | None = None
 
     def get(self, name: str) -> Source:
         """One source; raises NotFound."""
@@ -41,6 +42,7 @@ class Sources:
 
     def hold(self, memory: Memory) -> None:
         """Pin each source to the identity that is remembered for it."""
+        self.memory = memory
         for source in self._sources.values():
             source.pin.hold(memory)
 

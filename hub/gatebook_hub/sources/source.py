@@ -80,6 +80,9 @@ class Source(Protocol):
     def ledger(self, change_ids: Sequence[str]) -> frozenset[str]:
         """Which of these changes the ledger knows as executed."""
 
+    def identity(self) -> str:
+        """What the server, or the file, says of itself now; raises SourceUnavailable."""
+
     def findings(self) -> Sequence[tuple[str, str]]:
         """What the operator should know of the account's rights: ids (`source.W…`) and sentences."""
 

@@ -111,6 +111,10 @@ class SqliteSource:
             return frozenset()
         return frozenset(found)
 
+    def identity(self) -> str:
+        """Which file lies there now."""
+        return file_identity(self.name, self._path)
+
     def findings(self) -> Sequence[tuple[str, str]]:
         """Nothing to say of the account: the file is opened read only for reads."""
         return ()
@@ -126,7 +130,7 @@ class SqliteSource:
 
     def _check(self) -> None:
         """The file that is there now is the one that was there when the source was first met."""
-        found = file_identity(self.name, self._path)
+        found = self.identity()
         self.pin.check(lambda: found)
 
 
