@@ -21,6 +21,7 @@ from gatebook_hub.errors import SourceUnavailable, StatementFailed, StatementTim
 from gatebook_hub.sources.frames import JSON, Channel, FrameError, interrupt_of
 
 GRACE_S = 1.0
+_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "ARROW_DEFAULT_MEMORY_POOL": "system"}
 _ABORT_S = 0.6
 _START_S = 30.0
 _LOOK_S = 0.2
@@ -38,7 +39,7 @@ class Worker:
         try:
             self.process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-I", "-m", "gatebook_hub.sources.worker", str(theirs.fileno()), str(control)],
-                env={"LC_ALL": "C.UTF-8", "GATEBOOK_PARENT": str(os.getpid()), "ARROW_DEFAULT_MEMORY_POOL": "system"},
+                env={**_ENVIRONMENT, "GATEBOOK_PARENT": str(os.getpid())},
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

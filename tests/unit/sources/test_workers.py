@@ -186,6 +186,7 @@ def test_a_reader_that_vanishes_holds_nothing_for_ever(sqlite_source: SqliteSour
     assert process not in children()
 
 
+@pytest.mark.slow
 def test_a_memory_bomb_hurts_nobody_else(source: Embedded) -> None:
     if isinstance(source, SqliteSource):
         sql = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT group_concat(n || :a) AS x FROM t"
@@ -228,7 +229,7 @@ from gatebook_hub.sources.worker.sqlite import SqliteServed
 import subprocess, threading, ctypes
 folder = Path(sys.argv[1])
 limit_resources(1_000_000_000)
-assert forbid_files(folder) and forbid_calls()
+assert forbid_files(folder / "x.sqlite") and forbid_calls()
 def refused(call):
     try:
         call()
@@ -269,6 +270,53 @@ def test_a_worker_can_do_nothing_but_its_work(tmp_path: Path) -> None:
         [sys.executable, "-I", "-c", PROBES, folder, secret], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.stdout == "held\n", done.stdout + done.stderr
+
+
+ALONE = """
+import sys, time
+from pathlib import Path
+from gatebook_hub.model import Engine, Limits
+from gatebook_hub.sources.sqlite import SqliteSource
+from gatebook_hub.sql import Plan
+source = SqliteSource("x", Path(sys.argv[1]))
+plan = Plan(engine=Engine.SQLITE, sql="SELECT instr(replace(:a, 'a', :a), replace(:b, 'a', :a)) AS x",
+            parameters=frozenset(), reads={})
+source.read(plan, {"a": "a", "b": "b"}, Limits())
+print(*source.process_ids, flush=True)
+source.read(plan, {"a": "a" * 3000, "b": "a" * 1500 + "b"}, Limits())
+"""
+
+
+def test_a_worker_ends_with_its_gateway_even_in_the_middle_of_a_call(chinook_sqlite: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", ALONE, chinook_sqlite], stdout=subprocess.PIPE, text=True) as gateway:
+        assert gateway.stdout is not None
+        process = int(gateway.stdout.readline())
+        time.sleep(0.5)
+        assert Path(f"/proc/{process}").exists()
+        gateway.kill()
+    until = time.monotonic() + 5
+    while Path(f"/proc/{process}").exists() and time.monotonic() < until:
+        if "Z" in Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]:
+            break  # whoever reaps orphans here has not looked yet
+        time.sleep(0.05)
+    else:
+        assert not Path(f"/proc/{process}").exists()
+
+
+def test_a_file_in_wal_mode_and_behind_a_link_is_read_and_written(chinook_sqlite: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(chinook_sqlite)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    link = tmp_path / "elsewhere" / "link.sqlite"
+    link.parent.mkdir()
+    link.symlink_to(chinook_sqlite)
+    for path in (chinook_sqlite, link):
+        source = SqliteSource("x", path)
+        with source.writing(Limits()) as session:
+            session.run("UPDATE genre SET name = :n WHERE genreid = 1", {"n": path.name})
+            assert read(source, "SELECT count(*) AS n FROM genre") == [{"n": 25}]
+            session.commit()
+        assert read(source, "SELECT name FROM genre WHERE genreid = 1") == [{"name": path.name}]
+        source.close()
 
 
 def test_two_hundred_statements_leave_no_process_and_no_descriptor(source: Embedded) -> None:

@@ -56,7 +56,7 @@ def main(argv: list[str]) -> None:
     served = _engine(setup)
     limit_resources(int(setup["memory_bytes"]))
     locks = []
-    if forbid_files(Path(setup["path"]).parent):
+    if forbid_files(Path(setup["path"])):
         locks.append("landlock")
     if forbid_calls():
         locks.append("seccomp")

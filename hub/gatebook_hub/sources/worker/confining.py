@@ -66,8 +66,8 @@ def limit_processor(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (int(used + seconds) + 2, hard))
 
 
-def forbid_files(folder: Path) -> bool:
-    """Leave the database's folder, and the interpreter's own files to be read (Landlock)."""
+def forbid_files(database: Path) -> bool:
+    """Leave the database's folder (a link's too), and the interpreter's own files to be read (Landlock)."""
     if _libc is None:
         return False
     version = _libc.syscall(_CREATE_RULESET, None, 0, 1)
@@ -77,7 +77,8 @@ def forbid_files(folder: Path) -> bool:
     rules = ctypes.create_string_buffer(struct.pack("<Q", handled))
     ruleset = _call(_CREATE_RULESET, rules, 8, 0)
     writing = _READ_FILE | _READ_DIR | _WRITE_FILE | _REMOVE_FILE | _MAKE_REG | _TRUNCATE
-    allowed = [(str(folder), writing), *((path, _READ_FILE | _READ_DIR) for path in _own_files())]
+    folders = {str(database.parent), str(database.resolve().parent)}
+    allowed = [*((folder, writing) for folder in folders), *((path, _READ_FILE | _READ_DIR) for path in _own_files())]
     try:
         for path, access in allowed:
             opened = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -126,8 +127,8 @@ def _filter(architecture: int, special: dict[str, int], refused: Sequence[int]) 
 def _own_files() -> list[str]:
     modules = (sys.modules["gatebook_hub"], sys.modules["gatebook_server"])
     packages = [str(Path(str(module.__file__)).parent) for module in modules]
-    # DuckDB asks what the machine has, and crashes where it may not.
-    machine = ("/proc/self", "/sys/fs/cgroup", "/sys/devices/system/cpu")
+    # DuckDB asks what the machine has, and crashes where it may not; zones of time lie outside of the interpreter.
+    machine = ("/proc/self", "/sys/fs/cgroup", "/sys/devices/system/cpu", "/usr/share/zoneinfo")
     wanted = {path for path in (sys.prefix, sys.base_prefix, *packages, *machine) if path != "/"}
     return sorted(path for path in wanted if os.path.exists(path))  # noqa: PTH110 - cheap, and a path is a string here
 

@@ -17,7 +17,7 @@ import duckdb
 
 from gatebook_hub.errors import GatebookError, LimitExceeded, SourceUnavailable, StatementFailed
 from gatebook_hub.sources.source import SeenMore
-from gatebook_hub.sources.worker.duckdb_batches import DuckdbBatches
+from gatebook_hub.sources.worker.duckdb_batches import DuckdbBatches, rows_of
 from gatebook_hub.sources.worker.duckdb_errors import translate
 from gatebook_hub.sources.worker.duckdb_parsed import reached
 from gatebook_hub.sources.worker.watching import Clock
@@ -180,7 +180,7 @@ class DuckdbServed:
         self._watch(connection, deadline, number)
         try:
             self._check(connection, request)
-            rows = connection.execute(str(request["sql"]), dict(parameters) or None).fetchmany(limit_rows + 1)
+            rows = rows_of(connection.execute(str(request["sql"]), dict(parameters) or None), limit_rows + 1)
         except Exception as error:
             raise self._translate(error, number) from error
         finally:
@@ -200,7 +200,7 @@ class DuckdbServed:
         self._watch(connection, deadline, number)
         try:
             found = connection.execute(sql, dict(parameters) or None)
-            rows = found.fetchall()
+            rows = rows_of(found, None)
             names = [item[0] for item in found.description or ()]
         except Exception as error:
             raise self._translate(error, number) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -64,6 +65,21 @@ class DuckdbBatches:
             raise self._translate(_cause(error)) from error
 
 
+def rows_of(cursor: duckdb.DuckDBPyConnection, limit: int | None) -> list[tuple[Any, ...]]:
+    """Rows as Python values, `limit` of them at most."""
+    if not any("WITH TIME ZONE" in str(item[1]) for item in cursor.description or ()):
+        rows: list[tuple[Any, ...]] = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
+        return rows
+    # DuckDB itself makes such a moment with a package that nothing else needs.
+    found: list[tuple[Any, ...]] = []
+    for batch in DuckdbBatches(cursor, lambda error: error, lambda: None):
+        columns = [column.to_pylist() for column in batch.columns]
+        found.extend(zip(*columns, strict=True))
+        if limit is not None and len(found) >= limit:
+            break
+    return found[:limit]
+
+
 def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
 
@@ -81,7 +97,7 @@ def _cause(error: Exception) -> Exception:
 
 
 def _check(name: str, kind: str) -> None:
-    words = kind.upper().replace("(", " ( ").replace("[", " [ ").replace(",", " ")
+    words = " ".join(re.split(r"[^A-Z0-9_]+", kind.upper()))
     for refused in _REFUSED:
         if f" {refused} " in f" {words} ":
             detail = f"the column `{name}` is a {refused}, which does not travel without loss; cast it to VARCHAR"
