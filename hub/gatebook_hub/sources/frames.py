@@ -20,6 +20,7 @@ from gatebook_hub.values import decode, encode
 
 JSON, SCHEMA, BATCH = b"j", b"s", b"b"
 MOST_BYTES = 268_435_456
+MOST_JSON_BYTES = 67_108_864  # its values take many times as much when they are read
 _HEAD = struct.Struct("<cI")
 _WAITING_BYTES = 262_144
 _BUFFER_BYTES = 262_144
@@ -69,7 +70,7 @@ class Channel:
             if len(head) < _HEAD.size:
                 raise FrameError("the other side ended")
             kind, size = _HEAD.unpack(head)
-            if size > MOST_BYTES or kind not in {JSON, SCHEMA, BATCH}:
+            if kind not in {JSON, SCHEMA, BATCH} or size > (MOST_JSON_BYTES if kind == JSON else MOST_BYTES):
                 raise FrameError("the frame has no known form")
             payload = self._reader.read(size)
             if len(payload) < size:

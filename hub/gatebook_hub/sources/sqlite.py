@@ -55,6 +55,7 @@ class SqliteSource:
     def schema(self) -> Schema:
         """Its tables."""
         self._check()
+        self._pool.warm()
         try:
             return self._schema.get()
         except GatebookError:

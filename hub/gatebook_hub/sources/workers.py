@@ -45,6 +45,7 @@ class Worker:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), control),
+                process_group=0,  # what a terminal sends to the gateway is not for them
             )
         except OSError:
             ours.close()
@@ -153,6 +154,10 @@ class WorkerPool:
         """A worker for one statement or session; raises SourceUnavailable when all stay busy."""
         return self._crew.lease()
 
+    def warm(self) -> None:
+        """Begin to start the first worker, for the statement that will come."""
+        self._crew.warm()
+
     def give_back(self, worker: Worker) -> None:
         """Return it; one that is in the middle of something is ended."""
         self._crew.give_back(worker)
@@ -206,8 +211,15 @@ class _Crew:
                 if not self._changed.wait(until - time.monotonic()) and time.monotonic() >= until:
                     raise SourceUnavailable("all of the source's processes are busy; try again")
 
+    def warm(self) -> None:
+        with self._changed:
+            if not (self._is_closed or self._idle or self._busy or self._wanted):
+                self._wanted += 1
+                self._start_keeper()
+                self._changed.notify_all()
+
     def give_back(self, worker: Worker) -> None:
-        if not worker.is_answered or not worker.is_alive:
+        if not worker.is_answered or worker.is_late or not worker.is_alive:
             worker.end()
         worker.kill_at = None
         worker.idle_since = time.monotonic()

@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from gatebook_hub.errors import SourceUnavailable, StatementFailed, StatementTimeout
+from gatebook_hub.errors import LimitExceeded, SourceUnavailable, StatementFailed, StatementTimeout
 from gatebook_hub.model import Engine, Limits
 from gatebook_hub.sources.duckdb import DuckdbSource
 from gatebook_hub.sources.embedded import WorkerStream
@@ -317,6 +317,23 @@ def test_a_file_in_wal_mode_and_behind_a_link_is_read_and_written(chinook_sqlite
             session.commit()
         assert read(source, "SELECT name FROM genre WHERE genreid = 1") == [{"name": path.name}]
         source.close()
+
+
+def test_rows_that_are_larger_than_a_frame_are_refused_and_the_session_goes_on(sqlite_source: SqliteSource) -> None:
+    with sqlite_source.writing(Limits()) as session:
+        session.run("CREATE TABLE large (id integer primary key, a text)", {})
+        for index in range(4):
+            session.run("INSERT INTO large VALUES (:id, :a)", {"id": index, "a": "\u00e9" * 5_000_000})
+        with pytest.raises(LimitExceeded):
+            session.run("SELECT * FROM large", {})
+        assert len(session.run("SELECT id FROM large", {})[0]) == 4
+        session.commit()
+    large = Plan(
+        engine=Engine.SQLITE, sql="SELECT a FROM large", parameters=frozenset(), reads={"large": frozenset({"a"})}
+    )
+    stream = sqlite_source.read(large, {}, Limits())
+    assert [len(row["a"]) for batch in stream for row in batch.to_pylist()] == [5_000_000] * 4
+    stream.close()
 
 
 def test_two_hundred_statements_leave_no_process_and_no_descriptor(source: Embedded) -> None:

@@ -17,6 +17,7 @@ from gatebook_hub.sources.frames import (
     BATCH,
     JSON,
     MOST_BYTES,
+    MOST_JSON_BYTES,
     SCHEMA,
     Channel,
     FrameError,
@@ -85,7 +86,7 @@ def _serve(channel: Channel, served: Served, current: _Current, request: dict[st
     finally:
         current.number = 0
     data = json.dumps(reply).encode()
-    if len(data) > MOST_BYTES:
+    if len(data) > MOST_JSON_BYTES:
         data = json.dumps({"error": "LimitExceeded", "detail": "the rows are larger than allowed"}).encode()
     channel.put(JSON, data)
     channel.flush()

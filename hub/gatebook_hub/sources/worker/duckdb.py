@@ -63,6 +63,7 @@ class DuckdbServed:
         self._reader_file = 0
         self._writer: duckdb.DuckDBPyConnection | None = None
         self._running: duckdb.DuckDBPyConnection | None = None
+        self._number = 0
         self._clock = Clock(self.interrupt)
 
     def read(
@@ -112,7 +113,7 @@ class DuckdbServed:
     def interrupt(self, number: int) -> None:
         """Stop what runs; the gateway and the clock ask again until it has ended."""
         running = self._running
-        if running is not None and number:
+        if running is not None and number == self._number:
             running.interrupt()
 
     def rest(self) -> None:
@@ -222,7 +223,7 @@ class DuckdbServed:
             raise SeenMore(f"the database saw the statement reach for {refused}, which the analysis did not name")
 
     def _watch(self, connection: duckdb.DuckDBPyConnection, deadline: float, number: int) -> None:
-        self._running = connection
+        self._running, self._number = connection, number
         self._clock.arm(deadline, number)
 
     def _unwatch(self) -> None:
