@@ -57,7 +57,15 @@ def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], sche
         for table, columns in world.reads.items():
             reads[table] = reads.get(table, frozenset()) | columns
     functions = MASK_FUNCTIONS[engine] | analysis.statement.functions
-    return generate(tree, engine=engine, namespace=schema.namespace, reads=reads, nonce=nonce, functions=functions)
+    return generate(
+        tree,
+        engine=engine,
+        namespace=schema.namespace,
+        reads=reads,
+        nonce=nonce,
+        functions=functions,
+        views={use.table for use in analysis.uses if schema.tables[use.table].is_view},
+    )
 
 
 def check_condition(text: str, table: Table, schema: Schema) -> None:
