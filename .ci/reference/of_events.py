@@ -71,6 +71,7 @@ _FIELDS: Mapping[str, tuple[str, str]] = {
     "rules": ("fact", "Ids of the rules that decided."),
     "provenance": ("claim", "What the caller says about where the call comes from: kernel, notebook, cell."),
     "reason": ("claim", "Why, in the caller's words."),
+    "purpose": ("claim", "For which of the purposes that grants name, in the caller's word."),
     "change": ("fact", "Id of the change request."),
     "action": ("fact", "Name of the action."),
     "refers_to": ("fact", "Index of the intent that this outcome closes."),

@@ -132,11 +132,15 @@ class TableUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mask:
-    """How a protected value is shown: `email`, `last(4)`, …; `rule` is the protection that says so."""
+    """How a protected value is shown: `email`, `last(4)`, …; `rule` is the protection that says so.
+
+    `expression` is the source's own SQL of a `custom` mask, in which `value` stands for the column.
+    """
 
     name: str
     argument: int | None = None
     rule: str
+    expression: str | None = None
 
     def __str__(self) -> str:
         return self.name if self.argument is None else f"{self.name}({self.argument})"

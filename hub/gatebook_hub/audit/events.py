@@ -80,6 +80,7 @@ class Event:
     rules: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
     reason: str | None = None
+    purpose: str | None = None
     change: str | None = None
     action: str | None = None
     refers_to: int | None = None

@@ -77,7 +77,7 @@ def tool_cards(cases: UseCases, person: Principal) -> tuple[ToolCard, ...]:
     return tuple(
         ToolCard(title=tool.title, summary=tool.summary, url=f"{settings.hub_url}/services/tools/{tool.name}")
         for tool in read_tools(settings.notebooks / "tools")
-        if may_use_tool(cases.gate.policy, person, tool.name)
+        if may_use_tool(cases.gate.policy, person, tool.name, cases.gate.circumstances())
     )
 
 

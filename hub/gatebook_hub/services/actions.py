@@ -42,7 +42,7 @@ class Actions:
         return tuple(
             action
             for name, action in sorted(actions.items())
-            if policy.may_use_action(self._gate.policy, principal, name)
+            if policy.may_use_action(self._gate.policy, principal, name, self._gate.circumstances(is_look=True))
         )
 
     def approval_sentence(self, action: Action) -> str | None:
@@ -86,7 +86,8 @@ class Actions:
         action = self._gate.policy.actions.get(name)
         if action is None:
             raise NotFound(f"there is no action `{name[:64]}` that you may call")
-        if not policy.may_use_action(self._gate.policy, principal, name):
+        # A purpose that is missing is told when the statement is decided.
+        if not policy.may_use_action(self._gate.policy, principal, name, self._gate.circumstances(is_look=True)):
             ask = f"a grant of the action `{name}`"
             raise AccessRefused(f"the action `{name}` is not granted to you here", rule="no-grant", ask=ask)
         return action

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from gatebook_hub import policy, sql
 from gatebook_hub.audit import Event, EventKind, Outcome
 from gatebook_hub.changes import ChangeRequest, RowDiff, State, Verdict
 from gatebook_hub.errors import (
+    AccessRefused,
     BookUnavailable,
     ChangeError,
     Drifted,
@@ -21,8 +23,8 @@ from gatebook_hub.errors import (
     NotPermitted,
     StateConflict,
 )
-from gatebook_hub.model import Access, Allowed, Principal, Requirement, RuleRef, Schema, TableUse
-from gatebook_hub.policy import Action, WriteFacts
+from gatebook_hub.model import Access, Allowed, Principal, Schema, TableUse
+from gatebook_hub.policy import Action, Approving, WriteFacts
 from gatebook_hub.policy.rules import SourceRule
 from gatebook_hub.services.applying import apply, note_in_ledger
 from gatebook_hub.services.gate import Call, Gate
@@ -259,7 +261,7 @@ class Changes:
         if request.table not in schema.tables:
             return frozenset(), frozenset(), False
         use = TableUse(table=request.table, access=Access.SELECT)
-        decision = policy.decide(self._gate.policy, viewer, schema, [use])
+        decision = policy.decide(self._gate.policy, viewer, schema, [use], at=self._gate.circumstances(is_look=True))
         if not isinstance(decision, Allowed):
             return frozenset(), frozenset(), False
         obligation = decision.obligations[request.table]
@@ -297,7 +299,10 @@ class Changes:
         if not diff.rows and action is None:
             raise EffectMissed("no row would change, so there is nothing to ask for")
         encoded = {name: encode(value) for name, value in parameters.items() if name in decided.statement.parameters}
-        requirements, approval_rules = self._quorum(source.name, decided, diff, call.principal, action, given)
+        approving = self._approving(source.name, decided, diff, call.principal, action, given)
+        if approving.needs_reason and not (call.reason or "").strip():
+            ask = "the same write with `reason=…`"
+            raise AccessRefused("this write needs a reason", rule=approving.rules[0].id, ask=ask)
         unsigned = ChangeRequest(
             id=gate.new_id(),
             state=State.AWAITING_REVIEW,
@@ -310,17 +315,18 @@ class Changes:
             requester=call.principal,
             reason=call.reason,
             created_at=now,
-            expires_at=now + dt.timedelta(hours=gate.settings.change_ttl_h),
+            expires_at=now + dt.timedelta(hours=min(gate.settings.change_ttl_h, approving.expires_h or math.inf)),
             diff=diff,
             warnings=_warnings(decided, diff),
-            requirements=requirements,
-            rules=(*decided.allowed.rules, *approval_rules),
+            requirements=approving.requirements,
+            rules=(*decided.allowed.rules, *approving.rules),
+            purpose=call.purpose,
             schema_version=schema.version,
             digest="",
         )
         return core.open_request(replace(unsigned, digest=core.digest_of(unsigned)))
 
-    def _quorum(
+    def _approving(
         self,
         source: str,
         decided: DecidedWrite,
@@ -328,17 +334,18 @@ class Changes:
         requester: Principal,
         action: Action | None,
         given: Mapping[str, Any],
-    ) -> tuple[tuple[Requirement, ...], tuple[RuleRef, ...]]:
+    ) -> Approving:
         facts = WriteFacts(
             source=source,
             table=decided.write.table.name,
             access=decided.write.use.access,
             rows=len(diff.rows),
+            columns=decided.write.use.writes,
             action=_name(action),
             tool=requester.tool.name if requester.tool else None,
             params=given if action else {},
         )
-        return policy.requirements_for(self._gate.policy, facts)
+        return policy.approving_of(self._gate.policy, facts)
 
     def _write(self, request: ChangeRequest) -> int:
         """The write itself: decided anew, compared with what was approved, noted in the ledger, committed."""
@@ -346,7 +353,7 @@ class Changes:
         action = gate.policy.actions.get(request.action) if request.action else None
         if request.action and action is None:
             raise Drifted(f"the action `{request.action}` is gone; ask again")
-        requester = Call(principal=request.requester, reason=request.reason)
+        requester = Call(principal=request.requester, reason=request.reason, purpose=request.purpose)
         source, rule, schema = self._open(request.source, request.requester, action)
         statement = sql.parse(request.statement, schema.engine)
         decided = decide_write(gate, requester, statement, schema, action)
@@ -361,8 +368,8 @@ class Changes:
             diff = apply(session, decided, parameters, schema, gate.settings.preview_rows)
             if core.diff_digest(diff) != core.diff_digest(request.diff):
                 raise Drifted("the rows changed since they were approved; nothing was written, ask again")
-            quorum, _ = self._quorum(source.name, decided, diff, request.requester, action, parameters)
-            if quorum != request.requirements:
+            approving = self._approving(source.name, decided, diff, request.requester, action, parameters)
+            if approving.requirements != request.requirements:
                 raise Drifted("another quorum is needed since the approval; nothing was written, ask again")
             note_in_ledger(session, schema, request.id, request.digest, gate.now().isoformat())
             session.commit()
@@ -385,7 +392,7 @@ class Changes:
     def _may_see(self, principal: Principal, request: ChangeRequest) -> bool:
         wanted = {group for requirement in request.requirements for group in requirement.groups}
         is_party = principal.id == request.requester.id or bool(wanted & principal.groups)
-        return is_party or policy.may_read_book(self._gate.policy, principal)
+        return is_party or policy.may_read_book(self._gate.policy, principal, self._gate.circumstances())
 
     def _ended(
         self,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from gatebook_hub.audit import Event, EventKind, Outcome
 from gatebook_hub.errors import BookUnavailable, GatebookError, NotFound, NotParsed
 from gatebook_hub.model import Limits, Principal, Schema
-from gatebook_hub.policy import PolicySet, SourceRule
+from gatebook_hub.policy import Circumstances, PolicySet, SourceRule, touches
 from gatebook_hub.settings import Settings
 from gatebook_hub.sources.registry import Sources
 from gatebook_hub.sources.source import Source
@@ -30,6 +30,7 @@ class Call:
     principal: Principal
     provenance: Mapping[str, str] = field(default_factory=dict)
     reason: str | None = None
+    purpose: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,13 +99,11 @@ class Gate:
 
     def touches(self, source: str, principal: Principal) -> bool:
         """Whether any grant gives the principal something in this source."""
-        tool = principal.tool.name if principal.tool else None
-        return any(
-            grant.to & principal.names
-            and (not grant.via or tool in grant.via)
-            and any(pattern.source == source for pattern in grant.on)
-            for grant in self.policy.grants
-        )
+        return touches(self.policy, principal, source, self.circumstances())
+
+    def circumstances(self, purpose: str | None = None, *, is_look: bool = False) -> Circumstances:
+        """What grants with hours, a last day or purposes are held against; `is_look` for lists of what is possible."""
+        return Circumstances(now=self.now(), purpose=purpose, is_look=is_look)
 
     def limits(self, rule: SourceRule, decided: Limits, limit_rows: int | None = None) -> Limits:
         """The tightest of the operator's, the source's, the grants' and the caller's own limits."""
@@ -131,6 +130,7 @@ class Gate:
             revision=self.policy.revision,
             provenance=call.provenance,
             reason=call.reason,
+            purpose=call.purpose,
             **facts,
         )
 

@@ -11,8 +11,9 @@ from gatebook_hub.audit import EventKind, Outcome
 from gatebook_hub.errors import PolicyInvalid
 from gatebook_hub.model import Channel, Principal, PrincipalKind
 from gatebook_hub.services.cases import UseCases, use_cases_of
+from gatebook_hub.services.checking import check
 from gatebook_hub.services.gate import Call, Gate, InForce
-from gatebook_hub.services.policies import check, load_policy
+from gatebook_hub.services.policies import load_policy
 from gatebook_hub.settings import Settings
 from gatebook_hub.sources.sqlite import SqliteSource
 from gatebook_hub.stores.access import ReceiptStore, SessionStore, TokenStore

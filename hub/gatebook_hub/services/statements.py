@@ -70,12 +70,15 @@ class PlanCache:
 def decide_read(gate: Gate, call: Call, statement: Statement, schema: Schema, plans: PlanCache) -> DecidedRead:
     """Decide and rewrite a read; raises AccessRefused and what `sql` raises."""
     principal = call.principal
-    key = (schema.source, schema.version, gate.policy.revision, principal.names, statement.text)
+    policy_set, at = gate.policy, gate.circumstances(call.purpose)
+    # A plan holds as long as the conditions hold under which it was made: hours pass, purposes differ.
+    conditions = policy.open_conditions(policy_set, at)
+    key = (schema.source, schema.version, policy_set.revision, principal.names, conditions, statement.text)
     known = plans.get(key)
     if known is not None:
         return known
     analysis = sql.analyse(statement, schema)
-    allowed = _allowed(policy.decide(gate.policy, principal, schema, analysis.uses))
+    allowed = _allowed(policy.decide(policy_set, principal, schema, analysis.uses, at=at))
     plan = sql.rewrite(analysis, allowed.obligations, schema, nonce=gate.new_id())
     decided = DecidedRead(statement=statement, uses=analysis.uses, allowed=allowed, plan=plan)
     plans.put(key, decided)
@@ -88,11 +91,12 @@ def decide_write(
     """Decide a write and rewrite the read that yields its keys and values."""
     write = sql.plan_write(statement, schema)
     reads = write.read.uses
+    at = gate.circumstances(call.purpose)
     if action is None:
-        decision = policy.decide(gate.policy, call.principal, schema, reads, write.use, write.value_reads)
+        decision = policy.decide(gate.policy, call.principal, schema, reads, write.use, write.value_reads, at)
     else:
         decision = policy.decide_action(
-            gate.policy, call.principal, action, schema, reads, write.use, write.value_reads
+            gate.policy, call.principal, action, schema, reads, write.use, write.value_reads, at
         )
     allowed = _allowed(decision)
     nonce = gate.new_id()
