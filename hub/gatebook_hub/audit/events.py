@@ -36,6 +36,7 @@ class EventKind(StrEnum):
     CHANGE_REFUSED = "change.refused"
     ACTION_REFUSED = "action.refused"
     POLICY_LOADED = "policy.loaded"
+    POLICY_REFUSED = "policy.refused"
     TOKEN_ISSUED = "token.issued"  # noqa: S105 - the name of an event
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an event
     SESSION_OPENED = "session.opened"

@@ -7,6 +7,7 @@ import datetime as dt
 import io
 import json
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -23,11 +24,13 @@ from gatebook_hub.services.checking import UNCHECKED, check, known_tools
 from gatebook_hub.services.expecting import run_tests
 from gatebook_hub.services.opening import OPERATOR
 from gatebook_hub.services.policies import load_policy
+from gatebook_hub.services.reloading import REQUEST
 from gatebook_hub.services.trying import Asking
 from gatebook_hub.settings import Settings
-from gatebook_hub.stores.book import StoredEvent
+from gatebook_hub.stores.book import EventFilter, StoredEvent
 from gatebook_hub.stores.policies import read_revision
 
+_PAUSE_S = 0.2
 _JSON = click.option("--json", "is_json", is_flag=True, help="Print JSON.")
 
 
@@ -187,6 +190,36 @@ def policy_diff(
         for line in comparing.told(found):
             click.echo(line)
     sys.exit(0 if found.is_same else 1)
+
+
+@policy.command("reload")
+@STATE
+@click.option("--wait", "wait_s", default=30.0, show_default=True, help="Seconds to wait for the gateway's answer.")
+def policy_reload(state: Path | None, wait_s: float) -> None:
+    """Have the running gateway read its policy folder now. Exit code 1 if the set does not come into force."""
+    settings = settings_of(state=state)
+    with open_book(settings) as book:
+        path = settings.state / REQUEST
+        path.touch(mode=0o600)
+        request = str(path.stat().st_mtime_ns)
+        until = time.monotonic() + wait_s
+        while time.monotonic() < until:
+            for kind in (EventKind.POLICY_LOADED, EventKind.POLICY_REFUSED):
+                for event in book.find(EventFilter(kind=kind, limit=5)):
+                    if event.content.get("extra", {}).get("request") == request:
+                        sys.exit(_told_reload(event))
+            time.sleep(_PAUSE_S)
+    raise click.ClickException("no gateway answered; a gateway that starts reads the folder anyway")
+
+
+def _told_reload(event: StoredEvent) -> int:
+    extra = event.content["extra"]
+    if event.content["kind"] == EventKind.POLICY_REFUSED:
+        click.echo(f"policy {extra['old']} stays in force:\n{event.content.get('detail', '')}")
+        return 1
+    is_same = extra["old"] == extra["revision"]
+    click.echo(f"policy {extra['revision']} is in force" + ("" if is_same else f", before it {extra['old']}"))
+    return 0
 
 
 def _past(settings: Settings, since: str | None, limit: int) -> tuple[StoredEvent, ...] | None:

@@ -27,7 +27,7 @@ from gatebook_hub.model import (
 )
 from gatebook_hub.policy.circumstances import UNKNOWN, Circumstances
 from gatebook_hub.policy.granting import NO_GRANT, Subject, action_grants, applying_grants, no_grant
-from gatebook_hub.policy.masking import stronger
+from gatebook_hub.policy.masking import strongest
 from gatebook_hub.policy.rules import Action, Grant, PolicySet, Protection, TablePattern
 
 UNDECIDED = "undecided"
@@ -169,7 +169,7 @@ class _Decider:
         for grant in grants:
             if grant.columns is not None:
                 visible &= grant.columns
-        masks: dict[str, Mask] = {}
+        masks: dict[str, list[Mask]] = {}
         for protection in self.protections:
             touched = {ref.column for ref in protection.columns if ref.table == use.table and ref.source == self.source}
             if not touched:
@@ -182,11 +182,11 @@ class _Decider:
                 visible -= touched
             if protection.mask is not None:
                 for name in touched:
-                    masks[name] = stronger(masks[name], protection.mask) if name in masks else protection.mask
+                    masks.setdefault(name, []).append(protection.mask)
         return TableObligation(
             table=use.table,
             columns=tuple(column.name for column in table.columns if column.name in visible),
-            masks={name: mask for name, mask in masks.items() if name in visible},
+            masks={name: strongest(found) for name, found in masks.items() if name in visible},
             row_filters=(*_scopes(grants), *self._row_protections(use.table)),
         )
 

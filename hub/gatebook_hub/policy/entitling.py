@@ -56,7 +56,7 @@ class Entitlement:
             Sight.PLAIN: "sees it",
             Sight.MASKED: f"sees it masked as {self.mask}",
             Sight.REFUSED: "is refused",
-            Sight.WRITTEN: f"may {self.access}",
+            Sight.WRITTEN: f"may {'call the ' if self.access.startswith('action ') else ''}{self.access}",
             Sight.EXEMPT: f"is exempt from {', '.join(self.rules)}",
         }[self.sight]
         rows = f", rows where {self.rows}" if self.rows else ""

@@ -62,9 +62,9 @@ def approvals(policy: PolicySet, facts: WriteFacts) -> tuple[Contribution, ...]:
 def near_misses(
     policy: PolicySet, principal: Principal, source: str, uses: Iterable[TableUse], at: Circumstances
 ) -> tuple[NearMiss, ...]:
-    """Grants of a used table that do not cover the use, with every reason why not; the nearest come first."""
+    """Grants of a used table that do not cover the use, with every reason why not; the caller's own come first."""
     subject = Subject.of(principal)
-    found = []
+    found: list[tuple[bool, NearMiss]] = []
     for use in uses:
         for grant in policy.grants:
             if not grant.reaches(source, use.table):
@@ -72,8 +72,10 @@ def near_misses(
             reasons = tuple(_reasons(grant, subject, use, at))
             if reasons:
                 place = policy.place_of(grant.ref.id)
-                found.append(NearMiss(rule=grant.ref.id, place=place, table=use.table, reasons=reasons))
-    return tuple(sorted(found, key=lambda miss: (len(miss.reasons), miss.rule, miss.table)))
+                miss = NearMiss(rule=grant.ref.id, place=place, table=use.table, reasons=reasons)
+                found.append((not grant.to & subject.names, miss))
+    found.sort(key=lambda item: (item[0], len(item[1].reasons), item[1].rule, item[1].table))
+    return tuple(miss for _, miss in found)
 
 
 def _of_grant(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from gatebook_hub.model import Mask
 
@@ -14,6 +15,7 @@ MASK = re.compile(
 # among each other is a choice, made once so that the order of rules makes none.
 _STRENGTH = {"null": 80, "redact": 70, "hash": 60, "last": 52, "first": 51, "email": 50, "year": 40, "bucket": 30}
 _CUSTOM = "custom"
+_SURE = frozenset({"null", "redact"})
 
 
 def parse_mask(text: str, expression: str | None = None, *, rule: str) -> Mask:
@@ -25,23 +27,23 @@ def parse_mask(text: str, expression: str | None = None, *, rule: str) -> Mask:
     return Mask(name=name, argument=int(argument) if argument else None, rule=rule, expression=expression)
 
 
-def stronger(first: Mask, second: Mask) -> Mask:
-    """Of two masks of one column the one that shows less, whichever comes first.
+def strongest(masks: Iterable[Mask]) -> Mask:
+    """Of all masks of one column the one that shows least, in whatever order they come; raises for none at all.
 
-    Nobody can say how much a custom expression shows: beside a mask that is not sure to show less, NULL is shown.
+    Nobody can say how much a custom expression shows: beside another mask that is not sure to show less, NULL is shown.
     """
-    if _is_same(first, second):
-        return min(first, second, key=lambda mask: mask.rule)
-    one, other = sorted((first, second), key=lambda mask: mask.name == _CUSTOM)
-    if other.name == _CUSTOM:
-        if one.name in {"null", "redact"}:
-            return one
-        return Mask(name="null", rule=min(first.rule, second.rule))
-    return max(first, second, key=lambda mask: (_rank(mask), [-ord(letter) for letter in mask.rule]))
-
-
-def _is_same(first: Mask, second: Mask) -> bool:
-    return (first.name, first.argument, first.expression) == (second.name, second.argument, second.expression)
+    found = sorted(masks, key=lambda mask: mask.rule)
+    known = [mask for mask in found if mask.name != _CUSTOM]
+    customs = [mask for mask in found if mask.name == _CUSTOM]
+    best = max(known, key=_rank, default=None)
+    if not customs:
+        assert best is not None
+        return best
+    if best is not None and best.name in _SURE:
+        return best
+    if best is None and len({mask.expression for mask in customs}) == 1:
+        return customs[0]
+    return Mask(name="null", rule=found[0].rule)
 
 
 def _rank(mask: Mask) -> tuple[int, int]:

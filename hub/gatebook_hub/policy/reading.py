@@ -49,10 +49,9 @@ def line_of(data: Any, location: tuple[int | str, ...]) -> int:
     for part in location:
         try:
             known = data.lc.item(part) if isinstance(part, int) else data.lc.key(part)
-            data = data[part]
+            line, data = int(known[0]) + 1, data[part]
         except (AttributeError, KeyError, TypeError, IndexError):
             break
-        line = int(known[0]) + 1
     return line
 
 
@@ -63,6 +62,8 @@ def _check_shape(text: str) -> None:
         line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, AliasEvent):
             raise NotReadable(line, "uses an alias (`*name`); policy files say what they mean where they mean it")
+        if getattr(event, "tag", None) is not None:
+            raise NotReadable(line, "uses a tag (`!name`); policy files hold texts, numbers, lists and keys")
         if isinstance(event, ScalarEvent) and event.value.isdigit() and len(event.value) > _LONG_NUMBER:
             raise NotReadable(line, "has a number that is too long")
         is_start = isinstance(event, CollectionStartEvent)

@@ -43,6 +43,7 @@ def access(visit: Visit) -> Response:
         revision=revision,
         sources=sources,
         downloads=Downloads(json_url="/access.json", csv_url="/access.csv"),
+        may_review=visit.cases.auditing.may_read_all(visit.principal),
     )
     return shown(page)
 

@@ -11,6 +11,7 @@ from gatebook_hub.errors import GatebookError
 from gatebook_hub.model import Access, Allowed, Decision, Denied, Mask, Principal, Schema, TableUse
 from gatebook_hub.policy import SourceRule
 from gatebook_hub.services.gate import Call, Gate
+from gatebook_hub.services.in_force import under_one_set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,7 @@ class AccessView:
         known = self._gate.policy.sources
         return tuple(rule for name, rule in sorted(known.items()) if self._gate.touches(name, principal))
 
+    @under_one_set
     def source(self, call: Call, name: str) -> SourceView:
         """The governed schema of a source; raises NotFound, SourceUnavailable. Looking is in the book."""
         gate = self._gate

@@ -18,6 +18,7 @@ from gatebook_hub.model import Principal
 from gatebook_hub.policy import Action
 from gatebook_hub.services.changes import Changes
 from gatebook_hub.services.gate import Call, Gate
+from gatebook_hub.services.in_force import under_one_set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,7 @@ class Actions:
         self._gate = gate
         self._changes = changes
 
+    @under_one_set
     def list(self, principal: Principal) -> tuple[Action, ...]:
         """The actions that this principal may call."""
         actions = self._gate.policy.actions
@@ -55,6 +57,7 @@ class Actions:
                 parts.append(f"needs {who}" + (f" when {when}" if when else ""))
         return "; ".join(parts) or None
 
+    @under_one_set
     def call(self, call: Call, press: Press) -> ChangeRequest:
         """Run an action: an executed request, or one that awaits review."""
         gate = self._gate

@@ -28,6 +28,7 @@ from gatebook_hub.policy import Action, Approving, WriteFacts
 from gatebook_hub.policy.rules import SourceRule
 from gatebook_hub.services.applying import apply, note_in_ledger
 from gatebook_hub.services.gate import Call, Gate
+from gatebook_hub.services.in_force import under_one_set
 from gatebook_hub.services.statements import DecidedWrite, bind, decide_write, facts
 from gatebook_hub.sources.source import Source
 from gatebook_hub.sql import Statement
@@ -42,6 +43,7 @@ class Changes:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
 
+    @under_one_set
     def propose(
         self,
         call: Call,
@@ -85,6 +87,7 @@ class Changes:
         )
         return self.execute(call, request.id) if request.state is State.APPROVED else request
 
+    @under_one_set
     def get(self, principal: Principal, change_id: str) -> ChangeRequest:
         """A request that this principal may see; raises NotFound."""
         request = self._fresh(self._gate.changes.get(change_id))
@@ -92,6 +95,7 @@ class Changes:
             raise NotFound("there is no such change request")
         return request
 
+    @under_one_set
     def look(self, call: Call, change_id: str) -> ChangeRequest:
         """A request whose rows are shown to somebody: that is in the book."""
         request = self.get(call.principal, change_id)
@@ -109,6 +113,7 @@ class Changes:
         self._gate.changes.wait(change_id, state, min(timeout_s, _WAIT_AT_MOST_S))
         return self.get(principal, change_id)
 
+    @under_one_set
     def find(
         self,
         principal: Principal,
@@ -124,6 +129,7 @@ class Changes:
         )
         return tuple(request for request in map(self._fresh, found) if self._may_see(principal, request))
 
+    @under_one_set
     def inbox(self, principal: Principal) -> tuple[ChangeRequest, ...]:
         """Requests that wait for this person."""
         waiting = self.find(principal, state=State.AWAITING_REVIEW, limit=1_000)
@@ -133,6 +139,7 @@ class Changes:
         """Why this person may not review the request, or None."""
         return core.may_review(request, principal, self._hidden(principal, request))
 
+    @under_one_set
     def review(self, call: Call, change_id: str, *, verdict: Verdict, reason: str, digest: str) -> ChangeRequest:
         """A person's verdict; the last approval executes the request."""
         gate = self._gate
@@ -172,6 +179,7 @@ class Changes:
         gate.book.append(gate.event(EventKind.CHANGE_WITHDRAWN, call, source=withdrawn.source, change=change_id))
         return gate.changes.move(withdrawn)
 
+    @under_one_set
     def execute(self, call: Call, change_id: str) -> ChangeRequest:
         """Carry out an approved request, if its rows are still those that were approved."""
         gate = self._gate

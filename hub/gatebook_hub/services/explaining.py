@@ -18,6 +18,7 @@ class Explanation:
     """A decision and all that led to it. `problem` is set when the statement was not understood at all."""
 
     revision: str
+    source: str
     principal: Principal
     trial: Trial | None
     problem: GatebookError | None
@@ -35,6 +36,7 @@ class Explanation:
         found: dict[str, Any] = {
             "decision": "allow" if self.is_allowed else "deny",
             "revision": self.revision,
+            "source": self.source,
             "principal": self.principal.id,
             "groups": sorted(self.principal.groups),
             "rules": [asdict(item) for item in self.contributions],
@@ -52,7 +54,9 @@ def explain(policy_set: PolicySet, schema: Schema, text: str, asking: Asking) ->
     try:
         trial = attempt(policy_set, schema, text, asking)
     except GatebookError as error:
-        return Explanation(revision=policy_set.revision, principal=asking.principal, trial=None, problem=error)
+        return Explanation(
+            revision=policy_set.revision, source=schema.source, principal=asking.principal, trial=None, problem=error
+        )
     who, at, decision = asking.principal, asking.at, trial.decision
     taking_part = contributions(policy_set, who, schema.source, trial.uses, at)
     if trial.write is not None and isinstance(decision, Allowed):
@@ -69,6 +73,7 @@ def explain(policy_set: PolicySet, schema: Schema, text: str, asking: Asking) ->
     rule = decision.rule if isinstance(decision, Denied) else None
     return Explanation(
         revision=policy_set.revision,
+        source=schema.source,
         principal=who,
         trial=trial,
         problem=None,
@@ -93,8 +98,10 @@ def told(found: Explanation) -> Iterator[str]:
         place = f" ({found.rule_place})" if found.rule_place else ""
         yield f"  {denied.sentence}"
         yield f"  rule: {denied.rule or 'none: what no grant reaches does not exist'}{place}"
-        if denied.ask:
-            yield f"  ask for: {denied.ask}"
+        asked = denied.ask or " and ".join(
+            f"a grant of {use.access} on `{found.source}.{use.table}`" for use in found.trial.uses
+        )
+        yield f"  ask for: {asked}"
     if found.contributions:
         yield "rules"
         width = max(len(item.place) for item in found.contributions)

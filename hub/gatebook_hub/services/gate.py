@@ -13,8 +13,8 @@ from gatebook_hub.audit import Event, EventKind, Outcome
 from gatebook_hub.errors import BookUnavailable, GatebookError, NotFound, NotParsed
 from gatebook_hub.model import Limits, Principal, Schema
 from gatebook_hub.policy import Circumstances, PolicySet, SourceRule, touches
+from gatebook_hub.services.in_force import InForce
 from gatebook_hub.settings import Settings
-from gatebook_hub.sources.registry import Sources
 from gatebook_hub.sources.source import Source
 from gatebook_hub.stores.access import ReceiptStore, SessionStore, TokenStore
 from gatebook_hub.stores.book import Book
@@ -31,14 +31,6 @@ class Call:
     provenance: Mapping[str, str] = field(default_factory=dict)
     reason: str | None = None
     purpose: str | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class InForce:
-    """The policy set in force and the sources it declares; both are replaced together."""
-
-    policy: PolicySet
-    sources: Sources
 
 
 class Places:

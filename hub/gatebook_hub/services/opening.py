@@ -11,8 +11,9 @@ from gatebook_hub.audit import EventKind, Outcome
 from gatebook_hub.errors import PolicyInvalid
 from gatebook_hub.model import Channel, Principal, PrincipalKind
 from gatebook_hub.services.cases import UseCases, use_cases_of
-from gatebook_hub.services.checking import check
-from gatebook_hub.services.gate import Call, Gate, InForce
+from gatebook_hub.services.checking import check, known_tools
+from gatebook_hub.services.gate import Call, Gate
+from gatebook_hub.services.in_force import InForce
 from gatebook_hub.services.policies import load_policy
 from gatebook_hub.settings import Settings
 from gatebook_hub.sources.sqlite import SqliteSource
@@ -40,10 +41,11 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
     book_database = open_database(state / "book" / "book.sqlite", "book")
     database = open_database(state / "gatebook.sqlite", "state")
     book = Book(book_database, keys.signing, copy=settings.checkpoint_copy)
+    in_force = InForce(policy=policy_set, sources=sources)
     try:
         yield Gate(
             settings=settings,
-            in_force=InForce(policy=policy_set, sources=sources),
+            in_force=in_force,
             book=book,
             keys=keys,
             changes=ChangeStore(database),
@@ -54,7 +56,7 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
         )
     finally:
         book.close()
-        sources.close()
+        in_force.close()
         database.dispose()
         book_database.dispose()
 
@@ -80,14 +82,19 @@ def start(gate: Gate) -> UseCases:
             )
         )
     gate.book.append(gate.event(EventKind.GATEWAY_STARTED, OPERATOR, outcome=Outcome.OK))
-    extra = {"sources": ",".join(sorted(gate.policy.sources)), "rules": str(len(gate.policy.grants))}
+    extra = {
+        "revision": gate.policy.revision,
+        "sources": ",".join(sorted(gate.policy.sources)),
+        "rules": str(len(gate.policy.grants)),
+    }
     gate.book.append(gate.event(EventKind.POLICY_LOADED, OPERATOR, outcome=Outcome.OK, extra=extra))
     return cases
 
 
 def _check_policy(gate: Gate) -> None:
     """A rule that does not fit its source stops the start; a source that is down does not stop the others."""
-    findings = list(check(gate.policy, gate.in_force.sources))
+    tools = known_tools(gate.settings.notebooks)
+    findings = list(check(gate.policy, gate.in_force.sources, tools=tools, now=gate.now()))
     for finding in findings:
         if not finding.is_error:
             _log.warning("%s", finding)

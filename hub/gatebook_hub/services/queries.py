@@ -17,6 +17,7 @@ from gatebook_hub.errors import AccessRefused, GatebookError, LimitExceeded, Too
 from gatebook_hub.model import Limits
 from gatebook_hub.services.changes import Changes
 from gatebook_hub.services.gate import Call, Gate
+from gatebook_hub.services.in_force import under_one_set
 from gatebook_hub.services.statements import DecidedRead, PlanCache, bind, decide_read, facts, refused_facts, used
 from gatebook_hub.sources.source import ReadStream
 from gatebook_hub.sources.sqlite import SeenMore
@@ -142,6 +143,7 @@ class Queries:
         self._changes = changes
         self._plans = PlanCache()
 
+    @under_one_set
     def ask(self, call: Call, question: Question) -> Answer | ChangeRequest:
         """Answer a read, or propose a write; every refusal is in the book, with its reference in the error."""
         gate = self._gate

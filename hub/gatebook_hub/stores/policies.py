@@ -22,13 +22,17 @@ _SUFFIXES = (".yaml", ".yml")
 Print = tuple[tuple[str, int, int, int], ...]
 
 
+class SetMoved(PolicyInvalid):
+    """Somebody wrote in the folder while it was read: what was read is no set that anybody meant."""
+
+
 def read_policies(folder: Path) -> dict[str, str]:
     """Read every YAML file below the folder; raises PolicyInvalid when there is none or one cannot be read."""
     paths = _paths(folder)
     before = _print(folder, paths)
     texts = {name: _text(path, name) for name, path in paths.items()}
     if _print(folder, _paths(folder)) != before:
-        raise PolicyInvalid(f"the policy folder `{folder}` changed while it was read; it is read again")
+        raise SetMoved(f"the policy folder `{folder}` changed while it was read")
     if not texts:
         raise PolicyInvalid(f"the policy folder `{folder}` has no YAML files")
     return texts
@@ -103,7 +107,7 @@ def _print(folder: Path, paths: dict[str, Path]) -> Print:
     try:
         stats = [(name, path.stat()) for name, path in paths.items()]
     except OSError as error:
-        raise PolicyInvalid(f"the policy folder `{folder}` changed while it was read: {error}") from error
+        raise SetMoved(f"the policy folder `{folder}` changed while it was read: {error}") from error
     if sum(found.st_size for _, found in stats) > MAX_BYTES:
         raise PolicyInvalid(f"the policy folder has more than {MAX_BYTES:,} bytes")
     return tuple((name, found.st_ino, found.st_size, found.st_mtime_ns) for name, found in stats)
