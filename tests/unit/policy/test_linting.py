@@ -145,7 +145,7 @@ def test_an_approval_of_what_nobody_may_write_is_named() -> None:
 
 
 def test_a_condition_on_an_unknown_parameter_is_an_error_with_a_hint() -> None:
-    rules = f"approvals:\n  - {{id: a, actions: refund, when: amout > 5, {ONE}}}\n"
+    rules = f"approvals:\n  - {{id: a, actions: refund, when: amnt > 5, {ONE}}}\n"
     (only,) = lint(loaded(rules, actions__refund=ACTION))
     assert only.is_error
     assert "policy.E016" in str(only)
