@@ -30,11 +30,11 @@ def findings(cases: UseCases, rules: str) -> list[str]:
         ("on: shop.customer\n", "on: shop.custmer\n", "rules.yaml:6: policy.E010 .*did you mean `customer`?"),
         ("customer.email]", "customer.emial]", "rules.yaml:3: policy.E011 .*did you mean `email`?"),
         ("customer.email]", "custmer.email]", "rules.yaml:3: policy.E011 .*did you mean `customer`?"),
-        ("where: country", "where: contry", "rules.yaml:6: policy.E012 "),
+        ("where: country", "where: cntry", "rules.yaml:6: policy.E012 "),
         ("where: country", "columns: [naem]\n    where: country", "rules.yaml:6: policy.E011 .*did you mean `name`?"),
         (
             "mask: email",
-            "mask: custom\n    expression: upper(valeu) || value",
+            "mask: custom\n    expression: upper(nothing) || value",
             "policy.E018 .*mask-email",
         ),
         ("mask: email", "mask: custom\n    expression: value || name", "policy.E018 "),
