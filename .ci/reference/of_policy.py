@@ -127,15 +127,15 @@ _AFTER = """
 Folders say what a file is: `sources/`, `actions/`, `jobs/`, `tests/`; every other YAML file holds rules, under any
 name. Unknown keys are errors; so are aliases, tags, links that lead out of the folder, and files above one megabyte.
 
-* **No grant, no access.** Grants of one table are OR-ed. One with `hours`, `days`, `until` or `purpose` holds while all of
-  them are met; the statement names its purpose in `purpose` beside `sql`.
-* **Protections** apply to everybody whom `unless` does not name, and all that match apply. Of several masks the one that
-  shows least wins: null, redact, hash, then last, first, email, then year, then bucket; a custom one beside any but
-  null and redact becomes null. In its `expression` the word `value` stands for the column.
-* **Approvals**: where several rules match a write, all of their quorums are needed, within the shortest of their times; where none
-  does, the source's `default_quorum` is. `on` and `actions` say what is meant (either), `writes`, `via`, `tag`, `production` and
-  `when` narrow it (all). A `tag` is met by a write of a column that has it, and by the removal of its row. Nobody approves
-  their own request.
+* **No grant, no access.** Grants of one table are OR-ed. One with `hours`, `days`, `until` or `purpose` holds while all
+  of them are met; the statement names its purpose in `purpose` beside `sql`.
+* **Protections** apply to everybody whom `unless` does not name, and all that match apply. Of several masks the one
+  that shows least wins: null, redact, hash, then last, first, email, then year, then bucket; a custom one beside any
+  but null and redact becomes null. In its `expression` the word `value` stands for the column.
+* **Approvals**: where several rules match a write, all of their quorums are needed, within the shortest of their times;
+  where none does, the source's `default_quorum` is. `on` and `actions` say what is meant (either); `writes`, `via`,
+  `tag`, `production` and `when` narrow it (all). A `tag` is met by a write of a column that has it, and by the removal
+  of its row. Nobody approves their own request.
 * The order of rules, keys and files never matters. [Policy](../explanation/policy.md) says why it is this way.
 
 | command | says |

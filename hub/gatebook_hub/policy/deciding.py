@@ -26,7 +26,7 @@ from gatebook_hub.model import (
     TableUse,
 )
 from gatebook_hub.policy.circumstances import UNKNOWN, Circumstances
-from gatebook_hub.policy.granting import NO_GRANT, Subject, action_grants, applying_grants, no_grant
+from gatebook_hub.policy.granting import NO_GRANT, Subject, action_grants, applying_grants, no_action, no_grant
 from gatebook_hub.policy.masking import strongest
 from gatebook_hub.policy.rules import Action, Grant, PolicySet, Protection, TablePattern
 
@@ -88,11 +88,7 @@ def decide_action(
     """
     grants = action_grants(policy, Subject.of(principal), action.name, at)
     if not grants:
-        return Denied(
-            sentence=f"the action `{action.name}` is not granted to `{principal.id}`",
-            rule=NO_GRANT,
-            ask=f"a grant of the action `{action.name}`",
-        )
+        return no_action(policy, principal, action.name, at)
     reads = tuple(reads)
     ref = RuleRef(id=f"action:{action.name}", digest=action.digest)
     own = Grant(

@@ -39,14 +39,25 @@ def _is_quick(pattern: str | None) -> str | None:
 
 Name = Annotated[str, Field(pattern=NAME)]
 RuleId = Annotated[str, Field(pattern=RULE_ID)]
-Principals = Annotated[list[Annotated[str, Field(pattern=PRINCIPAL)]], BeforeValidator(_as_list), Field(min_length=1)]
-Tables = Annotated[list[Annotated[str, Field(pattern=TABLE)]], BeforeValidator(_as_list), Field(min_length=1)]
-Columns = Annotated[list[Annotated[str, Field(pattern=COLUMN)]], BeforeValidator(_as_list)]
-Names = Annotated[list[str], BeforeValidator(_as_list)]
-Functions = Annotated[list[Annotated[str, Field(pattern=FUNCTION)]], BeforeValidator(_as_list)]
-Purposes = Annotated[list[Name], BeforeValidator(_as_list)]
+_Principal = Annotated[str, Field(pattern=PRINCIPAL)]
+_Table = Annotated[str, Field(pattern=TABLE)]
+_Column = Annotated[str, Field(pattern=COLUMN)]
+_Function = Annotated[str, Field(pattern=FUNCTION)]
+# One may be written without brackets; editors learn that from the schema.
+Principals = Annotated[
+    list[_Principal],
+    BeforeValidator(_as_list, json_schema_input_type=_Principal | list[_Principal]),
+    Field(min_length=1),
+]
+Tables = Annotated[
+    list[_Table], BeforeValidator(_as_list, json_schema_input_type=_Table | list[_Table]), Field(min_length=1)
+]
+Columns = Annotated[list[_Column], BeforeValidator(_as_list, json_schema_input_type=_Column | list[_Column])]
+Names = Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
+Functions = Annotated[list[_Function], BeforeValidator(_as_list, json_schema_input_type=_Function | list[_Function])]
+Purposes = Annotated[list[Name], BeforeValidator(_as_list, json_schema_input_type=Name | list[Name])]
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-Days = Annotated[list[Day], BeforeValidator(_as_list)]
+Days = Annotated[list[Day], BeforeValidator(_as_list, json_schema_input_type=Day | list[Day])]
 assert get_args(Day) == DAYS
 
 
@@ -160,7 +171,7 @@ class ProtectionDocument(Document):
     refuse: str | None = Field(None, description="Refuse the column, with this sentence.")
     where: str | None = Field(None, description="A condition that every row must meet.")
     ask: str | None = Field(None, description="What a refused person can ask for.")
-    unless: Annotated[list[str], BeforeValidator(_as_list)] = Field(
+    unless: Names = Field(
         default_factory=list, description="Principals (user:, group:, job:, tool:, action:) that are exempt."
     )
 

@@ -94,6 +94,24 @@ def no_grant(policy: PolicySet, subject: Subject, source: str, table: str, acces
     )
 
 
+def no_action(policy: PolicySet, principal: Principal, name: str, at: Circumstances) -> Denied:
+    """The refusal of an action; if conditions alone keep it from the caller, it says which."""
+    subject = Subject.of(principal)
+    for grant in policy.grants:
+        if name in grant.actions and subject.is_meant(grant) and grant.is_conditional:
+            if grant.window is not None and not grant.window.is_open(at.now):
+                told, ask = f"at these times alone: {grant.window}", f"a grant of the action `{name}`"
+            else:
+                named = ", ".join(f"`{purpose}`" for purpose in sorted(grant.purposes))
+                told, ask = f"for a named purpose alone: {named}", "the same call with `purpose=…`, one of these"
+            return Denied(sentence=f"the action `{name}` is open to you {told}", rule=grant.ref.id, ask=ask)
+    return Denied(
+        sentence=f"the action `{name}` is not granted to `{principal.id}`",
+        rule=NO_GRANT,
+        ask=f"a grant of the action `{name}`",
+    )
+
+
 def may_use_action(policy: PolicySet, principal: Principal, name: str, at: Circumstances = UNKNOWN) -> bool:
     """Whether any grant gives the action."""
     return bool(action_grants(policy, Subject.of(principal), name, at))

@@ -269,7 +269,9 @@ class Changes:
         if request.table not in schema.tables:
             return frozenset(), frozenset(), False
         use = TableUse(table=request.table, access=Access.SELECT)
-        decision = policy.decide(self._gate.policy, viewer, schema, [use], at=self._gate.circumstances(is_look=True))
+        # A purpose that the viewer has not named opens no rows; the requester named one with the request.
+        at = self._gate.circumstances(request.purpose if is_own else None)
+        decision = policy.decide(self._gate.policy, viewer, schema, [use], at=at)
         if not isinstance(decision, Allowed):
             return frozenset(), frozenset(), False
         obligation = decision.obligations[request.table]

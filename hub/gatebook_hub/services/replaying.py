@@ -162,6 +162,8 @@ def _past(event: StoredEvent, rows: int | None) -> Past:
     if _CUT.search(shape):
         raise NotReplayable("it is too long: the book keeps its beginning and its hash")
     kind, _, name = content["principal"].partition(":")
+    if kind not in set(PrincipalKind):
+        raise NotReplayable("its principal is of no known kind")
     tool, _, version = content.get("tool", "").partition("@")
     return Past(
         principal=Principal(
