@@ -18,7 +18,7 @@ from gatebook_hub.services.checking import check, known_tools
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import Trouble
 from gatebook_hub.sources.registry import Sources, open_sources
-from gatebook_hub.stores.policies import SetMoved, print_of, read_policies
+from gatebook_hub.stores.policies import Print, SetMoved, print_of, read_policies
 
 REQUEST = "policy.reload"
 _MOST_TOLD = 4_000
@@ -125,8 +125,9 @@ class Watcher:
         self._interval_s = gate.settings.policy_poll_s
         self._reloading = reloading
         self._call = call
-        self._seen = print_of(self._folder)
-        self._before = self._seen
+        # Nothing is taken as seen: what changed between the start and the first look would never be noticed.
+        self._seen: Print | None = ()
+        self._before: Print | None = ()
         self._asked = _moment(self._request)
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
@@ -137,11 +138,12 @@ class Watcher:
         A folder that is being written is not read: half a file may be valid, with half the protections.
         """
         asked = _moment(self._request)
-        if asked is not None and asked != self._asked:
-            self._asked = asked
-            self._seen = print_of(self._folder)
-            return self._reloading.reload(self._call, str(asked))
         now = print_of(self._folder)
+        if asked is not None and asked != self._asked:
+            found = self._reloading.reload(self._call, str(asked))
+            if found.result is not Result.MOVING:
+                self._asked, self._seen = asked, now
+            return found
         before, self._before = self._before, now
         if self._interval_s <= 0 or now == self._seen or now != before:
             return None

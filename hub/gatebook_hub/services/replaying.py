@@ -16,7 +16,7 @@ from typing import Any
 
 from gatebook_hub.errors import GatebookError, UnknownColumn, UnknownRelation
 from gatebook_hub.model import Allowed, Channel, Denied, Principal, PrincipalKind, Schema, Tool
-from gatebook_hub.policy import Action, Circumstances, PolicySet
+from gatebook_hub.policy import Action, Circumstances, PolicySet, open_conditions
 from gatebook_hub.services.trying import Asking, Trial, attempt
 from gatebook_hub.stores.book import StoredEvent
 
@@ -51,6 +51,7 @@ class Replay:
     changes: list[Change] = field(default_factory=list)
     same: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
+    known: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict, repr=False)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -188,7 +189,7 @@ def _past(event: StoredEvent, rows: int | None) -> Past:
 def _compare(
     past: Past, old: PolicySet, new: PolicySet, schemas: Mapping[str, Schema], found: Replay
 ) -> tuple[tuple[str, ...], str, str] | None:
-    before, after = (_outcome(past, policy_set, schemas) for policy_set in (old, new))
+    before, after = (_known_outcome(past, policy_set, schemas, found) for policy_set in (old, new))
     kinds = [kind for kind in _KINDS if _differs(kind, before, after)]
     is_write = before.get("is_write") and after.get("is_write")
     if is_write and (_rests_on_rows(past, old) or _rests_on_rows(past, new)):
@@ -227,6 +228,24 @@ def _differs(kind: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> 
             return any(masks[name] != newer[name] for name in masks.keys() & newer.keys())
         case _:
             return bool(before[kind] != after[kind])
+
+
+def _known_outcome(past: Past, policy_set: PolicySet, schemas: Mapping[str, Schema], found: Replay) -> dict[str, Any]:
+    """The outcome, decided once for statements of one shape: what their literals say decides nothing."""
+    at = Circumstances(now=past.now, purpose=past.purpose)
+    key = (
+        id(policy_set), past.principal.names, open_conditions(policy_set, at), past.purpose, past.source, past.shape,
+        past.action, past.rows, tuple(sorted(past.parameters.items())) if past.action else None, _day(policy_set, past),
+    )  # fmt: skip
+    if key not in found.known:
+        found.known[key] = _outcome(past, policy_set, schemas)
+    return found.known[key]
+
+
+def _day(policy_set: PolicySet, past: Past) -> dt.date | None:
+    """The day, where a refusal may name a grant whose last day has come."""
+    has_end = any(grant.window is not None for grant in policy_set.grants)
+    return past.now.date() if has_end else None
 
 
 def _outcome(past: Past, policy_set: PolicySet, schemas: Mapping[str, Schema]) -> dict[str, Any]:

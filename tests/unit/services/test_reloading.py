@@ -345,3 +345,33 @@ def test_a_request_is_answered_in_the_book_even_if_nothing_changed(
     assert watcher.look() is None
     os.utime(path, ns=(1, 1))
     assert watcher.look() is not None
+
+
+def test_a_change_between_the_start_and_the_first_look_is_noticed(shop: Shop, cases: UseCases) -> None:
+    shop.write(CLEAR)
+    watcher = Watcher(cases.gate, Reloading(cases.gate), OPERATOR)
+    results = [watcher.look() for _ in range(3)]
+    assert [found.result for found in results if found] == [Result.LOADED]
+
+
+def test_a_request_while_the_folder_is_written_is_answered_later(
+    shop: Shop, cases: UseCases, watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gatebook_hub.services import reloading as room
+    from gatebook_hub.stores.policies import SetMoved
+
+    def moving(_: Path) -> dict[str, str]:
+        raise SetMoved("it moves")
+
+    shop.write(CLEAR)
+    (shop.state / REQUEST).touch(mode=0o600)
+    with monkeypatch.context() as patched:
+        patched.setattr(room, "read_policies", moving)
+        found = watcher.look()
+        assert found is not None
+        assert found.result is Result.MOVING
+    assert told(cases, EventKind.POLICY_REFUSED) == []
+    found = watcher.look()
+    assert found is not None
+    assert found.result is Result.LOADED
+    assert "request" in told(cases, EventKind.POLICY_LOADED)[0]["extra"]
