@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -67,6 +67,29 @@ class Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Narrowing(Document):
+    """A rule whose lists narrow it: an empty one would narrow nothing, and is nothing that anybody meant."""
+
+    _narrowing: ClassVar[tuple[str, ...]] = (
+        "on",
+        "via",
+        "purpose",
+        "days",
+        "tag",
+        "writes",
+        "when",
+        "actions",
+        "tools",
+    )
+
+    @model_validator(mode="after")
+    def _no_empty_list(self) -> Self:
+        for name in self._narrowing:
+            if name in self.model_fields_set and getattr(self, name) == []:
+                raise ValueError(f"`{name}` is empty; leave it out, or say what is meant")
+        return self
+
+
 class LimitsDocument(Document):
     """What one statement may cost."""
 
@@ -107,7 +130,7 @@ class SourceDocument(Document):
         return self
 
 
-class GrantDocument(Document):
+class GrantDocument(Narrowing):
     """grants: who may do what."""
 
     id: RuleId = Field(description="The rule's name, as refusals and the book show it.")
@@ -116,7 +139,7 @@ class GrantDocument(Document):
     columns: list[str] | None = Field(None, min_length=1, description="Only these columns; all if left out.")
     allow: list[Access] = Field(default_factory=list, description="select, insert, update, delete.")
     where: str | None = Field(
-        None, description="Only rows that meet this condition; `:principal` is the caller's name."
+        None, min_length=1, description="Only rows that meet this condition; `:principal` is the caller's name."
     )
     via: Names = Field(default_factory=list, description="Only through one of these tools.")
     limits: LimitsDocument = Field(default_factory=LimitsDocument, description="Tighter limits.")
@@ -154,7 +177,7 @@ class GrantDocument(Document):
         return self
 
 
-class ProtectionDocument(Document):
+class ProtectionDocument(Narrowing):
     """protections: what stays with the data, whoever asks."""
 
     id: RuleId = Field(description="The rule's name.")
@@ -169,7 +192,7 @@ class ProtectionDocument(Document):
         None, max_length=2_000, description="A custom mask in the source's SQL; `value` stands for the column."
     )
     refuse: str | None = Field(None, description="Refuse the column, with this sentence.")
-    where: str | None = Field(None, description="A condition that every row must meet.")
+    where: str | None = Field(None, min_length=1, description="A condition that every row must meet.")
     ask: str | None = Field(None, description="What a refused person can ask for.")
     unless: Names = Field(
         default_factory=list, description="Principals (user:, group:, job:, tool:, action:) that are exempt."
@@ -197,7 +220,7 @@ class ProtectionDocument(Document):
         return self
 
 
-class ApprovalDocument(Document):
+class ApprovalDocument(Narrowing):
     """approvals: which writes need whom."""
 
     id: RuleId = Field(description="The rule's name.")

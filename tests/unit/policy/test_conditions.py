@@ -230,3 +230,20 @@ def test_a_custom_mask_says_its_expression() -> None:
 )
 def test_a_mask_that_makes_no_sense_does_not_load(rule: str, reason: str) -> None:
     assert reason in wrong(f"protections:\n  - {{id: a, {rule}}}\n")
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "grants:\n  - {id: a, to: 'user:x', on: shop.customer, allow: [select], purpose: []}\n",
+        "grants:\n  - {id: a, to: 'user:x', on: shop.customer, allow: [select], days: []}\n",
+        "grants:\n  - {id: a, to: 'user:x', on: shop.customer, allow: [select], via: []}\n",
+        "grants:\n  - {id: a, to: 'user:x', on: shop.customer, allow: [select], columns: []}\n",
+        "grants:\n  - {id: a, to: 'user:x', on: shop.customer, allow: [select], where: ''}\n",
+        "approvals:\n  - {id: a, actions: [refund], when: [], require: []}\n",
+        "protections:\n  - {id: a, on: shop.customer, where: ''}\n",
+    ],
+)
+def test_a_condition_that_is_there_but_empty_does_not_load(rule: str) -> None:
+    """Read as `no condition` it would open what somebody wanted to close."""
+    assert "policy.E002" in wrong(rule, actions__refund=ACTION)
