@@ -151,8 +151,8 @@ def test_an_approval_sets_its_own_time_and_wants_a_reason(gateway: Alone, polici
     edit(
         policies,
         "approvals.yaml",
-        "    on: chinook.invoice\n",
-        "    on: chinook.invoice\n    expires_h: 2\n    reason: true\n",
+        "  - id: invoice-changes\n",
+        "  - id: invoice-changes\n    expires_h: 2\n    reason: true\n",
     )
     assert gateway.run("policy", "reload").returncode == 0
     sql = "update invoice set billingcity = 'Bonn' where invoiceid = 1"

@@ -312,7 +312,10 @@ class Changes:
         approving = self._approving(source.name, decided, diff, call.principal, action, given)
         if approving.needs_reason and not (call.reason or "").strip():
             ask = "the same write with `reason=…`"
-            raise AccessRefused("this write needs a reason", rule=approving.rules[0].id, ask=ask)
+            wanting = [
+                rule.ref.id for rule in gate.policy.approvals if rule.needs_reason and rule.ref in approving.rules
+            ]
+            raise AccessRefused("this write needs a reason", rule=wanting[0], ask=ask)
         unsigned = ChangeRequest(
             id=gate.new_id(),
             state=State.AWAITING_REVIEW,
