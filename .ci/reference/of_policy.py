@@ -11,6 +11,77 @@ from gatebook_hub import policy
 from gatebook_hub.policy import documents as of
 
 EXAMPLE: Mapping[str, str] = {
+    "rules.yaml": """
+classification:                               # what columns hold
+  pii.email: [shop.customer.email]
+  pii.income: [shop.customer.income]
+
+grants:                                       # who may do what; no grant, no access
+  - id: support-reads-customers
+    to: group:support
+    on: shop.customer
+    columns: [id, name, email, city, country]
+    allow: [select]
+    where: country = 'DE'                     # only these rows
+    hours: "07:00-19:00"                      # only at these times
+    days: [mon, tue, wed, thu, fri]
+    zone: Europe/Berlin
+
+  - id: support-moves-customers
+    to: group:support
+    on: shop.customer
+    columns: [city]
+    allow: [update]
+
+  - id: risk-reads-customers
+    to: [group:risk, job:nightly]
+    on: shop.*
+    allow: [select]
+    purpose: [credit_check, fraud_case]       # only statements that name one of these
+    reason: true
+    limits: {rows: 1000}
+    until: 2030-12-31
+
+  - id: support-credits
+    to: group:support
+    actions: credit                           # a reviewed statement instead of a table
+    via: customer_desk                        # only through this tool
+
+protections:                                  # what stays with the data, whoever asks
+  - id: mask-email
+    tag: pii.email
+    mask: email                               # null, redact, hash, last(n), first(n), email, year, bucket(n), custom
+    unless: group:privacy
+
+  - id: income-in-thousands
+    tag: pii.income
+    mask: bucket(1000)
+
+  - id: no-closed-accounts
+    on: shop.customer
+    where: closed_at is null                  # a condition that every row must meet
+
+approvals:                                    # which writes need whom; without a rule the source's default
+  - id: many-rows
+    on: shop.customer
+    when: rows > 10
+    require: [{groups: [reviewers], needed: 2}]
+    expires_h: 24
+
+  - id: personal-data-in-production
+    tag: pii.email
+    production: true
+    require: [{groups: [privacy]}]
+    reason: true
+
+  - id: small-credits
+    actions: credit
+    when: amount <= 5.00
+    require: []                               # nobody: for actions alone
+
+functions:                                    # what data owners vouch for beyond the known functions
+  shop: [similarity]
+""",
     "sources/shop.yaml": """
 source: shop
 title: The shop
@@ -19,46 +90,6 @@ url: postgresql://gatebook@db.example/shop
 production: true
 default_quorum:
   - {groups: [reviewers], needed: 1}
-""",
-    "rules.yaml": """
-classification:
-  pii.email: [shop.customer.email]
-
-grants:
-  - id: support-reads-customers
-    to: group:support
-    on: shop.customer
-    columns: [id, name, email, city]
-    allow: [select]
-    where: country = 'DE'
-
-  - id: support-moves-customers
-    to: group:support
-    on: shop.customer
-    columns: [city]
-    allow: [update]
-
-  - id: support-credits
-    to: group:support
-    actions: credit
-
-protections:
-  - id: mask-email
-    tag: pii.email
-    mask: email
-    unless: group:privacy
-
-approvals:
-  - id: many-rows
-    on: shop.customer
-    when: rows > 10
-    require:
-      - {groups: [reviewers], needed: 2}
-
-  - id: small-credits
-    actions: credit
-    when: amount <= 5.00
-    require: []
 """,
     "actions/credit.yaml": """
 action: credit
@@ -81,25 +112,43 @@ owner: finance
 """,
     "tests/shop.yaml": """
 tests:
-  - name: support sees masked addresses
+  - name: support sees masked addresses by day
     as: {user: kim, groups: [support]}
     source: shop
+    at: 2026-03-04T10:00:00+01:00
     sql: select name, email from customer
     expect:
       allow: true
       masks: {customer.email: email}
-      rows: [support-reads-customers]
+      rows: [no-closed-accounts, support-reads-customers]
 """,
 }
 _AFTER = """
 Folders say what a file is: `sources/`, `actions/`, `jobs/`, `tests/`; every other YAML file holds rules, under any
-name. Unknown keys are errors. No grant, no access; grants of one table are OR-ed. Protections apply to everybody whom
-`unless` does not name, and all that match apply. Where several approval rules match a write, all of their quorums are
-needed; where none does, the source's `default_quorum` is. Nobody approves their own request.
-[Policy](../explanation/policy.md) says why it is this way.
+name. Unknown keys are errors; so are aliases, tags, links that lead out of the folder, and files above one megabyte.
 
-`gatebook policy check` validates the files and compares them with the live schemas, `gatebook policy test` decides
-the expectations in `tests/`, `gatebook policy schema` prints the JSON Schema of all this, for editors.
+* **No grant, no access.** Grants of one table are OR-ed. One with `hours`, `days`, `until` or `purpose` holds while all
+  of them are met; the statement names its purpose in `purpose` beside `sql`.
+* **Protections** apply to everybody whom `unless` does not name, and all that match apply. Of several masks the one
+  that shows least wins: null, redact, hash, then last, first, email, then year, then bucket; a custom one beside any
+  but null and redact becomes null. In its `expression` the word `value` stands for the column.
+* **Approvals**: where several rules match a write, all of their quorums are needed, within the shortest of their times;
+  where none does, the source's `default_quorum` is. `on` and `actions` say what is meant (either); `writes`, `via`,
+  `tag`, `production` and `when` narrow it (all). A `tag` is met by a write of a column that has it, and by the removal
+  of its row. Nobody approves their own request.
+* The order of rules, keys and files never matters. [Policy](../explanation/policy.md) says why it is this way.
+
+| command | says |
+|---|---|
+| `gatebook policy check` | whether the files are valid, fit the live schemas, and have an effect |
+| `gatebook policy test` | whether the expectations in `tests/` hold |
+| `gatebook policy explain --user NAME --groups … SQL` | what is decided, by which rules; the SQL that would run |
+| `gatebook policy diff OLD NEW` | what a set changes: past statements, who gains or loses what; exits as diff does |
+| `gatebook policy who-can SOURCE.TABLE.COLUMN` | who may do what on it, by which rules; `--csv`, `--json` |
+| `gatebook policy reload` | whether the folder came into force in the running gateway |
+| `gatebook policy schema` | the JSON Schema of all this, for editors |
+
+None of them executes a statement.
 """
 _DOCUMENTS = {
     "sources/NAME.yaml": (of.SourceDocument, of.RequirementDocument, of.LimitsDocument),

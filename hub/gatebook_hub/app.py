@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import anyio.to_thread
@@ -15,12 +16,14 @@ from starlette.types import ASGIApp
 from gatebook_hub.gateway import audit, catalogue, changes, health, runs, statements
 from gatebook_hub.portal import routes as portal
 from gatebook_hub.services.gate import Gate
-from gatebook_hub.services.opening import start
+from gatebook_hub.services.opening import OPERATOR, start
+from gatebook_hub.services.reloading import Reloading, Watcher
 from gatebook_hub.sources.arrow import batch_of
 from gatebook_hub.web import problems
 from gatebook_hub.web.authentication import Doorman
+from gatebook_hub.web.held import Held
 from gatebook_hub.web.hub import open_hub
-from gatebook_hub.web.metrics import Metered
+from gatebook_hub.web.metrics import Metered, policy_told
 from gatebook_hub.web.shield import Shield
 
 _THREADS = 256
@@ -53,12 +56,14 @@ def make_app(gate: Gate) -> ASGIApp:
     cases = start(gate)
     settings = gate.settings
     app = make_api()
-    app.router.lifespan_context = _lifespan
+    watcher = Watcher(gate, Reloading(gate, policy_told), OPERATOR)
+    app.router.lifespan_context = partial(_lifespan, watcher)
     hub = open_hub(settings)
     app.state.cases = cases
     app.state.doorman = Doorman(cases, hub)
     portal.install(app, cases, hub)
     app.add_middleware(Metered)
+    app.add_middleware(Held, in_force=gate.in_force)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -71,9 +76,11 @@ def make_app(gate: Gate) -> ASGIApp:
 
 
 @asynccontextmanager
-async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(watcher: Watcher, _: FastAPI) -> AsyncIterator[None]:
     # Each waiting card and each streaming read holds a thread; 40 would be few.
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     # pyarrow imports pandas at its first conversion: half a second that the first caller need not wait for.
     batch_of(pa.schema([("warm", pa.string())]), [("up",)])
+    watcher.start()
     yield
+    watcher.stop()

@@ -113,13 +113,17 @@ class Table:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schema:
-    """The tables of one source; `version` is a fingerprint of all of it."""
+    """The tables of one source; `version` is a fingerprint of all of it.
+
+    `functions` are those that policy allows in it beside the engine's own list.
+    """
 
     source: str
     engine: Engine
     version: str
     tables: Mapping[str, Table] = field(default_factory=dict)
     namespace: str | None = None
+    functions: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,13 +144,13 @@ class TableUse:
 class Mask:
     """How a protected value is shown: `email`, `last(4)`, …; `rule` is the protection that says so.
 
-    `expression` is what a `custom` mask shows, in the source's SQL, where `value` stands for the column.
+    `expression` is the source's own SQL of a `custom` mask, in which `value` stands for the column.
     """
 
     name: str
     argument: int | None = None
-    expression: str | None = None
     rule: str
+    expression: str | None = None
 
     def __str__(self) -> str:
         return self.name if self.argument is None else f"{self.name}({self.argument})"

@@ -67,6 +67,10 @@ class Settings(BaseSettings):
     limit_concurrent: int = Field(4, description="Statements one principal may run at once in one source.")
     preview_rows: int = Field(1_000, description="Rows a change request may hold in full; more are refused for now.")
     change_ttl_h: float = Field(72.0, description="Hours after which a change request that nobody decided expires.")
+    policy_poll_s: float = Field(
+        2.0,
+        description="Seconds between looks at the policy folder for changes; 0 for on request alone.",
+    )
     session_ttl_h: float = Field(8.0, description="Hours a portal session lasts.")
 
     @field_validator("state", "policies", "notebooks", "cache", "checkpoint_copy")

@@ -37,6 +37,7 @@ class EventKind(StrEnum):
     CHANGE_REFUSED = "change.refused"
     ACTION_REFUSED = "action.refused"
     POLICY_LOADED = "policy.loaded"
+    POLICY_REFUSED = "policy.refused"
     TOKEN_ISSUED = "token.issued"  # noqa: S105 - the name of an event
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - the name of an event
     SESSION_OPENED = "session.opened"
@@ -81,6 +82,7 @@ class Event:
     rules: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
     reason: str | None = None
+    purpose: str | None = None
     change: str | None = None
     action: str | None = None
     refers_to: int | None = None

@@ -40,6 +40,8 @@ def digest_of(request: ChangeRequest) -> str:
         "schema": request.schema_version,
         "rules": sorted([rule.id, rule.digest] for rule in request.rules),
     }
+    if request.purpose is not None:
+        bound["purpose"] = request.purpose
     return _sha256(bound)
 
 

@@ -124,3 +124,4 @@ class ChangeRequest:
     failure: str | None = None
     version: int = 0
     notes: Mapping[str, str] = field(default_factory=dict)
+    purpose: str | None = None

@@ -32,7 +32,7 @@ Name = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 @router.get("/me", operation_id="get_me", responses=PROBLEM)
 def me(cases: Cases, call: Calling) -> MeDocument:
     """Who the caller is and what is open to them."""
-    principal, policy_set = call.principal, cases.gate.policy
+    principal, policy_set, at = call.principal, cases.gate.policy, cases.gate.circumstances()
     tools = {tool for grant in policy_set.grants for tool in grant.tools}
     return MeDocument(
         name=principal.name,
@@ -41,7 +41,7 @@ def me(cases: Cases, call: Calling) -> MeDocument:
         revision=policy_set.revision,
         sources=[rule.name for rule in cases.access.sources(principal)],
         actions=[action.name for action in cases.actions.list(principal)],
-        tools=sorted(tool for tool in tools if may_use_tool(policy_set, principal, tool)),
+        tools=sorted(tool for tool in tools if may_use_tool(policy_set, principal, tool, at)),
         portal_url=cases.gate.settings.portal_url,
     )
 
@@ -97,7 +97,7 @@ def list_actions(cases: Cases, call: Calling) -> dict[str, Any]:
 )
 async def call_action(call: Calling, cases: Cases, name: Name, body: ActionCallDocument) -> JSONResponse:
     """Call an action: 200 with its outcome, or 202 with a change request."""
-    call = with_claims(call, body.provenance.model_dump(exclude_none=True), body.reason)
+    call = with_claims(call, body.provenance.model_dump(exclude_none=True), body.reason, body.purpose)
     press = Press(
         action=name,
         params={key: decode(value, key) for key, value in body.params.items()},

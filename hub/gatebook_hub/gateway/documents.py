@@ -30,6 +30,9 @@ class QueryDocument(Document):
     sql: str = Field(min_length=1, max_length=200_000, description="Exactly one statement.")
     params: dict[str, Any] = Field(default_factory=dict, description="Values for `:name`.")
     reason: str | None = Field(None, max_length=2_000, description="Why, where a grant asks for it.")
+    purpose: str | None = Field(
+        None, max_length=63, pattern=r"^[a-z][a-z0-9_]*$", description="For what, where a grant names purposes."
+    )
     limit_rows: int | None = Field(None, ge=1, le=2**53, description="Refuse an answer of more rows.")
     provenance: ProvenanceDocument = Field(default_factory=ProvenanceDocument)
 
@@ -47,6 +50,7 @@ class ActionCallDocument(Document):
 
     params: dict[str, Any] = Field(default_factory=dict)
     reason: str | None = Field(None, max_length=2_000)
+    purpose: str | None = Field(None, max_length=63, pattern=r"^[a-z][a-z0-9_]*$")
     idempotency_key: str | None = Field(None, min_length=8, max_length=128)
     provenance: ProvenanceDocument = Field(default_factory=ProvenanceDocument)
 

@@ -75,10 +75,10 @@ def _check_query(request: Request) -> None:
                 raise InvalidInput(f"there is no query parameter `{name[:64]}` here")
 
 
-def with_claims(call: Call, claims: Mapping[str, str], reason: str | None) -> Call:
+def with_claims(call: Call, claims: Mapping[str, str], reason: str | None, purpose: str | None = None) -> Call:
     """The call with what the body claims; the relay's own header, which `calling` has read, overrules it."""
     stated = {name: value for name, value in claims.items() if value}
-    return replace(call, provenance={**stated, **call.provenance}, reason=reason)
+    return replace(call, provenance={**stated, **call.provenance}, reason=reason, purpose=purpose)
 
 
 Cases = Annotated[UseCases, Depends(use_cases)]

@@ -39,6 +39,6 @@ def readyz(cases: Cases) -> JSONResponse:
 @router.get("/metrics", operation_id="get_metrics", responses=PROBLEM, response_class=PlainTextResponse)
 def metrics(cases: Cases, call: Calling) -> PlainTextResponse:
     """Prometheus metrics, for those whom a grant lets read them."""
-    if not may_read_metrics(cases.gate.policy, call.principal):
+    if not may_read_metrics(cases.gate.policy, call.principal, cases.gate.circumstances()):
         raise NotPermitted("the metrics are not for you", ask="a grant with `metrics: true`")
     return PlainTextResponse(generate_latest().decode(), media_type=CONTENT_TYPE_LATEST)

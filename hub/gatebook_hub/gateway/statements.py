@@ -40,7 +40,7 @@ router = APIRouter()
 )
 async def query(call: Calling, body: QueryDocument, cases: Cases, request: Request) -> Response:
     """Answer one statement."""
-    call = with_claims(call, body.provenance.model_dump(exclude_none=True), body.reason)
+    call = with_claims(call, body.provenance.model_dump(exclude_none=True), body.reason, body.purpose)
     question = Question(
         source=body.source,
         sql=body.sql,

@@ -4,25 +4,32 @@ Pure: texts of files go in, a policy set comes out; a policy set, a principal an
 decision comes out.
 """
 
-from gatebook_hub.policy.approving import WriteFacts, requirements_for
-from gatebook_hub.policy.deciding import (
-    decide,
-    decide_action,
+from gatebook_hub.policy.approving import Approving, WriteFacts, approving_of, requirements_for
+from gatebook_hub.policy.circumstances import UNKNOWN, Circumstances
+from gatebook_hub.policy.contradicting import Finding
+from gatebook_hub.policy.deciding import decide, decide_action
+from gatebook_hub.policy.granting import (
     may_read_book,
     may_read_metrics,
     may_use_action,
     may_use_tool,
+    open_conditions,
+    touches,
 )
-from gatebook_hub.policy.loading import Finding, load
+from gatebook_hub.policy.loading import load
 from gatebook_hub.policy.rules import Action, Job, PolicySet, SourceRule
 
 __all__ = [
+    "UNKNOWN",
     "Action",
+    "Approving",
+    "Circumstances",
     "Finding",
     "Job",
     "PolicySet",
     "SourceRule",
     "WriteFacts",
+    "approving_of",
     "decide",
     "decide_action",
     "load",
@@ -30,5 +37,7 @@ __all__ = [
     "may_read_metrics",
     "may_use_action",
     "may_use_tool",
+    "open_conditions",
     "requirements_for",
+    "touches",
 ]

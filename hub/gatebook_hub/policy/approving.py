@@ -1,9 +1,12 @@
-"""Which reviewers does a measured write need? The strictest matching rule wins; no rule means the source's default."""
+"""Which reviewers does a measured write need? The strictest of all matching rules; no rule means the source's default.
+
+A rule that asks for people holds where something about a write is not known, a rule that frees from them does not.
+"""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -23,42 +26,92 @@ _OPERATORS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteFacts:
-    """What was measured of a write: its table, its rows, and the parameters if it is an action."""
+    """What was measured of a write: its table, its rows, and the parameters if it is an action.
+
+    `columns` are those it writes, None for all of the table (a removed row loses each of them).
+    """
 
     source: str
     table: str
     access: Access
     rows: int
+    columns: frozenset[str] | None = None
     action: str | None = None
     tool: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approving:
+    """What a write needs before it is done: a quorum (empty: nobody), until when, and whether a reason."""
+
+    requirements: tuple[Requirement, ...]
+    rules: tuple[RuleRef, ...]
+    expires_h: float | None = None
+    needs_reason: bool = False
+
+
+def approving_of(policy: PolicySet, facts: WriteFacts) -> Approving:
+    """What the matching rules ask for together: every quorum, the shortest time, a reason if one wants it."""
+    source = policy.sources[facts.source]
+    matching = [rule for rule in policy.approvals if matches(policy, rule, facts)]
+    rules = tuple(sorted((rule.ref for rule in matching), key=lambda ref: ref.id))
+    hours = [rule.expires_h for rule in matching if rule.expires_h is not None]
+    requirements = _merged(matching) if matching else (() if source.is_sandbox else source.default_quorum)
+    return Approving(
+        requirements=requirements,
+        rules=rules,
+        expires_h=min(hours, default=None),
+        needs_reason=any(rule.needs_reason for rule in matching),
+    )
+
+
 def requirements_for(policy: PolicySet, facts: WriteFacts) -> tuple[tuple[Requirement, ...], tuple[RuleRef, ...]]:
     """The quorum of a write and the rules that ask for it; an empty quorum means that nobody is needed."""
-    source = policy.sources[facts.source]
-    matching = [rule for rule in policy.approvals if _matches(rule, facts)]
-    if not matching:
-        return (() if source.is_sandbox else source.default_quorum), ()
+    found = approving_of(policy, facts)
+    return found.requirements, found.rules
+
+
+def matches(policy: PolicySet, rule: Approval, facts: WriteFacts) -> bool:
+    """Whether the rule means this write; one that cannot be decided means it, if it asks for people."""
+    try:
+        return _is_about(policy, rule, facts) and all(
+            _holds(condition, facts, unknown=bool(rule.require)) for condition in rule.when
+        )
+    except Exception:  # noqa: BLE001 - whatever a rule stumbles over, it must not free a write from people
+        return bool(rule.require)
+
+
+def _merged(matching: Iterable[Approval]) -> tuple[Requirement, ...]:
     merged: dict[tuple[str, ...], int] = {}
     for rule in matching:
         for requirement in rule.require:
             groups = tuple(sorted(requirement.groups))
             merged[groups] = max(merged.get(groups, 0), requirement.needed)
-    requirements = tuple(Requirement(groups=groups, needed=needed) for groups, needed in sorted(merged.items()))
-    return requirements, tuple(sorted((rule.ref for rule in matching), key=lambda ref: ref.id))
+    return tuple(Requirement(groups=groups, needed=needed) for groups, needed in sorted(merged.items()))
 
 
-def _matches(rule: Approval, facts: WriteFacts) -> bool:
-    if facts.action in rule.actions:
-        is_meant = True
-    else:
-        is_meant = any(pattern.matches(facts.source, facts.table) for pattern in rule.on)
+def _is_about(policy: PolicySet, rule: Approval, facts: WriteFacts) -> bool:
+    is_named = facts.action in rule.actions or any(pattern.matches(facts.source, facts.table) for pattern in rule.on)
+    if not is_named and (rule.on or rule.actions):
+        return False
     if rule.accesses and facts.access not in rule.accesses:
         return False
     if rule.via and facts.tool not in rule.via:
         return False
-    return is_meant and all(_holds(condition, facts, unknown=bool(rule.require)) for condition in rule.when)
+    if rule.is_production and not policy.sources[facts.source].is_production:
+        return False
+    return not rule.tags or bool(rule.tags & _tags(policy, facts))
+
+
+def _tags(policy: PolicySet, facts: WriteFacts) -> frozenset[str]:
+    columns = None if facts.access is Access.DELETE else facts.columns
+    found = (
+        tags
+        for ref, tags in policy.tags.items()
+        if (ref.source, ref.table) == (facts.source, facts.table) and (columns is None or ref.column in columns)
+    )
+    return frozenset().union(*found)
 
 
 def _holds(condition: Condition, facts: WriteFacts, *, unknown: bool) -> bool:
@@ -70,4 +123,6 @@ def _holds(condition: Condition, facts: WriteFacts, *, unknown: bool) -> bool:
         left, right = Decimal(str(value)), Decimal(condition.value)
     except InvalidOperation:
         return bool(_OPERATORS[condition.operator](str(value), condition.value.strip("'\"")))
+    if left.is_nan() or right.is_nan():
+        return unknown
     return bool(_OPERATORS[condition.operator](left, right))

@@ -1,11 +1,12 @@
 """May this principal do that, and what must it obey?
 
 Grants are permissive: several row scopes are OR-ed. Protections are restrictive: all that match apply. The order of
-rules never matters, and no rule means no.
+rules never matters, no rule means no, and neither does a rule that cannot be decided mean yes.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -24,10 +25,13 @@ from gatebook_hub.model import (
     TableObligation,
     TableUse,
 )
+from gatebook_hub.policy.circumstances import UNKNOWN, Circumstances
+from gatebook_hub.policy.granting import NO_GRANT, Subject, action_grants, applying_grants, no_action, no_grant
+from gatebook_hub.policy.masking import strongest
 from gatebook_hub.policy.rules import Action, Grant, PolicySet, Protection, TablePattern
 
-_STRENGTH = {"null": 6, "redact": 5, "last": 4, "first": 3, "email": 2, "year": 1}
-NO_GRANT = "no-grant"
+UNDECIDED = "undecided"
+_log = logging.getLogger(__name__)
 
 
 def decide(
@@ -37,13 +41,35 @@ def decide(
     reads: Iterable[TableUse],
     write: TableUse | None = None,
     value_reads: Mapping[str, frozenset[str]] | None = None,
+    at: Circumstances = UNKNOWN,
 ) -> Decision:
     """Decide a statement: `reads` are the tables it reads, `write` the one it writes.
 
-    `value_reads` are the columns from which a write makes its new values: a masked one would be written back.
+    `value_reads` are the columns from which a write makes its new values: a masked one would be written back. Without
+    `at` no grant that has conditions holds.
     """
-    decider = _Decider(policy, principal.names, principal.tool.name if principal.tool else None, schema)
-    return decider.decide(tuple(reads), write, value_reads or {})
+    return decide_for(policy, Subject.of(principal), schema, reads, write, value_reads, at)
+
+
+def decide_for(
+    policy: PolicySet,
+    subject: Subject,
+    schema: Schema,
+    reads: Iterable[TableUse],
+    write: TableUse | None = None,
+    value_reads: Mapping[str, frozenset[str]] | None = None,
+    at: Circumstances = UNKNOWN,
+) -> Decision:
+    """As `decide`, for names that need not be those of one caller: what a rule's `to` alone gives."""
+    try:
+        return _Decider(policy, subject, schema, at).decide(tuple(reads), write, value_reads or {})
+    except Exception:  # noqa: BLE001 - whatever a rule stumbles over, it must not let anybody in
+        _log.exception("a rule of the policy set %s cannot be decided", policy.revision)
+        return Denied(
+            sentence="a rule cannot be decided, so the statement is refused",
+            rule=UNDECIDED,
+            ask="the operator to look at the gateway's log",
+        )
 
 
 def decide_action(
@@ -54,18 +80,15 @@ def decide_action(
     reads: Iterable[TableUse],
     write: TableUse,
     value_reads: Mapping[str, frozenset[str]],
+    at: Circumstances = UNKNOWN,
 ) -> Decision:
     """Decide an action's statement: the principal needs the action, the statement itself was reviewed.
 
     Protections stay with the data: they hold here too, unless they exempt `action:NAME`.
     """
-    grants = _action_grants(policy, principal, action.name)
+    grants = action_grants(policy, Subject.of(principal), action.name, at)
     if not grants:
-        return Denied(
-            sentence=f"the action `{action.name}` is not granted to `{principal.id}`",
-            rule=NO_GRANT,
-            ask=f"a grant of the action `{action.name}`",
-        )
+        return no_action(policy, principal, action.name, at)
     reads = tuple(reads)
     ref = RuleRef(id=f"action:{action.name}", digest=action.digest)
     own = Grant(
@@ -75,54 +98,27 @@ def decide_action(
         allow=frozenset(Access),
     )
     widened = replace(policy, grants=(own,))
-    decision = _Decider(widened, frozenset({ref.id}), None, schema).decide(tuple(reads), write, value_reads)
+    subject = Subject(names=frozenset({ref.id}))
+    decision = decide_for(widened, subject, schema, reads, write, value_reads, at)
     if isinstance(decision, Denied):
         return decision
     refs = (*decision.rules, *(grant.ref for grant in grants))
     return Allowed(obligations=decision.obligations, limits=decision.limits, rules=refs)
 
 
-def may_use_action(policy: PolicySet, principal: Principal, name: str) -> bool:
-    """Whether any grant gives the action."""
-    return bool(_action_grants(policy, principal, name))
-
-
-def may_use_tool(policy: PolicySet, principal: Principal, name: str) -> bool:
-    """Whether any grant lets the principal open the tool."""
-    return any(grant.to & principal.names and name in grant.tools for grant in policy.grants)
-
-
-def may_read_book(policy: PolicySet, principal: Principal) -> bool:
-    """Whether any grant lets the principal read the book."""
-    return any(grant.to & principal.names and grant.audit for grant in policy.grants)
-
-
-def may_read_metrics(policy: PolicySet, principal: Principal) -> bool:
-    """Whether any grant lets the principal read the gateway's metrics."""
-    return any(grant.to & principal.names and grant.metrics for grant in policy.grants)
-
-
-def _action_grants(policy: PolicySet, principal: Principal, name: str) -> list[Grant]:
-    tool = principal.tool.name if principal.tool else None
-    return [
-        grant
-        for grant in policy.grants
-        if name in grant.actions and grant.to & principal.names and (not grant.via or tool in grant.via)
-    ]
-
-
 class _Decider:
     """One decision; collects the rules that took part in it."""
 
-    def __init__(self, policy: PolicySet, names: frozenset[str], tool: str | None, schema: Schema) -> None:
+    def __init__(self, policy: PolicySet, subject: Subject, schema: Schema, at: Circumstances) -> None:
         self.policy = policy
-        self.names = names
-        self.tool = tool
+        self.subject = subject
         self.schema = schema
+        self.at = at
         self.source = schema.source
         self.rules: dict[str, RuleRef] = {}
         self.limits: list[Limits] = []
         self.needs_reason = False
+        self.protections = [rule for rule in policy.protections if not rule.unless & subject.names]
 
     def decide(
         self, reads: tuple[TableUse, ...], write: TableUse | None, value_reads: Mapping[str, frozenset[str]]
@@ -138,7 +134,7 @@ class _Decider:
             if isinstance(found, Denied):
                 return found
             obligations[write.table] = found
-            denied = self._written_back(obligations, value_reads)
+            denied = _written_back(obligations, value_reads)
             if denied is not None:
                 return denied
         return Allowed(
@@ -151,7 +147,7 @@ class _Decider:
     def _read(self, use: TableUse) -> TableObligation | Denied:
         grants = self._grants(use.table, Access.SELECT)
         if not grants:
-            return self._no_grant(use.table, Access.SELECT)
+            return no_grant(self.policy, self.subject, self.source, use.table, Access.SELECT, self.at)
         covering = [grant for grant in grants if grant.columns is None or use.reads <= grant.columns]
         if not covering:
             missing = sorted(use.reads - frozenset().union(*(grant.columns or () for grant in grants)))
@@ -169,8 +165,8 @@ class _Decider:
         for grant in grants:
             if grant.columns is not None:
                 visible &= grant.columns
-        masks: dict[str, Mask] = {}
-        for protection in self._protections():
+        masks: dict[str, list[Mask]] = {}
+        for protection in self.protections:
             touched = {ref.column for ref in protection.columns if ref.table == use.table and ref.source == self.source}
             if not touched:
                 continue
@@ -178,21 +174,22 @@ class _Decider:
             if protection.refuse is not None:
                 read = sorted(touched & use.reads)
                 if read:
-                    return self._refused(protection, use.table, read[0])
+                    return _refused(protection, use.table, read[0])
                 visible -= touched
             if protection.mask is not None:
-                _add_masks(masks, touched, protection)
+                for name in touched:
+                    masks.setdefault(name, []).append(protection.mask)
         return TableObligation(
             table=use.table,
             columns=tuple(column.name for column in table.columns if column.name in visible),
-            masks={name: mask for name, mask in masks.items() if name in visible},
+            masks={name: strongest(found) for name, found in masks.items() if name in visible},
             row_filters=(*_scopes(grants), *self._row_protections(use.table)),
         )
 
     def _write(self, use: TableUse, read: TableObligation | None) -> TableObligation | Denied:
         grants = self._grants(use.table, use.access)
         if not grants:
-            return self._no_grant(use.table, use.access)
+            return no_grant(self.policy, self.subject, self.source, use.table, use.access, self.at)
         covering = [grant for grant in grants if grant.columns is None or use.writes <= grant.columns]
         if not covering:
             return Denied(
@@ -207,7 +204,7 @@ class _Decider:
         base = seen if isinstance(seen, TableObligation) else self._obligation(use, table, covering)
         if isinstance(base, Denied):
             return base
-        for protection in self._protections():
+        for protection in self.protections:
             for ref in protection.columns:
                 if (ref.source, ref.table) == (self.source, use.table) and ref.column in use.writes:
                     return Denied(
@@ -218,34 +215,16 @@ class _Decider:
         filters = (*base.row_filters, *_scopes(covering)) if base is seen else base.row_filters
         return TableObligation(table=use.table, columns=base.columns, masks=base.masks, row_filters=filters)
 
-    def _written_back(
-        self, obligations: Mapping[str, TableObligation], value_reads: Mapping[str, frozenset[str]]
-    ) -> Denied | None:
-        for table, columns in sorted(value_reads.items()):
-            masks = obligations[table].masks if table in obligations else {}
-            for column in sorted(columns & masks.keys()):
-                return Denied(
-                    sentence=f"`{table}.{column}` is masked for you, and a masked value may not be written back",
-                    rule=masks[column].rule,
-                )
-        return None
-
     def _grants(self, table: str, access: Access) -> list[Grant]:
-        return [
-            grant
-            for grant in self.policy.grants
-            if access in grant.allow
-            and grant.to & self.names
-            and (not grant.via or self.tool in grant.via)
-            and any(pattern.matches(self.source, table) for pattern in grant.on)
-        ]
-
-    def _protections(self) -> list[Protection]:
-        return [protection for protection in self.policy.protections if not protection.unless & self.names]
+        found = applying_grants(self.policy, self.subject, self.source, table, access, self.at)
+        if not self.schema.tables[table].is_view or self.policy.sources[self.source].is_sandbox:
+            return found
+        # `*` means the tables: a view shows what protections hide in the tables that it reads.
+        return [grant for grant in found if grant.names(self.source, table)]
 
     def _row_protections(self, table: str) -> list[RowFilter]:
         found = []
-        for protection in self._protections():
+        for protection in self.protections:
             if protection.where and any(pattern.matches(self.source, table) for pattern in protection.tables):
                 self.rules[protection.ref.id] = protection.ref
                 found.append(RowFilter(condition=protection.where, rules=(protection.ref.id,)))
@@ -257,18 +236,23 @@ class _Decider:
             self.limits.append(grant.limits)
         self.needs_reason = self.needs_reason or all(grant.needs_reason for grant in grants)
 
-    def _no_grant(self, table: str, access: Access) -> Denied:
-        if not any(self._grants(table, known) for known in Access):
-            return Denied(sentence=f"there is no table `{table}` in `{self.source}` that you may see", rule=None)
-        return Denied(
-            sentence=f"no grant lets you {access} `{table}`",
-            rule=NO_GRANT,
-            ask=f"a grant of {access} on `{self.source}.{table}`",
-        )
 
-    def _refused(self, protection: Protection, table: str, column: str) -> Denied:
-        sentence = f"`{table}.{column}` is refused: {protection.refuse}"
-        return Denied(sentence=sentence, rule=protection.ref.id, ask=protection.ask)
+def _written_back(
+    obligations: Mapping[str, TableObligation], value_reads: Mapping[str, frozenset[str]]
+) -> Denied | None:
+    for table, columns in sorted(value_reads.items()):
+        masks = obligations[table].masks if table in obligations else {}
+        for column in sorted(columns & masks.keys()):
+            return Denied(
+                sentence=f"`{table}.{column}` is masked for you, and a masked value may not be written back",
+                rule=masks[column].rule,
+            )
+    return None
+
+
+def _refused(protection: Protection, table: str, column: str) -> Denied:
+    sentence = f"`{table}.{column}` is refused: {protection.refuse}"
+    return Denied(sentence=sentence, rule=protection.ref.id, ask=protection.ask)
 
 
 def _scopes(grants: list[Grant]) -> list[RowFilter]:
@@ -277,19 +261,6 @@ def _scopes(grants: list[Grant]) -> list[RowFilter]:
         return []
     rules = tuple(sorted(grant.ref.id for grant in grants))
     return [RowFilter(condition=" OR ".join(f"({grant.where})" for grant in grants), rules=rules)]
-
-
-def _add_masks(masks: dict[str, Mask], columns: Iterable[str], protection: Protection) -> None:
-    assert protection.mask is not None
-    name, argument = protection.mask
-    for column in columns:
-        known = masks.get(column)
-        if known is None or _rank(name, argument) > _rank(known.name, known.argument):
-            masks[column] = Mask(name=name, argument=argument, rule=protection.ref.id)
-
-
-def _rank(name: str, argument: int | None) -> tuple[int, int]:
-    return _STRENGTH[name], -(argument or 0)
 
 
 def _tightest(limits: Iterable[Limits]) -> Limits:

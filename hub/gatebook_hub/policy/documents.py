@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gatebook_hub.model import Access, Engine
+from gatebook_hub.policy.circumstances import DAYS
+from gatebook_hub.policy.masking import MASK
+from gatebook_hub.policy.patterns import why_slow
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
 RULE_ID = r"^[a-z][a-z0-9-]{0,62}$"
@@ -16,25 +21,73 @@ PRINCIPAL = r"^(user|group|job|service|tool|action):[A-Za-z0-9_.@-]{1,63}$"
 TABLE = r"^[a-z][a-z0-9_]*\.([a-z_][a-z0-9_]*|\*)$"
 COLUMN = r"^[a-z][a-z0-9_]*\.[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$"
 CONDITION = re.compile(r"^\s*([a-z_][a-z0-9_]*)\s*(<=|>=|==|!=|<|>)\s*(.+?)\s*$")
-MASK = re.compile(r"^(null|redact|email|year|last\(([1-9][0-9]?)\)|first\(([1-9][0-9]?)\))$")
+HOURS = r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
+FUNCTION = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
+_MOST_CONDITION = 200
 
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _is_quick(pattern: str | None) -> str | None:
+    reason = why_slow(pattern) if pattern is not None else None
+    if reason is not None:
+        raise ValueError(reason)
+    return pattern
+
+
 Name = Annotated[str, Field(pattern=NAME)]
 RuleId = Annotated[str, Field(pattern=RULE_ID)]
-Principals = Annotated[list[Annotated[str, Field(pattern=PRINCIPAL)]], BeforeValidator(_as_list), Field(min_length=1)]
-Tables = Annotated[list[Annotated[str, Field(pattern=TABLE)]], BeforeValidator(_as_list), Field(min_length=1)]
-Columns = Annotated[list[Annotated[str, Field(pattern=COLUMN)]], BeforeValidator(_as_list)]
-Names = Annotated[list[str], BeforeValidator(_as_list)]
+_Principal = Annotated[str, Field(pattern=PRINCIPAL)]
+_Table = Annotated[str, Field(pattern=TABLE)]
+_Column = Annotated[str, Field(pattern=COLUMN)]
+_Function = Annotated[str, Field(pattern=FUNCTION)]
+# One may be written without brackets; editors learn that from the schema.
+Principals = Annotated[
+    list[_Principal],
+    BeforeValidator(_as_list, json_schema_input_type=_Principal | list[_Principal]),
+    Field(min_length=1),
+]
+Tables = Annotated[
+    list[_Table], BeforeValidator(_as_list, json_schema_input_type=_Table | list[_Table]), Field(min_length=1)
+]
+Columns = Annotated[list[_Column], BeforeValidator(_as_list, json_schema_input_type=_Column | list[_Column])]
+Names = Annotated[list[str], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
+Functions = Annotated[list[_Function], BeforeValidator(_as_list, json_schema_input_type=_Function | list[_Function])]
+Purposes = Annotated[list[Name], BeforeValidator(_as_list, json_schema_input_type=Name | list[Name])]
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+Days = Annotated[list[Day], BeforeValidator(_as_list, json_schema_input_type=Day | list[Day])]
+assert get_args(Day) == DAYS
 
 
 class Document(BaseModel):
     """Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Narrowing(Document):
+    """A rule whose lists narrow it: an empty one would narrow nothing, and is nothing that anybody meant."""
+
+    _narrowing: ClassVar[tuple[str, ...]] = (
+        "on",
+        "via",
+        "purpose",
+        "days",
+        "tag",
+        "writes",
+        "when",
+        "actions",
+        "tools",
+    )
+
+    @model_validator(mode="after")
+    def _no_empty_list(self) -> Self:
+        for name in self._narrowing:
+            if name in self.model_fields_set and getattr(self, name) == []:
+                raise ValueError(f"`{name}` is empty; leave it out, or say what is meant")
+        return self
 
 
 class LimitsDocument(Document):
@@ -77,7 +130,7 @@ class SourceDocument(Document):
         return self
 
 
-class GrantDocument(Document):
+class GrantDocument(Narrowing):
     """grants: who may do what."""
 
     id: RuleId = Field(description="The rule's name, as refusals and the book show it.")
@@ -86,7 +139,7 @@ class GrantDocument(Document):
     columns: list[str] | None = Field(None, min_length=1, description="Only these columns; all if left out.")
     allow: list[Access] = Field(default_factory=list, description="select, insert, update, delete.")
     where: str | None = Field(
-        None, description="Only rows that meet this condition; `:principal` is the caller's name."
+        None, min_length=1, description="Only rows that meet this condition; `:principal` is the caller's name."
     )
     via: Names = Field(default_factory=list, description="Only through one of these tools.")
     limits: LimitsDocument = Field(default_factory=LimitsDocument, description="Tighter limits.")
@@ -95,6 +148,13 @@ class GrantDocument(Document):
     tools: Names = Field(default_factory=list, description="Tools that may be opened.")
     audit: bool = Field(default=False, description="Whether the book may be read.")
     metrics: bool = Field(default=False, description="Whether the gateway's metrics may be read.")
+    purpose: Purposes = Field(default_factory=list, description="Only statements that name one of these purposes.")
+    hours: str | None = Field(
+        None, pattern=HOURS, description="Only at these hours, `08:00-18:00`; `22:00-06:00` goes over midnight."
+    )
+    days: Days = Field(default_factory=list, description="Only on these days: mon, tue, wed, thu, fri, sat, sun.")
+    until: dt.date | None = Field(None, description="Its last day.")
+    zone: str = Field("UTC", description="Time zone of `hours`, `days` and `until`.")
 
     @model_validator(mode="after")
     def _says_something(self) -> GrantDocument:
@@ -104,18 +164,37 @@ class GrantDocument(Document):
             raise ValueError("a grant needs `on` with `allow`, or `actions`, `tools`, `audit` or `metrics`")
         return self
 
+    @model_validator(mode="after")
+    def _conditions(self) -> GrantDocument:
+        if self.hours and self.hours[:5] == self.hours[6:]:
+            raise ValueError("`hours` begin and end at the same time; leave them out for the whole day")
+        if self.purpose and not (self.on or self.actions):
+            raise ValueError("a `purpose` is named by statements and actions: it needs `on` or `actions`")
+        try:
+            ZoneInfo(self.zone)
+        except (ValueError, KeyError, OSError) as error:
+            raise ValueError(f"`{self.zone[:64]}` is not a time zone such as `Europe/Berlin`") from error
+        return self
 
-class ProtectionDocument(Document):
+
+class ProtectionDocument(Narrowing):
     """protections: what stays with the data, whoever asks."""
 
     id: RuleId = Field(description="The rule's name.")
     on: Names = Field(default_factory=list, description="Columns `source.table.column` (tables for `where`).")
     tag: Names = Field(default_factory=list, description="Tags of the classification.")
-    mask: str | None = Field(None, pattern=MASK.pattern, description="null, redact, email, year, last(n), first(n).")
+    mask: str | None = Field(
+        None,
+        pattern=MASK.pattern,
+        description="null, redact, hash, email, last(n), first(n), year, bucket(n), or custom with `expression`.",
+    )
+    expression: str | None = Field(
+        None, max_length=2_000, description="A custom mask in the source's SQL; `value` stands for the column."
+    )
     refuse: str | None = Field(None, description="Refuse the column, with this sentence.")
-    where: str | None = Field(None, description="A condition that every row must meet.")
+    where: str | None = Field(None, min_length=1, description="A condition that every row must meet.")
     ask: str | None = Field(None, description="What a refused person can ask for.")
-    unless: Annotated[list[str], BeforeValidator(_as_list)] = Field(
+    unless: Names = Field(
         default_factory=list, description="Principals (user:, group:, job:, tool:, action:) that are exempt."
     )
 
@@ -127,13 +206,21 @@ class ProtectionDocument(Document):
             raise ValueError("a protection names columns with `on` or tags with `tag`")
         if self.where is not None and self.tag:
             raise ValueError("a row condition is set `on` tables, not on tags")
+        if (self.expression is not None) != (self.mask == "custom"):
+            raise ValueError("`expression` and `mask: custom` go together")
+        if self.expression is not None and not re.search(r"\bvalue\b", self.expression):
+            raise ValueError("`expression` must say what becomes of `value`, which stands for the column")
+        form, example = (TABLE, "shop.customer") if self.where is not None else (COLUMN, "shop.customer.email")
+        for target in self.on:
+            if not re.match(form, target):
+                raise ValueError(f"`{target[:200]}` in `on` is not of the form `{example}`")
         for principal in self.unless:
             if not re.match(PRINCIPAL, principal):
                 raise ValueError(f"`{principal}` in `unless` is not a principal such as `group:support`")
         return self
 
 
-class ApprovalDocument(Document):
+class ApprovalDocument(Narrowing):
     """approvals: which writes need whom."""
 
     id: RuleId = Field(description="The rule's name.")
@@ -141,16 +228,22 @@ class ApprovalDocument(Document):
     actions: Names = Field(default_factory=list, description="Actions that are meant.")
     writes: list[Access] = Field(default_factory=list, description="insert, update, delete; all if left out.")
     via: Names = Field(default_factory=list, description="Only through one of these tools.")
+    tag: Names = Field(default_factory=list, description="Only writes of a column with one of these tags.")
+    production: bool = Field(default=False, description="Only writes in sources that are marked `production`.")
     when: Names = Field(default_factory=list, description="`rows > 10`, or a comparison of an action's parameter.")
     require: list[RequirementDocument] = Field(description="The quorum; `[]` says that nobody is needed.")
+    expires_h: float | None = Field(
+        None, gt=0, le=8_760, description="Hours after which a request that nobody decided expires."
+    )
+    reason: bool = Field(default=False, description="Whether the write needs a reason.")
 
     @model_validator(mode="after")
     def _conditions(self) -> ApprovalDocument:
-        if not self.on and not self.actions:
-            raise ValueError("an approval rule names tables with `on` or `actions`")
+        if not (self.on or self.actions or self.tag or self.production):
+            raise ValueError("an approval rule says what it means with `on`, `actions`, `tag` or `production`")
         for condition in self.when:
-            if not CONDITION.match(condition):
-                raise ValueError(f"`{condition}` is not a comparison such as `rows > 10`")
+            if len(condition) > _MOST_CONDITION or not CONDITION.match(condition):
+                raise ValueError(f"`{condition[:_MOST_CONDITION]}` is not a comparison such as `rows > 10`")
         if not self.require and not self.actions:
             raise ValueError("only actions can be declared to need nobody; table writes need somebody")
         return self
@@ -168,7 +261,9 @@ class ParameterDocument(Document):
     multipleOf: Decimal | None = Field(None, description="The value is a multiple of this.")  # noqa: N815 - JSON Schema
     minLength: int | None = Field(None, ge=0, description="Fewest characters.")  # noqa: N815 - JSON Schema
     maxLength: int | None = Field(None, ge=0, description="Most characters.")  # noqa: N815 - JSON Schema
-    pattern: str | None = Field(None, description="Regular expression.")
+    pattern: Annotated[str | None, AfterValidator(_is_quick)] = Field(
+        None, description="Regular expression; no repetition inside a repetition, which a long value could stall."
+    )
     enum: list[str | int] | None = Field(None, description="The values to choose from.")
     default: str | int | bool | None = Field(None, description="Value when none is given; makes it optional.")
 
@@ -211,6 +306,9 @@ class RuleFile(Document):
     protections: list[ProtectionDocument] = Field(default_factory=list)
     approvals: list[ApprovalDocument] = Field(default_factory=list)
     classification: dict[str, Columns] = Field(default_factory=dict, description="tag: columns.")
+    functions: dict[str, Functions] = Field(
+        default_factory=dict, description="source or engine: functions that data owners vouch for, beyond the known."
+    )
 
 
 class PersonDocument(Document):
@@ -220,6 +318,7 @@ class PersonDocument(Document):
     job: str | None = None
     groups: list[str] = Field(default_factory=list)
     tool: str | None = None
+    purpose: str | None = Field(None, description="The purpose that the statement names.")
 
 
 class ExpectDocument(Document):
@@ -230,6 +329,14 @@ class ExpectDocument(Document):
     masks: dict[str, str] | None = Field(None, description="column: mask, exactly.")
     rows: list[str] | None = Field(None, description="Ids of the row-scope rules, exactly.")
     review: list[str] | None = Field(None, description="Groups that must review; `[]` for nobody.")
+    quorum: dict[str, int] | None = Field(None, description="group: how many of it, exactly; groups joined by `+`.")
+    columns: dict[str, list[str]] | None = Field(None, description="table: the columns that `*` shows, exactly.")
+    limits: dict[Literal["rows", "bytes", "time_s", "concurrent"], float] | None = Field(
+        None, description="Limits that the grants set, exactly."
+    )
+    reason: bool | None = Field(None, description="Whether a reason is needed.")
+    expires_h: float | None = Field(None, description="Hours after which the request expires by rule.")
+    ask: str | None = Field(None, description="A part of what a refused person is told to ask for.")
 
 
 class ExpectationDocument(Document):
@@ -242,6 +349,9 @@ class ExpectationDocument(Document):
     action: Name | None = None
     params: dict[str, Any] = Field(default_factory=dict)
     rows: int = Field(1, ge=0, description="Rows that the write is taken to change.")
+    at: AwareDatetime | None = Field(
+        None, description="When, with its offset; without it no grant with `hours`, `days` or `until` holds."
+    )
     expect: ExpectDocument
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gatebook_hub.model import Access, Engine, Limits, Requirement, RuleRef
+from gatebook_hub.model import Access, Engine, Limits, Mask, Requirement, RuleRef, Schema
+from gatebook_hub.policy.circumstances import Circumstances, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +55,10 @@ class SourceRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """Who may do what; `to`, `via` hold names such as `group:analysts` and tool names."""
+    """Who may do what; `to`, `via` hold names such as `group:analysts` and tool names.
+
+    `window` and `purposes` are conditions of each statement: None and empty mean that there is none.
+    """
 
     ref: RuleRef
     to: frozenset[str]
@@ -68,6 +73,27 @@ class Grant:
     tools: frozenset[str] = frozenset()
     audit: bool = False
     metrics: bool = False
+    window: Window | None = None
+    purposes: frozenset[str] = frozenset()
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it holds at some times, or for some purposes, alone."""
+        return self.window is not None or bool(self.purposes)
+
+    def holds(self, at: Circumstances) -> bool:
+        """Whether its window is open and one of its purposes is named."""
+        if self.window is not None and not self.window.is_open(at.now):
+            return False
+        return not self.purposes or at.is_look or at.purpose in self.purposes
+
+    def names(self, source: str, table: str) -> bool:
+        """Whether it is about that table by name, not by `*`."""
+        return any((pattern.source, pattern.table) == (source, table) for pattern in self.on)
+
+    def reaches(self, source: str, table: str) -> bool:
+        """Whether it is about that table."""
+        return any(pattern.matches(source, table) for pattern in self.on)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +103,7 @@ class Protection:
     ref: RuleRef
     columns: frozenset[ColumnRef] = frozenset()
     tables: tuple[TablePattern, ...] = ()
-    mask: tuple[str, int | None] | None = None
+    mask: Mask | None = None
     refuse: str | None = None
     where: str | None = None
     ask: str | None = None
@@ -95,7 +121,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """Which writes need whom; an empty `require` says that these need nobody."""
+    """Which writes need whom; an empty `require` says that these need nobody.
+
+    `tags` are of the written columns; without `on` and `actions` every table of every source is meant.
+    """
 
     ref: RuleRef
     on: tuple[TablePattern, ...] = ()
@@ -104,6 +133,10 @@ class Approval:
     via: frozenset[str] = frozenset()
     when: tuple[Condition, ...] = ()
     require: tuple[Requirement, ...] = ()
+    tags: frozenset[str] = frozenset()
+    is_production: bool = False
+    expires_h: float | None = None
+    needs_reason: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,11 +190,16 @@ class Expectation:
     params: Mapping[str, Any]
     rows: int
     expect: Mapping[str, Any]
+    purpose: str | None = None
+    at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySet:
-    """Everything that data owners declared; `revision` is the hash of all its files."""
+    """Everything that data owners declared; `revision` is the hash of all its files.
+
+    `functions` are names, in capitals, that data owners vouch for beyond those that the engine's list has, by source.
+    """
 
     revision: str
     sources: Mapping[str, SourceRule]
@@ -173,11 +211,16 @@ class PolicySet:
     jobs: Mapping[str, Job]
     expectations: tuple[Expectation, ...]
     places: Mapping[str, str] = field(default_factory=dict)
+    functions: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def place_of(self, rule: str) -> str:
-        """File and line of a rule, of `action NAME` or of `job NAME`."""
+        """File and line of a rule, of `action NAME`, `job NAME`, `source NAME` or of the tag `classification NAME`."""
         return self.places.get(rule, rule)
 
     def tags_of(self, source: str, table: str, column: str) -> frozenset[str]:
         """The classification of a column."""
         return self.tags.get(ColumnRef(source=source, table=table, column=column), frozenset())
+
+    def governed(self, schema: Schema) -> Schema:
+        """The schema with the functions that this set allows in it."""
+        return replace(schema, functions=self.functions.get(schema.source, frozenset()))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gatebook_hub.model import WRITES, Limits, Requirement, RuleRef
+from gatebook_hub.policy.circumstances import DAYS, Window
 from gatebook_hub.policy.documents import (
     CONDITION,
-    MASK,
     ActionDocument,
     ApprovalDocument,
     Document,
@@ -23,6 +23,7 @@ from gatebook_hub.policy.documents import (
     RequirementDocument,
     SourceDocument,
 )
+from gatebook_hub.policy.masking import parse_mask
 from gatebook_hub.policy.rules import (
     Action,
     Approval,
@@ -38,28 +39,52 @@ from gatebook_hub.policy.rules import (
 )
 
 if TYPE_CHECKING:
-    from gatebook_hub.policy.loading import Files
+    from gatebook_hub.policy.contradicting import Files
 
 
-def translate(files: Files, revision: str) -> PolicySet:
-    """The policy set of validated files."""
+def translate(files: Files, revision: str, places: Mapping[str, str]) -> PolicySet:
+    """The policy set of validated files; rules are sorted by id, so that no order of files or lines says anything."""
     tags: dict[ColumnRef, frozenset[str]] = {}
     for rules, _ in files.rules:
         for tag, columns in rules.classification.items():
             for column in columns:
                 ref = _column(column)
                 tags[ref] = tags.get(ref, frozenset()) | {tag}
+    sources = {document.source: _source(document) for document, _ in files.sources}
     return PolicySet(
         revision=revision,
-        sources={document.source: _source(document) for document, _ in files.sources},
-        grants=tuple(_grant(rule) for rules, _ in files.rules for rule in rules.grants),
-        protections=tuple(_protection(rule, tags) for rules, _ in files.rules for rule in rules.protections),
-        approvals=tuple(_approval(rule) for rules, _ in files.rules for rule in rules.approvals),
+        sources=sources,
+        grants=_by_id(_grant(rule) for rules, _ in files.rules for rule in rules.grants),
+        protections=_by_id(_protection(rule, tags) for rules, _ in files.rules for rule in rules.protections),
+        approvals=_by_id(_approval(rule) for rules, _ in files.rules for rule in rules.approvals),
         tags=tags,
         actions={document.action: _action(document) for document, _ in files.actions},
         jobs={document.job: _job(document) for document, _ in files.jobs},
-        expectations=tuple(_expectation(test, place) for tests, place in files.tests for test in tests.tests),
+        expectations=tuple(
+            _expectation(test, places.get(f"test {path} {index}", path))
+            for tests, path in files.tests
+            for index, test in enumerate(tests.tests)
+        ),
+        functions=_functions(files, sources),
     )
+
+
+R = TypeVar("R", Grant, Protection, Approval)
+
+
+def _by_id(rules: Iterable[R]) -> tuple[R, ...]:
+    return tuple(sorted(rules, key=lambda rule: rule.ref.id))
+
+
+def _functions(files: Files, sources: Mapping[str, SourceRule]) -> dict[str, frozenset[str]]:
+    """The vouched functions of each source: those under its own name and those under its engine's."""
+    found: dict[str, frozenset[str]] = {}
+    for rules, _ in files.rules:
+        for target, names in rules.functions.items():
+            for name, source in sources.items():
+                if target in {name, str(source.engine)}:
+                    found[name] = found.get(name, frozenset()) | {function.upper() for function in names}
+    return found
 
 
 def _source(document: SourceDocument) -> SourceRule:
@@ -91,7 +116,22 @@ def _grant(document: GrantDocument) -> Grant:
         tools=frozenset(document.tools),
         audit=document.audit,
         metrics=document.metrics,
+        window=_window(document),
+        purposes=frozenset(document.purpose),
     )
+
+
+def _window(document: GrantDocument) -> Window | None:
+    if not (document.hours or document.days or document.until):
+        return None
+    start, end = (document.hours or "00:00-24:00").split("-")
+    days = frozenset(DAYS.index(day) for day in document.days) if document.days else frozenset(range(len(DAYS)))
+    return Window(zone=document.zone, start_min=_minutes(start), end_min=_minutes(end), days=days, until=document.until)
+
+
+def _minutes(clock: str) -> int:
+    hours, minutes = clock.split(":")
+    return int(hours) * 60 + int(minutes)
 
 
 def _protection(document: ProtectionDocument, tags: dict[ColumnRef, frozenset[str]]) -> Protection:
@@ -102,7 +142,7 @@ def _protection(document: ProtectionDocument, tags: dict[ColumnRef, frozenset[st
         ref=_ref(document.id, document),
         columns=tagged | named,
         tables=_patterns(document.on) if is_rows else (),
-        mask=_mask(document.mask) if document.mask else None,
+        mask=parse_mask(document.mask, document.expression, rule=document.id) if document.mask else None,
         refuse=document.refuse,
         where=document.where,
         ask=document.ask,
@@ -119,6 +159,10 @@ def _approval(document: ApprovalDocument) -> Approval:
         via=frozenset(document.via),
         when=tuple(_condition(text) for text in document.when),
         require=_requirements(document.require),
+        tags=frozenset(document.tag),
+        is_production=document.production,
+        expires_h=document.expires_h,
+        needs_reason=document.reason,
     )
 
 
@@ -180,6 +224,8 @@ def _expectation(document: ExpectationDocument, place: str) -> Expectation:
         params=dict(document.params),
         rows=document.rows,
         expect=document.expect.model_dump(exclude_none=True),
+        purpose=document.as_.purpose,
+        at=document.at,
     )
 
 
@@ -187,13 +233,6 @@ def _condition(text: str) -> Condition:
     match = CONDITION.match(text)
     assert match is not None
     return Condition(name=match[1], operator=match[2], value=match[3])
-
-
-def _mask(text: str) -> tuple[str, int | None]:
-    match = MASK.match(text)
-    assert match is not None
-    argument = match[2] or match[3]
-    return text.split("(", maxsplit=1)[0], int(argument) if argument else None
 
 
 def _patterns(names: Iterable[str]) -> tuple[TablePattern, ...]:
@@ -218,4 +257,5 @@ def _ref(rule_id: str, document: Document) -> RuleRef:
 
 
 def _digest(document: Document) -> str:
-    return hashlib.sha256(document.model_dump_json().encode()).hexdigest()[:16]
+    # Keys that are not used are left out, so that a key which is new in the language changes no rule's digest.
+    return hashlib.sha256(document.model_dump_json(exclude_defaults=True).encode()).hexdigest()[:16]

@@ -19,6 +19,7 @@ from gatebook_hub.portal.pages.pattern import PatternPage
 from gatebook_hub.portal.pages.problem import NotFoundPage, ProblemPage
 from gatebook_hub.portal.pages.runs import RunPage, RunsPage
 from gatebook_hub.portal.pages.session import SignedOutPage, SignInPage
+from gatebook_hub.portal.pages.who_can import WhoCanPage
 
 Page = (
     HomePage
@@ -31,6 +32,7 @@ Page = (
     | RunsPage
     | RunPage
     | AccessPage
+    | WhoCanPage
     | SignInPage
     | SignedOutPage
     | ProblemPage
@@ -51,6 +53,7 @@ TEMPLATES: Mapping[type[Page], str] = MappingProxyType(
         RunsPage: "runs.html",
         RunPage: "run.html",
         AccessPage: "access.html",
+        WhoCanPage: "who_can.html",
         SignInPage: "sign_in.html",
         SignedOutPage: "signed_out.html",
         ProblemPage: "problem.html",

@@ -18,6 +18,7 @@ from gatebook_hub.portal import routes_catalogue as catalogue
 from gatebook_hub.portal import routes_changes as changes
 from gatebook_hub.portal import routes_home as home
 from gatebook_hub.portal import routes_runs as runs
+from gatebook_hub.portal import routes_who_can as who_can
 from gatebook_hub.portal.files import read_files, send_file
 from gatebook_hub.portal.pages.problem import NotFoundPage, ProblemPage
 from gatebook_hub.portal.routes_session import SignIn
@@ -31,6 +32,7 @@ _LISTS = {
     "/audit": audit.audit,
     "/runs": runs.runs,
     "/access": access.access,
+    "/who-can": who_can.who_can,
 }
 _PAGES = {
     "/": home.home,

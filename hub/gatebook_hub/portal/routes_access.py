@@ -43,6 +43,7 @@ def access(visit: Visit) -> Response:
         revision=revision,
         sources=sources,
         downloads=Downloads(json_url="/access.json", csv_url="/access.csv"),
+        may_review=visit.cases.auditing.may_read_all(visit.principal),
     )
     return shown(page)
 
@@ -72,7 +73,8 @@ def _table(visit: Visit, view: SourceView, table: TableView) -> TableAccess:
 
 def _write(visit: Visit, view: SourceView, table: TableView, kind: Access) -> ActionAccess:
     rules = visit.cases.gate.policy
-    decision = policy.decide(rules, visit.principal, view.schema, [], TableUse(table=table.name, access=kind))
+    use, at = TableUse(table=table.name, access=kind), visit.cases.gate.circumstances(is_look=True)
+    decision = policy.decide(rules, visit.principal, view.schema, [], use, at=at)
     if not isinstance(decision, Allowed):
         rule = (decision.rule,) if decision.rule else ()
         return ActionAccess(

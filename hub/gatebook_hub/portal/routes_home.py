@@ -13,9 +13,9 @@ from starlette.responses import Response
 
 from gatebook_hub.errors import GatebookError
 from gatebook_hub.model import Principal
-from gatebook_hub.policy import SourceRule, may_use_tool
+from gatebook_hub.policy import SourceRule, may_read_book, may_read_metrics, may_use_tool
 from gatebook_hub.portal.pages.catalogue import SourceCard
-from gatebook_hub.portal.pages.home import HomePage, ToolCard
+from gatebook_hub.portal.pages.home import HomePage, PolicyTrouble, ToolCard
 from gatebook_hub.portal.pages.pattern import pattern_page
 from gatebook_hub.portal.routes_changes import card_of
 from gatebook_hub.portal.visits import Visit, shown
@@ -23,6 +23,7 @@ from gatebook_hub.services.cases import UseCases
 from gatebook_hub.web.views import change_view
 
 FEW = 5
+MANY = 10
 _TOOL = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 
 
@@ -51,8 +52,19 @@ def home(visit: Visit) -> Response:
         waiting=tuple(card_of(change_view(cases, person, one, has_diff=False)) for one in waiting),
         mine=tuple(card_of(change_view(cases, person, one, has_diff=False)) for one in mine),
         sources=tuple(source_card(rule) for rule in cases.access.sources(person)),
+        trouble=_trouble(cases, person),
     )
     return shown(page)
+
+
+def _trouble(cases: UseCases, person: Principal) -> PolicyTrouble | None:
+    """For operators and readers of the book: that the policy folder does not load."""
+    found, at = cases.gate.in_force.trouble, cases.gate.circumstances()
+    may_know = may_read_book(cases.gate.policy, person, at) or may_read_metrics(cases.gate.policy, person, at)
+    if found is None or not may_know:
+        return None
+    lines = tuple(found.sentence.splitlines()[:MANY])
+    return PolicyTrouble(lines=lines, revision=found.revision, since=found.since)
 
 
 def pattern(visit: Visit) -> Response:
@@ -77,7 +89,7 @@ def tool_cards(cases: UseCases, person: Principal) -> tuple[ToolCard, ...]:
     return tuple(
         ToolCard(title=tool.title, summary=tool.summary, url=f"{settings.hub_url}/services/tools/{tool.name}")
         for tool in read_tools(settings.notebooks / "tools")
-        if may_use_tool(cases.gate.policy, person, tool.name)
+        if may_use_tool(cases.gate.policy, person, tool.name, cases.gate.circumstances())
     )
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from gatebook_hub import policy
 from gatebook_hub.audit import EventKind
 from gatebook_hub.errors import GatebookError
-from gatebook_hub.model import Access, Allowed, Denied, Mask, Principal, Schema, TableUse
+from gatebook_hub.model import Access, Allowed, Decision, Denied, Mask, Principal, Schema, TableUse
 from gatebook_hub.policy import SourceRule
 from gatebook_hub.services.gate import Call, Gate
+from gatebook_hub.services.in_force import under_one_set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,7 @@ class AccessView:
         known = self._gate.policy.sources
         return tuple(rule for name, rule in sorted(known.items()) if self._gate.touches(name, principal))
 
+    @under_one_set
     def source(self, call: Call, name: str) -> SourceView:
         """The governed schema of a source; raises NotFound, SourceUnavailable. Looking is in the book."""
         gate = self._gate
@@ -79,7 +81,7 @@ class AccessView:
     def _table(self, principal: Principal, schema: Schema, name: str) -> TableView | None:
         policy_set = self._gate.policy
         table = schema.tables[name]
-        decision = policy.decide(policy_set, principal, schema, [TableUse(table=name, access=Access.SELECT)])
+        decision = self._decide(principal, schema, [TableUse(table=name, access=Access.SELECT)])
         if not isinstance(decision, Allowed):
             return None
         obligation = decision.obligations[name]
@@ -110,13 +112,19 @@ class AccessView:
 
     def _why(self, principal: Principal, schema: Schema, table: str, column: str) -> Denied | None:
         use = TableUse(table=table, access=Access.SELECT, reads=frozenset({column}))
-        decision = policy.decide(self._gate.policy, principal, schema, [use])
+        decision = self._decide(principal, schema, [use])
         return decision if isinstance(decision, Denied) else None
+
+    def _decide(
+        self, principal: Principal, schema: Schema, reads: list[TableUse], write: TableUse | None = None
+    ) -> Decision:
+        gate = self._gate
+        return policy.decide(gate.policy, principal, schema, reads, write, at=gate.circumstances(is_look=True))
 
     def _may(self, principal: Principal, schema: Schema, table: str) -> tuple[Access, ...]:
         found = [Access.SELECT]
         for access in (Access.INSERT, Access.UPDATE, Access.DELETE):
             use = TableUse(table=table, access=access)
-            if isinstance(policy.decide(self._gate.policy, principal, schema, [], use), Allowed):
+            if isinstance(self._decide(principal, schema, [], use), Allowed):
                 found.append(access)
         return tuple(found)

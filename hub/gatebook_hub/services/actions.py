@@ -18,6 +18,7 @@ from gatebook_hub.model import Principal
 from gatebook_hub.policy import Action
 from gatebook_hub.services.changes import Changes
 from gatebook_hub.services.gate import Call, Gate
+from gatebook_hub.services.in_force import under_one_set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +37,14 @@ class Actions:
         self._gate = gate
         self._changes = changes
 
+    @under_one_set
     def list(self, principal: Principal) -> tuple[Action, ...]:
         """The actions that this principal may call."""
         actions = self._gate.policy.actions
         return tuple(
             action
             for name, action in sorted(actions.items())
-            if policy.may_use_action(self._gate.policy, principal, name)
+            if policy.may_use_action(self._gate.policy, principal, name, self._gate.circumstances(is_look=True))
         )
 
     def approval_sentence(self, action: Action) -> str | None:
@@ -55,6 +57,7 @@ class Actions:
                 parts.append(f"needs {who}" + (f" when {when}" if when else ""))
         return "; ".join(parts) or None
 
+    @under_one_set
     def call(self, call: Call, press: Press) -> ChangeRequest:
         """Run an action: an executed request, or one that awaits review."""
         gate = self._gate
@@ -69,7 +72,8 @@ class Actions:
             return self._changes.get(call.principal, change_id)
         try:
             source = gate.in_force.sources.get(action.source)
-            statement = sql.parse(action.sql, source.schema().engine)
+            schema = gate.policy.governed(source.schema())
+            statement = sql.parse(action.sql, schema.engine, schema.functions)
             used = {name: value for name, value in given.items() if name in statement.parameters}
             request = self._changes.propose(call, action.source, statement, used, action)
         except GatebookError as error:
@@ -86,7 +90,8 @@ class Actions:
         action = self._gate.policy.actions.get(name)
         if action is None:
             raise NotFound(f"there is no action `{name[:64]}` that you may call")
-        if not policy.may_use_action(self._gate.policy, principal, name):
+        # A purpose that is missing is told when the statement is decided.
+        if not policy.may_use_action(self._gate.policy, principal, name, self._gate.circumstances(is_look=True)):
             ask = f"a grant of the action `{name}`"
             raise AccessRefused(f"the action `{name}` is not granted to you here", rule="no-grant", ask=ask)
         return action

@@ -53,7 +53,7 @@ class Auditing:
 
     def may_read_all(self, principal: Principal) -> bool:
         """Whether a grant lets this principal read the book."""
-        return policy.may_read_book(self._gate.policy, principal)
+        return policy.may_read_book(self._gate.policy, principal, self._gate.circumstances())
 
     def find(self, call: Call, wanted: EventFilter) -> tuple[StoredEvent, ...]:
         """Events, newest first; without a grant, only one's own."""

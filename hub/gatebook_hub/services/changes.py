@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from gatebook_hub import policy, sql
 from gatebook_hub.audit import Event, EventKind, Outcome
 from gatebook_hub.changes import ChangeRequest, RowDiff, State, Verdict
 from gatebook_hub.errors import (
+    AccessRefused,
     BookUnavailable,
     ChangeError,
     Drifted,
@@ -26,7 +28,8 @@ from gatebook_hub.policy import Action
 from gatebook_hub.policy.rules import SourceRule
 from gatebook_hub.services.applying import apply, note_in_ledger
 from gatebook_hub.services.gate import Call, Gate
-from gatebook_hub.services.quorums import quorum_of
+from gatebook_hub.services.in_force import under_one_set
+from gatebook_hub.services.quorums import approving_for
 from gatebook_hub.services.statements import DecidedWrite, bind, decide_write, facts, own_values
 from gatebook_hub.sources.source import Source
 from gatebook_hub.sql import Statement
@@ -41,6 +44,7 @@ class Changes:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
 
+    @under_one_set
     def propose(
         self,
         call: Call,
@@ -84,6 +88,7 @@ class Changes:
         )
         return self.execute(call, request.id) if request.state is State.APPROVED else request
 
+    @under_one_set
     def get(self, principal: Principal, change_id: str) -> ChangeRequest:
         """A request that this principal may see; raises NotFound."""
         request = self._fresh(self._gate.changes.get(change_id))
@@ -91,6 +96,7 @@ class Changes:
             raise NotFound("there is no such change request")
         return request
 
+    @under_one_set
     def look(self, call: Call, change_id: str) -> ChangeRequest:
         """A request whose rows are shown to somebody: that is in the book."""
         request = self.get(call.principal, change_id)
@@ -108,6 +114,7 @@ class Changes:
         self._gate.changes.wait(change_id, state, min(timeout_s, _WAIT_AT_MOST_S))
         return self.get(principal, change_id)
 
+    @under_one_set
     def find(
         self,
         principal: Principal,
@@ -123,6 +130,7 @@ class Changes:
         )
         return tuple(request for request in map(self._fresh, found) if self._may_see(principal, request))
 
+    @under_one_set
     def inbox(self, principal: Principal) -> tuple[ChangeRequest, ...]:
         """Requests that wait for this person."""
         waiting = self.find(principal, state=State.AWAITING_REVIEW, limit=1_000)
@@ -132,6 +140,7 @@ class Changes:
         """Why this person may not review the request, or None."""
         return core.may_review(request, principal, self._hidden(principal, request))
 
+    @under_one_set
     def review(self, call: Call, change_id: str, *, verdict: Verdict, reason: str, digest: str) -> ChangeRequest:
         """A person's verdict; the last approval executes the request."""
         gate = self._gate
@@ -171,6 +180,7 @@ class Changes:
         gate.book.append(gate.event(EventKind.CHANGE_WITHDRAWN, call, source=withdrawn.source, change=change_id))
         return gate.changes.move(withdrawn)
 
+    @under_one_set
     def execute(self, call: Call, change_id: str) -> ChangeRequest:
         """Carry out an approved request, if its rows are still those that were approved."""
         gate = self._gate
@@ -260,7 +270,9 @@ class Changes:
         if request.table not in schema.tables:
             return frozenset(), frozenset(), False
         use = TableUse(table=request.table, access=Access.SELECT)
-        decision = policy.decide(self._gate.policy, viewer, schema, [use])
+        # A purpose that the viewer has not named opens no rows; the requester named one with the request.
+        at = self._gate.circumstances(request.purpose if is_own else None)
+        decision = policy.decide(self._gate.policy, viewer, schema, [use], at=at)
         if not isinstance(decision, Allowed):
             return frozenset(), frozenset(), False
         obligation = decision.obligations[request.table]
@@ -298,9 +310,13 @@ class Changes:
         if not diff.rows and action is None:
             raise EffectMissed("no row would change, so there is nothing to ask for")
         encoded = {name: encode(value) for name, value in parameters.items() if name in decided.statement.parameters}
-        requirements, approval_rules = quorum_of(
-            gate.policy, source.name, decided, len(diff.rows), call.principal, action, given
-        )
+        approving = approving_for(gate.policy, source.name, decided, len(diff.rows), call.principal, action, given)
+        if approving.needs_reason and not (call.reason or "").strip():
+            ask = "the same write with `reason=…`"
+            wanting = [
+                rule.ref.id for rule in gate.policy.approvals if rule.needs_reason and rule.ref in approving.rules
+            ]
+            raise AccessRefused("this write needs a reason", rule=wanting[0], ask=ask)
         unsigned = ChangeRequest(
             id=gate.new_id(),
             state=State.AWAITING_REVIEW,
@@ -313,11 +329,12 @@ class Changes:
             requester=call.principal,
             reason=call.reason,
             created_at=now,
-            expires_at=now + dt.timedelta(hours=gate.settings.change_ttl_h),
+            expires_at=now + dt.timedelta(hours=min(gate.settings.change_ttl_h, approving.expires_h or math.inf)),
             diff=diff,
             warnings=_warnings(decided, diff),
-            requirements=requirements,
-            rules=(*decided.allowed.rules, *approval_rules),
+            requirements=approving.requirements,
+            rules=(*decided.allowed.rules, *approving.rules),
+            purpose=call.purpose,
             schema_version=schema.version,
             digest="",
         )
@@ -329,9 +346,9 @@ class Changes:
         action = gate.policy.actions.get(request.action) if request.action else None
         if request.action and action is None:
             raise Drifted(f"the action `{request.action}` is gone; ask again")
-        requester = Call(principal=request.requester, reason=request.reason)
+        requester = Call(principal=request.requester, reason=request.reason, purpose=request.purpose)
         source, rule, schema = self._open(request.source, request.requester, action)
-        statement = sql.parse(request.statement, schema.engine)
+        statement = sql.parse(request.statement, schema.engine, schema.functions)
         decided = decide_write(gate, requester, statement, schema, action)
         if schema.version != request.schema_version:
             raise Drifted("the schema of the source changed since the approval; ask again")
@@ -344,10 +361,10 @@ class Changes:
             diff = apply(session, decided, parameters, schema, gate.settings.preview_rows)
             if core.diff_digest(diff) != core.diff_digest(request.diff):
                 raise Drifted("the rows changed since they were approved; nothing was written, ask again")
-            quorum, _ = quorum_of(
+            approving = approving_for(
                 gate.policy, source.name, decided, len(diff.rows), request.requester, action, parameters
             )
-            if quorum != request.requirements:
+            if approving.requirements != request.requirements:
                 raise Drifted("another quorum is needed since the approval; nothing was written, ask again")
             note_in_ledger(session, schema, request.id, request.digest, gate.now().isoformat())
             session.commit()
@@ -370,7 +387,7 @@ class Changes:
     def _may_see(self, principal: Principal, request: ChangeRequest) -> bool:
         wanted = {group for requirement in request.requirements for group in requirement.groups}
         is_party = principal.id == request.requester.id or bool(wanted & principal.groups)
-        return is_party or policy.may_read_book(self._gate.policy, principal)
+        return is_party or policy.may_read_book(self._gate.policy, principal, self._gate.circumstances())
 
     def _ended(
         self,

@@ -14,7 +14,7 @@ from gatebook_hub.errors import GatebookError, UnknownRelation
 from gatebook_hub.model import Allowed, Schema, TableUse
 from gatebook_hub.services.access import AccessView, TableView
 from gatebook_hub.services.gate import Call, Gate
-from gatebook_hub.services.quorums import quorum_of
+from gatebook_hub.services.quorums import approving_for
 from gatebook_hub.services.statements import (
     DecidedRead,
     DecidedWrite,
@@ -84,17 +84,17 @@ class Describing:
         gate = self._gate
         try:
             _, rule, schema = gate.source(source, call.principal)
-            statement = sql.parse(text, schema.engine)
+            statement = sql.parse(text, schema.engine, schema.functions)
             decided: DecidedRead | DecidedWrite
             if statement.kind is StatementKind.READ:
                 decided = decide_read(gate, call, statement, schema, PlanCache())
                 rows = _decided(decided.uses, decided.allowed, schema)
             else:
                 decided = decide_write(gate, call, statement, schema)
-                quorum, rules = quorum_of(gate.policy, source, decided, 1, call.principal, None, {})
-                reviews = [(", ".join(item.groups), f"{item.needed} must approve") for item in quorum]
+                approving = approving_for(gate.policy, source, decided, 1, call.principal, None, {})
+                reviews = [(", ".join(item.groups), f"{item.needed} must approve") for item in approving.requirements]
                 rows = _decided(decided.uses, decided.allowed, schema)
-                rows += [("review", who, what, _ids(rules)) for who, what in reviews]
+                rows += [("review", who, what, _ids(approving.rules)) for who, what in reviews]
             told = facts(gate, source, schema, decided, {})
         except GatebookError as error:
             error.reference = gate.refuse(

@@ -7,14 +7,15 @@ import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from gatebook_hub.audit import Event, EventKind, Outcome
 from gatebook_hub.errors import BookUnavailable, GatebookError, NotFound, NotParsed
 from gatebook_hub.model import Limits, Principal, Schema
-from gatebook_hub.policy import PolicySet, SourceRule
+from gatebook_hub.policy import Circumstances, PolicySet, SourceRule, touches
+from gatebook_hub.services.in_force import InForce
+from gatebook_hub.services.steps import tightest
 from gatebook_hub.settings import Settings
-from gatebook_hub.sources.registry import Sources
 from gatebook_hub.sources.source import Source
 from gatebook_hub.stores.access import ReceiptStore, SessionStore, TokenStore
 from gatebook_hub.stores.book import Book
@@ -30,14 +31,7 @@ class Call:
     principal: Principal
     provenance: Mapping[str, str] = field(default_factory=dict)
     reason: str | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class InForce:
-    """The policy set in force and the sources it declares; both are replaced together."""
-
-    policy: PolicySet
-    sources: Sources
+    purpose: str | None = None
 
 
 class Places:
@@ -94,17 +88,15 @@ class Gate:
         if rule is None or not self.touches(name, principal):
             raise NotFound(f"there is no source `{name}` that you may use")
         source = self.in_force.sources.get(name)
-        return source, rule, source.schema()
+        return source, rule, self.policy.governed(source.schema())
 
     def touches(self, source: str, principal: Principal) -> bool:
         """Whether any grant gives the principal something in this source."""
-        tool = principal.tool.name if principal.tool else None
-        return any(
-            grant.to & principal.names
-            and (not grant.via or tool in grant.via)
-            and any(pattern.source == source for pattern in grant.on)
-            for grant in self.policy.grants
-        )
+        return touches(self.policy, principal, source, self.circumstances())
+
+    def circumstances(self, purpose: str | None = None, *, is_look: bool = False) -> Circumstances:
+        """What grants with hours, a last day or purposes are held against; `is_look` for lists of what is possible."""
+        return Circumstances(now=self.now(), purpose=purpose, is_look=is_look)
 
     def limits(self, rule: SourceRule, decided: Limits, limit_rows: int | None = None) -> Limits:
         """The tightest of the operator's, the source's, the grants' and the caller's own limits."""
@@ -129,6 +121,7 @@ class Gate:
             revision=self.policy.revision,
             provenance=call.provenance,
             reason=call.reason,
+            purpose=call.purpose,
             **facts,
         )
 
@@ -141,21 +134,3 @@ class Gate:
             return self.book.append(event)
         except BookUnavailable:
             return None
-
-
-def tightest(*limits: Limits) -> Limits:
-    """The smallest of each."""
-    return Limits(
-        rows=_least(*(item.rows for item in limits)),
-        bytes=_least(*(item.bytes for item in limits)),
-        time_s=_least(*(item.time_s for item in limits)),
-        concurrent=_least(*(item.concurrent for item in limits)),
-    )
-
-
-N = TypeVar("N", int, float)
-
-
-def _least(*values: N | None) -> N | None:
-    known = [value for value in values if value is not None]
-    return min(known) if known else None

@@ -254,7 +254,7 @@ class Jobs:
     def _may_see(self, principal: Principal, name: str) -> bool:
         job = self._gate.policy.jobs.get(name)
         is_owner = job is not None and (job.owner in principal.groups or bool(job.runners & principal.names))
-        return is_owner or may_read_book(self._gate.policy, principal)
+        return is_owner or may_read_book(self._gate.policy, principal, self._gate.circumstances())
 
     @staticmethod
     def _worker_only(call: Call) -> None:

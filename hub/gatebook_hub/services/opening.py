@@ -11,9 +11,11 @@ from gatebook_hub.audit import EventKind, Outcome
 from gatebook_hub.errors import PolicyInvalid
 from gatebook_hub.model import Channel, Principal, PrincipalKind
 from gatebook_hub.services.cases import UseCases, use_cases_of
-from gatebook_hub.services.gate import Call, Gate, InForce
+from gatebook_hub.services.checking import check, known_tools
+from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.identities import Identities, rights
-from gatebook_hub.services.policies import check, load_policy
+from gatebook_hub.services.in_force import InForce
+from gatebook_hub.services.policies import load_policy
 from gatebook_hub.settings import Settings
 from gatebook_hub.sources.sqlite import SqliteSource
 from gatebook_hub.stores.access import ReceiptStore, SessionStore, TokenStore
@@ -41,10 +43,11 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
     book_database = open_database(state / "book" / "book.sqlite", "book")
     database = open_database(state / "gatebook.sqlite", "state")
     book = Book(book_database, keys.signing, copy=settings.checkpoint_copy)
+    in_force = InForce(policy=policy_set, sources=sources)
     try:
         gate = Gate(
             settings=settings,
-            in_force=InForce(policy=policy_set, sources=sources),
+            in_force=in_force,
             book=book,
             keys=keys,
             changes=ChangeStore(database),
@@ -57,7 +60,7 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
         yield gate
     finally:
         book.close()
-        sources.close()
+        in_force.close()
         database.dispose()
         book_database.dispose()
 
@@ -83,14 +86,19 @@ def start(gate: Gate) -> UseCases:
             )
         )
     gate.book.append(gate.event(EventKind.GATEWAY_STARTED, OPERATOR, outcome=Outcome.OK))
-    extra = {"sources": ",".join(sorted(gate.policy.sources)), "rules": str(len(gate.policy.grants))}
+    extra = {
+        "revision": gate.policy.revision,
+        "sources": ",".join(sorted(gate.policy.sources)),
+        "rules": str(len(gate.policy.grants)),
+    }
     gate.book.append(gate.event(EventKind.POLICY_LOADED, OPERATOR, outcome=Outcome.OK, extra=extra))
     return cases
 
 
 def _check_policy(gate: Gate) -> None:
     """A rule that does not fit its source stops the start; a source that is down does not stop the others."""
-    findings = [*check(gate.policy, gate.in_force.sources), *rights(gate)]
+    tools = known_tools(gate.settings.notebooks)
+    findings = [*check(gate.policy, gate.in_force.sources, tools=tools, now=gate.now()), *rights(gate)]
     for finding in findings:
         if not finding.is_error:
             _log.warning("%s", finding)

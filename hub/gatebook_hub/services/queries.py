@@ -18,6 +18,7 @@ from gatebook_hub.model import Limits
 from gatebook_hub.services.changes import Changes
 from gatebook_hub.services.describing import Describing, Told
 from gatebook_hub.services.gate import Call, Gate
+from gatebook_hub.services.in_force import under_one_set
 from gatebook_hub.services.statements import (
     DecidedRead,
     PlanCache,
@@ -178,6 +179,7 @@ class Queries:
         self._plans = PlanCache()
         self._describing = Describing(gate)
 
+    @under_one_set
     def ask(self, call: Call, question: Question, waiting: Waiting | None = None) -> Answer | Told | ChangeRequest:
         """Answer a read, or propose a write; every refusal is in the book, with its reference in the error."""
         gate = self._gate
@@ -186,7 +188,7 @@ class Queries:
             return self._describing.tell(call, question.source, about)
         try:
             source, rule, schema = gate.source(question.source, call.principal)
-            statement = sql.parse(question.sql, schema.engine)
+            statement = sql.parse(question.sql, schema.engine, schema.functions)
             if statement.kind is not StatementKind.READ:
                 return self._changes.propose(call, question.source, statement, question.parameters)
             parameters = bind(statement, question.parameters, {})

@@ -1,17 +1,18 @@
-"""Whose approval does a measured write need? Each kind of write in it is asked about; the strictest of each wins."""
+"""What must happen before a measured write is done? Each kind of write in it is asked about; the strictest wins."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gatebook_hub import policy
 from gatebook_hub.model import Principal, Requirement, RuleRef
-from gatebook_hub.policy import Action, PolicySet, WriteFacts
+from gatebook_hub.policy import Action, Approving, PolicySet, WriteFacts
 from gatebook_hub.services.statements import DecidedWrite
+from gatebook_hub.sql import WritePlan
 
 
-def quorum_of(
+def approving_for(
     policy_set: PolicySet,
     source: str,
     decided: DecidedWrite,
@@ -19,23 +20,48 @@ def quorum_of(
     requester: Principal,
     action: Action | None,
     given: Mapping[str, Any],
-) -> tuple[tuple[Requirement, ...], tuple[RuleRef, ...]]:
-    """The requirements and the approval rules that they come from; no requirement means that nobody is needed."""
-    merged: dict[tuple[str, ...], int] = {}
-    rules: dict[str, RuleRef] = {}
-    for access in sorted({step.step.use.access for step in decided.steps}):
-        facts = WriteFacts(
+) -> Approving:
+    """What the approval rules ask for of a decided write of so many rows."""
+    tool = requester.tool.name if requester.tool else None
+    facts = write_facts(decided.write, source, rows, tool, action, given)
+    return strictest(policy.approving_of(policy_set, item) for item in facts)
+
+
+def write_facts(
+    write: WritePlan,
+    source: str,
+    rows: int,
+    tool: str | None,
+    action: Action | None,
+    given: Mapping[str, Any],
+) -> Iterable[WriteFacts]:
+    """The facts of each step."""
+    for step in write.steps:
+        yield WriteFacts(
             source=source,
-            table=decided.write.table.name,
-            access=access,
+            table=write.table.name,
+            access=step.use.access,
             rows=rows,
+            columns=step.use.writes,
             action=action.name if action else None,
-            tool=requester.tool.name if requester.tool else None,
+            tool=tool,
             params=given if action else {},
         )
-        requirements, deciding = policy.requirements_for(policy_set, facts)
-        rules |= {rule.id: rule for rule in deciding}
-        for item in requirements:
+
+
+def strictest(found: Iterable[Approving]) -> Approving:
+    """Every quorum, the shortest time, a reason if one wants it."""
+    each = list(found)
+    merged: dict[tuple[str, ...], int] = {}
+    rules: dict[str, RuleRef] = {}
+    for approving in each:
+        rules |= {rule.id: rule for rule in approving.rules}
+        for item in approving.requirements:
             merged[item.groups] = max(merged.get(item.groups, 0), item.needed)
-    asked = tuple(Requirement(groups=groups, needed=needed) for groups, needed in sorted(merged.items()))
-    return asked, tuple(rules[name] for name in sorted(rules))
+    hours = [approving.expires_h for approving in each if approving.expires_h is not None]
+    return Approving(
+        requirements=tuple(Requirement(groups=groups, needed=needed) for groups, needed in sorted(merged.items())),
+        rules=tuple(rules[name] for name in sorted(rules)),
+        expires_h=min(hours, default=None),
+        needs_reason=any(approving.needs_reason for approving in each),
+    )

@@ -14,7 +14,8 @@ from gatebook_hub.audit import recorded_parameters, recorded_values
 from gatebook_hub.errors import AccessRefused, GatebookError, ParameterMismatch, UnknownRelation
 from gatebook_hub.model import Allowed, Denied, Principal, Schema, TableUse
 from gatebook_hub.policy import Action, PolicySet
-from gatebook_hub.services.gate import Call, Gate, tightest
+from gatebook_hub.services.gate import Call, Gate
+from gatebook_hub.services.steps import decide_steps, together
 from gatebook_hub.sql import Plan, Statement, WritePlan, WriteStep
 from gatebook_hub.sql.masks import HASH_INNER, HASH_OUTER
 from gatebook_hub.sql.reading import PRINCIPAL_PARAMETER
@@ -80,12 +81,15 @@ class PlanCache:
 def decide_read(gate: Gate, call: Call, statement: Statement, schema: Schema, plans: PlanCache) -> DecidedRead:
     """Decide and rewrite a read; raises AccessRefused and what `sql` raises."""
     principal = call.principal
-    key = (schema.source, schema.version, gate.policy.revision, principal.names, statement.text)
+    policy_set, at = gate.policy, gate.circumstances(call.purpose)
+    # A plan holds as long as the conditions hold under which it was made: hours pass, purposes differ.
+    conditions = policy.open_conditions(policy_set, at)
+    key = (schema.source, schema.version, policy_set.revision, principal.names, conditions, statement.text)
     known = plans.get(key)
     if known is not None:
         return known
     analysis = sql.analyse(statement, schema)
-    allowed = _allowed(policy.decide(gate.policy, principal, schema, analysis.uses))
+    allowed = _allowed(policy.decide(policy_set, principal, schema, analysis.uses, at=at))
     plan = sql.rewrite(analysis, allowed.obligations, schema, nonce=gate.new_id())
     decided = DecidedRead(statement=statement, uses=analysis.uses, allowed=allowed, plan=plan)
     plans.put(key, decided)
@@ -97,37 +101,19 @@ def decide_write(
 ) -> DecidedWrite:
     """Decide each step of a write and rewrite the reads that yield keys and values."""
     write = sql.plan_write(statement, schema)
+    decisions = decide_steps(gate.policy, call.principal, schema, write, action, gate.circumstances(call.purpose))
+    if isinstance(decisions, Denied):
+        raise _refusal(decisions)
     nonce = gate.new_id()
-    steps, decisions = [], []
+    steps = []
     uses: dict[tuple[str, str], TableUse] = {}
-    for step in write.steps:
-        reads = step.read.uses
-        if action is None:
-            decision = policy.decide(gate.policy, call.principal, schema, reads, step.use, step.value_reads)
-        else:
-            decision = policy.decide_action(
-                gate.policy, call.principal, action, schema, reads, step.use, step.value_reads
-            )
-        allowed = _allowed(decision)
+    for step, allowed in zip(write.steps, decisions, strict=True):
         plan = sql.rewrite(step.read, allowed.obligations, schema, nonce=nonce)
         steps.append(DecidedStep(step=step, plan=plan, scope=_scope(write, allowed, schema, nonce)))
-        decisions.append(allowed)
-        uses |= {(use.table, use.access): use for use in reads if use.table != write.table.name}
+        uses |= {(use.table, use.access): use for use in step.read.uses if use.table != write.table.name}
         uses[step.use.table, step.use.access] = step.use
     return DecidedWrite(
-        statement=statement, write=write, uses=tuple(uses.values()), allowed=_together(decisions), steps=tuple(steps)
-    )
-
-
-def _together(decisions: list[Allowed]) -> Allowed:
-    """What several decisions about one statement say: every rule, the tightest limits."""
-    obligations = {name: obligation for decision in decisions for name, obligation in decision.obligations.items()}
-    rules = {rule.id: rule for decision in decisions for rule in decision.rules}
-    return Allowed(
-        obligations=obligations,
-        limits=tightest(*(decision.limits for decision in decisions)),
-        rules=tuple(rules[name] for name in sorted(rules)),
-        needs_reason=any(decision.needs_reason for decision in decisions),
+        statement=statement, write=write, uses=tuple(uses.values()), allowed=together(decisions), steps=tuple(steps)
     )
 
 
@@ -201,9 +187,13 @@ def refused_facts(gate: Gate, source: str, text: str, error: GatebookError) -> d
 def _allowed(decision: Allowed | Denied) -> Allowed:
     if isinstance(decision, Allowed):
         return decision
+    raise _refusal(decision)
+
+
+def _refusal(decision: Denied) -> GatebookError:
     if decision.rule is None:
-        raise UnknownRelation(decision.sentence)
-    raise AccessRefused(decision.sentence, rule=decision.rule, ask=decision.ask)
+        return UnknownRelation(decision.sentence)
+    return AccessRefused(decision.sentence, rule=decision.rule, ask=decision.ask)
 
 
 def _table(use: TableUse, allowed: Allowed) -> dict[str, Any]:

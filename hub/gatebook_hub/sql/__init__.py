@@ -8,6 +8,7 @@ from gatebook_hub.sql.asking import Asked, Explain, ShowColumns, ShowTables, ask
 from gatebook_hub.sql.generating import Plan
 from gatebook_hub.sql.keyed import KeyedStatements, keyed_lookup, keyed_statements
 from gatebook_hub.sql.lifting import LiftedStatement, lift
+from gatebook_hub.sql.masks import check_mask
 from gatebook_hub.sql.parsing import Statement, StatementKind, parse
 from gatebook_hub.sql.reading import check_condition, rewrite
 from gatebook_hub.sql.steps import WritePlan, WriteStep
@@ -29,6 +30,7 @@ __all__ = [
     "analyse",
     "asked",
     "check_condition",
+    "check_mask",
     "keyed_lookup",
     "keyed_statements",
     "lift",

@@ -14,7 +14,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from gatebook_hub.errors import PolicyInvalid, StatementRefused
-from gatebook_hub.model import Column, Engine, Mask
+from gatebook_hub.model import Column, Engine, Mask, Schema
 from gatebook_hub.sql.dialects import dialect_of
 from gatebook_hub.sql.parsing import parse_value
 
@@ -93,10 +93,11 @@ _TEMPLATES: dict[str, dict[Engine, str]] = {
 _INEXACT_BUCKET = "FLOOR(x / {n}) * {n}"
 
 
-def masked(place: exp.Column, mask: Mask, column: Column, engine: Engine) -> exp.Expr:
+def masked(place: exp.Column, mask: Mask, column: Column, schema: Schema) -> exp.Expr:
     """The expression that stands for the column wherever the principal reads it; raises PolicyInvalid if none fits."""
+    engine = schema.engine
     if mask.expression is not None:
-        return _custom(mask.expression, engine).transform(_slots({VALUE: place}))
+        return _custom(mask.expression, engine, schema.functions).transform(_slots({VALUE: place}))
     kind = column.type.lower()
     is_text = any(word in kind for word in _TEXT) and not kind.endswith("]")
     as_text: exp.Expr = place
@@ -105,9 +106,9 @@ def masked(place: exp.Column, mask: Mask, column: Column, engine: Engine) -> exp
     return _template(mask, kind, engine).transform(_slots({"x": place, "t": as_text}))
 
 
-def check_mask(mask: Mask, column: Column, engine: Engine) -> None:
+def check_mask(mask: Mask, column: Column, schema: Schema) -> None:
     """Raise PolicyInvalid if the mask does not fit the column's type, or its expression is not understood."""
-    masked(exp.column(exp.to_identifier(column.name, quoted=True)), mask, column, engine)
+    masked(exp.column(exp.to_identifier(column.name, quoted=True)), mask, column, schema)
 
 
 def _slots(values: Mapping[str, exp.Expr]) -> Callable[[exp.Expr], exp.Expr]:
@@ -133,10 +134,10 @@ def _parsed(text: str, engine: Engine) -> exp.Expr:
 
 
 @lru_cache(maxsize=256)
-def _custom(text: str, engine: Engine) -> exp.Expr:
+def _custom(text: str, engine: Engine, functions: frozenset[str]) -> exp.Expr:
     """A data owner's expression over `value` alone."""
     try:
-        tree = parse_value(text, engine)
+        tree = parse_value(text, engine, functions)
     except (StatementRefused, SqlglotError) as error:
         raise PolicyInvalid(f"the mask expression `{text}`: {error}") from error
     for node in tree.walk():

@@ -56,7 +56,7 @@ def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], sche
         node.replace(world.relation(node, kinds, is_fenced=is_fenced))
         for table, columns in world.reads.items():
             reads[table] = reads.get(table, frozenset()) | columns
-    functions = MASK_FUNCTIONS[engine] | analysis.statement.functions
+    functions = MASK_FUNCTIONS[engine] | analysis.statement.functions | schema.functions
     return generate(
         tree,
         engine=engine,
@@ -139,7 +139,7 @@ class _Governed:
         """The row filters, every column bound to its table so that none is captured from the statement."""
         found: list[exp.Expr] = []
         for row_filter in self.obligation.row_filters:
-            condition = exp.Paren(this=parse_condition(row_filter.condition, self.engine))
+            condition = exp.Paren(this=parse_condition(row_filter.condition, self.engine, self.schema.functions))
             for placeholder in condition.find_all(exp.Placeholder):
                 if placeholder.name != "principal":
                     raise PolicyInvalid(f"a row filter may use `:principal` alone, not `:{placeholder.name}`")
@@ -154,7 +154,7 @@ class _Governed:
         assert described is not None
         mask = self.obligation.masks.get(name)
         if mask is not None:
-            value = masked(self._column(name, self.alias), mask, described, self.engine)
+            value = masked(self._column(name, self.alias), mask, described, self.schema)
         elif described.declared is None:
             return value
         return exp.Alias(this=value, alias=exp.to_identifier(described.declared or name, quoted=True))

@@ -64,6 +64,7 @@ def write_change(request: ChangeRequest) -> str:
             "outcome_index": request.outcome_index,
             "finished_at": request.finished_at.isoformat() if request.finished_at else None,
             "failure": request.failure,
+            "purpose": request.purpose,
         }
     )
 
@@ -95,6 +96,7 @@ def read_change(text: str, version: int) -> ChangeRequest:
         outcome_index=found["outcome_index"],
         finished_at=dt.datetime.fromisoformat(found["finished_at"]) if found["finished_at"] else None,
         failure=found["failure"],
+        purpose=found.get("purpose"),
         version=version,
     )
 

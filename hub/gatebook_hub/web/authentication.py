@@ -124,7 +124,9 @@ class Doorman:
         if service.kind is not PrincipalKind.SERVICE or service.name != "tools":
             raise NotPermitted("a tool is attested by the tools service alone")
         name, _, version = claimed.partition("@")
-        if principal.kind is not PrincipalKind.USER or not may_use_tool(self._cases.gate.policy, principal, name):
+        if principal.kind is not PrincipalKind.USER or not may_use_tool(
+            self._cases.gate.policy, principal, name, self._cases.gate.circumstances()
+        ):
             raise NotPermitted(f"the tool `{name[:64]}` is not yours to open", ask=f"a grant of the tool `{name[:64]}`")
         return replace(principal, tool=Tool(name=name, version=version[:64] or "unknown"))
 

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import time
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gatebook_hub.services.reloading import Reload, Result
+
 _REQUESTS = Counter("gatebook_requests_total", "Requests by route and status", ["method", "route", "status"])
+_RELOADS = Counter("gatebook_policy_reloads_total", "Reloads of the policy folder by result", ["result"])
+_BROKEN = Gauge("gatebook_policy_folder_broken", "1 while the policy folder does not load and an older set is in force")
 _SECONDS = Histogram("gatebook_request_seconds", "Seconds until the first byte of the answer", ["route"])
+
+
+def policy_told(found: Reload) -> None:
+    """Count a reload."""
+    _RELOADS.labels(str(found.result)).inc()
+    if found.result is not Result.MOVING:
+        _BROKEN.set(found.result is Result.REFUSED)
 
 
 class Metered:

@@ -24,6 +24,7 @@ from gatebook_hub.portal.pages.pattern import pattern_page
 from gatebook_hub.portal.pages.problem import NotFoundPage, ProblemPage
 from gatebook_hub.portal.pages.runs import CellFailure, Progress, RunPage, RunRow, RunsPage
 from gatebook_hub.portal.pages.session import SignedOutPage, SignInOffer, SignInPage
+from gatebook_hub.portal.pages.who_can import EntitledRow, Rule, WhoCanPage
 from gatebook_hub.portal.render import Page
 
 NOW = datetime(2026, 11, 22, 13, 55, 33, tzinfo=UTC)
@@ -106,6 +107,7 @@ def typical_pages() -> dict[str, Page]:
             ),
         ),
         "access": access("customer", "the grant lets analysts read customers of Germany"),
+        "who_can": who_can("group:analysts", "sees it masked as email"),
         "sign_in": SignInPage(frame=STRANGER, command="gatebook sign-in --user reviewer"),
         "sign_in_offer": SignInPage(frame=STRANGER, command="", offer=SignInOffer(code="one-time")),
         "sign_in_failed": SignInPage(
@@ -136,6 +138,7 @@ def empty_pages() -> dict[str, Page]:
         "event_fresh": replace(event_page("asked"), proof=None, checkpoint=None),
         "runs_empty": replace(runs(()), pager=nothing),
         "run_queued": replace(run(RunRow(id="9", job="j", title="J", state="due", due_at=NOW)), parameters=()),
+        "who_can_empty": WhoCanPage(frame=frame(), target="", revision="3f9c", rows=(), downloads=DOWNLOADS),
         "access_empty": AccessPage(frame=frame(groups=()), revision="3f9c", sources=(), downloads=DOWNLOADS),
     }
     return lists | {f"inbox_empty_{tab}": replace(inbox(()), tab=tab) for tab in ("waiting", "mine", "all", "done")}
@@ -376,6 +379,22 @@ def access(table: str, sentence: str) -> AccessPage:
         SourceAccess(name="ledger", title="Ledger", tables=()),
     )
     return AccessPage(frame=frame(), revision="3f9c2ab1", sources=sources, downloads=DOWNLOADS)
+
+
+def who_can(principal: str, sentence: str) -> WhoCanPage:
+    """Return an access review with one row."""
+    row = EntitledRow(
+        principal=principal,
+        tool="customer_desk",
+        access="select",
+        columns=("email",),
+        sight="masked",
+        sentence=sentence,
+        rules=(Rule(id="mask-email", place="protections.yaml:12"),),
+    )
+    return WhoCanPage(
+        frame=frame(), target="chinook.customer.email", revision="3f9c2ab1", rows=(row,), downloads=DOWNLOADS
+    )
 
 
 def problem(detail: str) -> ProblemPage:

@@ -9,6 +9,7 @@ from gatebook_hub.portal.pages.cells import cell_of
 from gatebook_hub.portal.pages.change import Parameter, Permission
 from gatebook_hub.portal.pages.changes import Quorum
 from gatebook_hub.portal.pages.frame import FieldError
+from gatebook_hub.portal.pages.home import PolicyTrouble
 from gatebook_hub.portal.pages.runs import CellFailure
 from gatebook_hub.portal.pages.session import SignedOutPage, SignInOffer, SignInPage
 from gatebook_hub.portal.render import Page
@@ -25,7 +26,12 @@ def pages_saying(text: str, examples: ModuleType) -> dict[str, Page]:
         summary=text, source=text, requester=text, action=text, risk=text, state=text, quorum=quorum, id=text
     )
     return {
-        "home": replace(examples.home(text, text), frame=said, waiting=(named,)),
+        "home": replace(
+            examples.home(text, text),
+            frame=said,
+            waiting=(named,),
+            trouble=PolicyTrouble(lines=(text,), revision=text, since=examples.NOW),
+        ),
         "catalogue": CataloguePage(
             frame=said,
             sources=(replace(examples.source(), name=text, title=text, engine=text),),
@@ -68,6 +74,7 @@ def pages_saying(text: str, examples: ModuleType) -> dict[str, Page]:
             failure=CellFailure(number=1, source=text, error_name=text, error_text=text),
         ),
         "access": replace(examples.access(text, text), frame=said, revision=text),
+        "who_can": replace(examples.who_can(text, text), frame=said, target=text, revision=text),
         "sign_in": SignInPage(
             frame=examples.STRANGER,
             command=text,

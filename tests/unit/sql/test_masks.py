@@ -193,7 +193,7 @@ def test_bucket_keeps_the_lower_end_and_the_type(engine: Engine, run: Run) -> No
 
 def test_a_bucket_of_text_is_a_mistake_of_policy(engine: Engine) -> None:
     with pytest.raises(PolicyInvalid, match="numbers"):
-        check_mask(mask("bucket", 10), Column(name="word", type="varchar(60)"), engine)
+        check_mask(mask("bucket", 10), Column(name="word", type="varchar(60)"), _schema(engine, "main"))
 
 
 def test_custom_is_the_data_owners_expression(engine: Engine, run: Run) -> None:
@@ -220,7 +220,7 @@ def test_custom_is_the_data_owners_expression(engine: Engine, run: Run) -> None:
 )
 def test_an_expression_reaches_nothing_but_the_value(engine: Engine, expression: str) -> None:
     with pytest.raises(PolicyInvalid):
-        check_mask(mask("custom", expression=expression), Column(name="mail", type="varchar(60)"), engine)
+        check_mask(mask("custom", expression=expression), Column(name="mail", type="varchar(60)"), _schema(engine, "main"))
 
 
 @pytest.mark.parametrize(

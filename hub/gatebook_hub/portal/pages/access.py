@@ -73,3 +73,4 @@ class AccessPage:
     revision: str
     sources: tuple[SourceAccess, ...]
     downloads: Downloads
+    may_review: bool = False

@@ -1,6 +1,7 @@
 """What the reader can do here, and what waits for them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from gatebook_hub.portal.pages.catalogue import SourceCard
 from gatebook_hub.portal.pages.changes import ChangeCard
@@ -17,6 +18,15 @@ class ToolCard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyTrouble:
+    """A policy folder that does not load, line by line, and the revision that stays in force."""
+
+    lines: tuple[str, ...]
+    revision: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HomePage:
     """The first page after sign-in. The lists of changes are the first few; the inbox has the rest."""
 
@@ -25,3 +35,4 @@ class HomePage:
     waiting: tuple[ChangeCard, ...]
     mine: tuple[ChangeCard, ...]
     sources: tuple[SourceCard, ...]
+    trouble: PolicyTrouble | None = None

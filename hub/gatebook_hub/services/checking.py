@@ -1,0 +1,159 @@
+"""Do the rules fit the live schemas? Unknown tables and columns, bad conditions, untagged personal data."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from gatebook_hub import sql
+from gatebook_hub.errors import GatebookError, PolicyInvalid, SourceError
+from gatebook_hub.model import Schema
+from gatebook_hub.policy import Finding, PolicySet
+from gatebook_hub.policy.contradicting import did_you_mean
+from gatebook_hub.policy.linting import lint
+from gatebook_hub.policy.personal import suggested_tag
+from gatebook_hub.services.jobs import last_due
+from gatebook_hub.sources.registry import Sources
+
+UNCHECKED = "source.W001"
+_ANY_TIME = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+
+
+def known_tools(notebooks: Path) -> frozenset[str] | None:
+    """The names of the curated tools; None where there is no folder of them, so that nothing is said about them."""
+    folder = notebooks / "tools"
+    return frozenset(path.stem for path in folder.glob("*.ipynb")) if folder.is_dir() else None
+
+
+def check(
+    policy_set: PolicySet,
+    sources: Sources,
+    *,
+    tools: Collection[str] | None = None,
+    now: dt.datetime | None = None,
+) -> Iterator[Finding]:
+    """What the rules say against each other, and what the live schemas say about them."""
+    yield from lint(policy_set, tools=tools, now=now)
+    yield from _schedules(policy_set)
+    for name in sorted(policy_set.sources):
+        try:
+            schema = sources.get(name).schema()
+        except SourceError as error:
+            sentence = f"its rules were not compared with its tables: {error}"
+            yield Finding(id=UNCHECKED, place=policy_set.place_of(f"source {name}"), sentence=sentence, is_error=False)
+            continue
+        yield from _tables(policy_set, schema)
+        yield from _columns(policy_set, schema)
+        yield from _conditions(policy_set, schema)
+        yield from _masks(policy_set, schema)
+        yield from _actions(policy_set, schema)
+        yield from _untagged(policy_set, schema)
+
+
+def _tables(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
+    rules = [(grant.ref.id, grant.on) for grant in policy_set.grants]
+    rules += [(protection.ref.id, protection.tables) for protection in policy_set.protections]
+    rules += [(approval.ref.id, approval.on) for approval in policy_set.approvals]
+    for rule, patterns in rules:
+        for pattern in patterns:
+            if pattern.source == schema.source and pattern.table not in {"*", *schema.tables}:
+                yield Finding(
+                    id="policy.E010",
+                    place=policy_set.place_of(rule),
+                    sentence=f"there is no table `{pattern}` (rule `{rule}`)"
+                    + did_you_mean(pattern.table, schema.tables),
+                )
+
+
+def _columns(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
+    refs = [(protection.ref.id, ref) for protection in policy_set.protections for ref in protection.columns]
+    refs += [(f"classification {tag}", ref) for ref, tags in policy_set.tags.items() for tag in tags]
+    for rule, ref in sorted(set(refs), key=str):
+        if ref.source != schema.source:
+            continue
+        table = schema.tables.get(ref.table)
+        if table is None or table.column(ref.column) is None:
+            known = {column.name for column in table.columns} if table is not None else set(schema.tables)
+            hint = did_you_mean(ref.column if table is not None else ref.table, known)
+            yield Finding(
+                id="policy.E011",
+                place=policy_set.place_of(rule),
+                sentence=f"there is no column `{ref}` (rule `{rule}`){hint}",
+            )
+    for grant in policy_set.grants:
+        known = {
+            column.name
+            for pattern in grant.on
+            for name, table in schema.tables.items()
+            if pattern.matches(schema.source, name)
+            for column in table.columns
+        }
+        if known and grant.columns is not None:
+            for column in sorted(grant.columns - known):
+                sentence = f"none of the tables of rule `{grant.ref.id}` has `{column}`{did_you_mean(column, known)}"
+                yield Finding(id="policy.E011", place=policy_set.place_of(grant.ref.id), sentence=sentence)
+
+
+def _conditions(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
+    rules = [(grant.ref.id, grant.where, grant.on) for grant in policy_set.grants]
+    rules += [(item.ref.id, item.where, item.tables) for item in policy_set.protections]
+    for rule, where, patterns in rules:
+        for name, table in sorted(schema.tables.items()):
+            if where is None or not any(pattern.matches(schema.source, name) for pattern in patterns):
+                continue
+            try:
+                sql.check_condition(where, table, schema)
+            except PolicyInvalid as error:
+                yield Finding(id="policy.E012", place=policy_set.place_of(rule), sentence=f"{error} (rule `{rule}`)")
+
+
+def _masks(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
+    """A mask fits the type of its column, and an expression names nothing but `value`."""
+    for rule in policy_set.protections:
+        for ref in sorted(rule.columns, key=str):
+            table = schema.tables.get(ref.table) if ref.source == schema.source else None
+            column = table.column(ref.column) if table is not None else None
+            if rule.mask is None or column is None:
+                continue
+            try:
+                sql.check_mask(rule.mask, column, schema)
+            except PolicyInvalid as error:
+                sentence = f"the mask of rule `{rule.ref.id}` does not fit `{ref}`: {error}"
+                yield Finding(id="policy.E018", place=policy_set.place_of(rule.ref.id), sentence=sentence)
+
+
+def _actions(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
+    for action in policy_set.actions.values():
+        if action.source != schema.source:
+            continue
+        try:
+            statement = sql.parse(action.sql, schema.engine, schema.functions)
+            sql.plan_write(statement, schema)
+        except GatebookError as error:
+            yield Finding(id="policy.E013", place=policy_set.place_of(f"action {action.name}"), sentence=str(error))
+            continue
+        known = {*action.params["properties"], "gb_principal", "gb_now"}
+        for name in sorted(statement.parameters - known):
+            sentence = f"its statement names `:{name}`, which is no parameter{did_you_mean(name, known)}"
+            yield Finding(id="policy.E014", place=policy_set.place_of(f"action {action.name}"), sentence=sentence)
+
+
+def _schedules(policy_set: PolicySet) -> Iterator[Finding]:
+    for job in policy_set.jobs.values():
+        try:
+            last_due(job.cron, job.zone, _ANY_TIME)
+        except (ValueError, KeyError):
+            sentence = f"`{job.cron}` in the zone `{job.zone}` is no schedule"
+            yield Finding(id="policy.E015", place=policy_set.place_of(f"job {job.name}"), sentence=sentence)
+
+
+def _untagged(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
+    place = policy_set.place_of(f"source {schema.source}")
+    for name, table in sorted(schema.tables.items()):
+        for column in table.columns:
+            tag = suggested_tag(column)
+            if tag is not None and not policy_set.tags_of(schema.source, name, column.name):
+                full = f"{schema.source}.{name}.{column.name}"
+                sentence = f"`{full}` looks like personal data and has no tag; `{tag}: [{full}]` would give it one"
+                yield Finding(id="policy.W020", place=place, sentence=sentence, is_error=False)

@@ -1,0 +1,62 @@
+"""What is decided about each step of a write, and about all of it?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from gatebook_hub import policy
+from gatebook_hub.model import Allowed, Denied, Limits, Principal, Schema
+from gatebook_hub.policy import Action, Circumstances, PolicySet
+from gatebook_hub.sql import WritePlan
+
+N = TypeVar("N", int, float)
+
+
+def decide_steps(
+    policy_set: PolicySet,
+    principal: Principal,
+    schema: Schema,
+    write: WritePlan,
+    action: Action | None,
+    at: Circumstances,
+) -> tuple[Allowed, ...] | Denied:
+    """The decision of each step in order, or the first refusal."""
+    found = []
+    for step in write.steps:
+        reads, values = step.read.uses, step.value_reads
+        if action is None:
+            decision = policy.decide(policy_set, principal, schema, reads, step.use, values, at)
+        else:
+            decision = policy.decide_action(policy_set, principal, action, schema, reads, step.use, values, at)
+        if isinstance(decision, Denied):
+            return decision
+        found.append(decision)
+    return tuple(found)
+
+
+def together(decisions: Sequence[Allowed]) -> Allowed:
+    """What several decisions about one statement say: every rule, the tightest limits."""
+    obligations = {name: obligation for decision in decisions for name, obligation in decision.obligations.items()}
+    rules = {rule.id: rule for decision in decisions for rule in decision.rules}
+    return Allowed(
+        obligations=obligations,
+        limits=tightest(*(decision.limits for decision in decisions)),
+        rules=tuple(rules[name] for name in sorted(rules)),
+        needs_reason=any(decision.needs_reason for decision in decisions),
+    )
+
+
+def tightest(*limits: Limits) -> Limits:
+    """The smallest of each."""
+    return Limits(
+        rows=_least([item.rows for item in limits]),
+        bytes=_least([item.bytes for item in limits]),
+        time_s=_least([item.time_s for item in limits]),
+        concurrent=_least([item.concurrent for item in limits]),
+    )
+
+
+def _least(values: Sequence[N | None]) -> N | None:
+    known = [value for value in values if value is not None]
+    return min(known) if known else None

@@ -1,0 +1,89 @@
+"""What would the gate decide about a statement? Everything is done but running it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gatebook_hub import policy, sql
+from gatebook_hub.model import Allowed, Decision, Denied, Principal, Schema, TableUse
+from gatebook_hub.policy import Action, Approving, Circumstances, PolicySet
+from gatebook_hub.services.quorums import strictest, write_facts
+from gatebook_hub.services.steps import decide_steps, together
+from gatebook_hub.sql import Plan, Statement, StatementKind, WritePlan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A statement, what it touches and what was decided; `plans` are the governed reads, if it may run.
+
+    `write` is the table that it writes, `approving` what a write of `rows` rows needs before it is done.
+    """
+
+    statement: Statement
+    reads: tuple[TableUse, ...]
+    decision: Decision
+    write: WritePlan | None = None
+    plans: tuple[Plan, ...] = ()
+    approving: Approving | None = None
+
+    @property
+    def uses(self) -> tuple[TableUse, ...]:
+        """The tables that it reads and the one that it writes."""
+        return (*self.reads, *(step.use for step in self.write.steps)) if self.write is not None else self.reads
+
+    def masks(self) -> dict[str, str]:
+        """The masks of the columns that it names or takes with `*`: `customer.email` → `email`."""
+        if not isinstance(self.decision, Allowed):
+            return {}
+        found = {}
+        for use in self.uses:
+            for column, mask in self.decision.obligations[use.table].masks.items():
+                if use.is_whole or column in use.reads:
+                    found[f"{use.table}.{column}"] = str(mask)
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """Who asks, when and for what; `rows` is how many rows a write is taken to change."""
+
+    principal: Principal
+    at: Circumstances
+    rows: int = 1
+    action: Action | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+def attempt(policy_set: PolicySet, schema: Schema, text: str, asking: Asking) -> Trial:
+    """Parse, analyse, decide and rewrite; raises what `sql` raises for what it does not understand."""
+    schema = policy_set.governed(schema)
+    statement = sql.parse(text, schema.engine, schema.functions)
+    if statement.kind is StatementKind.READ:
+        return _read(policy_set, schema, statement, asking)
+    write = sql.plan_write(statement, schema)
+    reads = tuple({use.table: use for step in write.steps for use in step.read.uses}.values())
+    decisions = decide_steps(policy_set, asking.principal, schema, write, asking.action, asking.at)
+    if isinstance(decisions, Denied):
+        return Trial(statement=statement, reads=reads, decision=decisions, write=write)
+    tool = asking.principal.tool.name if asking.principal.tool else None
+    facts = write_facts(write, schema.source, asking.rows, tool, asking.action, asking.params)
+    steps = zip(write.steps, decisions, strict=True)
+    return Trial(
+        statement=statement,
+        reads=reads,
+        decision=together(decisions),
+        write=write,
+        plans=tuple(sql.rewrite(step.read, one.obligations, schema, nonce="trial") for step, one in steps),
+        approving=strictest(policy.approving_of(policy_set, item) for item in facts),
+    )
+
+
+def _read(policy_set: PolicySet, schema: Schema, statement: Statement, asking: Asking) -> Trial:
+    analysis = sql.analyse(statement, schema)
+    decision = policy.decide(policy_set, asking.principal, schema, analysis.uses, at=asking.at)
+    plans: tuple[Plan, ...] = ()
+    if isinstance(decision, Allowed):
+        plans = (sql.rewrite(analysis, decision.obligations, schema, nonce="trial"),)
+    return Trial(statement=statement, reads=analysis.uses, decision=decision, plans=plans)

@@ -1,0 +1,41 @@
+"""Is the YAML of the how-to page about policy valid on the demo database, and does it say what its tests expect?"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.repo.test_policies import gatebook
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCK = re.compile(r"(?ms)^```yaml\n(.*?)^```$")
+
+
+@pytest.fixture
+def state(tmp_path: Path, chinook_template: Path) -> Path:
+    folder = tmp_path / "state"
+    (folder / "databases").mkdir(parents=True)
+    shutil.copyfile(chinook_template, folder / "databases" / "chinook.sqlite")
+    return folder
+
+
+def set_of(page: str, folder: Path) -> Path:
+    """The page's blocks as a policy set over the demo source; a block that begins with `tests:` is a test file."""
+    (folder / "sources").mkdir(parents=True)
+    (folder / "tests").mkdir()
+    shutil.copyfile(ROOT / "policies" / "sources" / "chinook.yaml", folder / "sources" / "chinook.yaml")
+    for number, text in enumerate(BLOCK.findall((ROOT / "docs" / "how-to" / page).read_text())):
+        name = f"tests/{number}.yaml" if text.startswith("tests:") else f"{number}.yaml"
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_the_rules_of_the_page_are_good_and_hold(state: Path, tmp_path: Path) -> None:
+    policies = set_of("protect-a-column.md", tmp_path / "policies")
+    checked = gatebook("policy", "check", state=state, policies=policies)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    tested = gatebook("policy", "test", state=state, policies=policies)
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+    assert re.search(r"^[4-9] passed, 0 failed$", tested.stdout, re.MULTILINE)

@@ -1,0 +1,73 @@
+"""Is a regular expression that could stall the gate refused, and one that people write taken?"""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+
+from gatebook_hub.errors import PolicyInvalid
+from gatebook_hub.policy import load
+from gatebook_hub.policy.patterns import why_slow
+
+BOMBS = [
+    "(a+)+$",
+    "(a*)*b",
+    "(a|a)*b",
+    "(a|aa)+$",
+    "([a-z]+)*1",
+    "(a{1,16}){1,16}b",
+    "(a*){20}b",
+    "((a+)b?)+c",
+    "(?:a?){30}a{30}",
+    r"(.*)(.*)(.*)(.*)(.*)(.*)x",
+    r"(a)\1",
+    "(?=a+)a+b",
+    "(?!a*b)a*c",
+    "a" * 501,
+    "(",
+]
+
+
+@pytest.mark.parametrize("pattern", BOMBS)
+def test_a_bomb_is_refused(pattern: str) -> None:
+    assert why_slow(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"^[A-Z]{2}-[0-9]{4,8}$",
+        r"^[^@\s]+@[^@\s]+\.[a-z]{2,}$",
+        "^(open|closed|on hold)$",
+        r"^\+?[0-9 ()-]{5,20}$",
+        "^INV-[0-9]+(/[0-9]{2})?$",
+    ],
+)
+def test_what_people_write_is_taken_and_quick(pattern: str) -> None:
+    assert why_slow(pattern) is None
+    started = time.monotonic()
+    for text in ("a" * 200, "a@" * 100, "0" * 200 + "!", "INV-" + "1" * 200 + "x"):
+        re.search(pattern, text)
+    assert time.monotonic() - started < 1
+
+
+def test_an_action_with_a_bomb_does_not_load() -> None:
+    action = """
+action: a
+title: A
+source: shop
+params: {code: {type: string, pattern: "(a+)+$"}}
+sql: insert into t (x) values (:code)
+"""
+    with pytest.raises(PolicyInvalid, match=r"actions/a.yaml:5: policy.E002 .*repetition"):
+        load({"actions/a.yaml": action})
+
+
+def test_a_long_condition_is_refused_before_it_is_matched() -> None:
+    rules = "approvals:\n  - {id: a, on: shop.t, when: 'rows >" + " " * 200_000 + "x', require: [{groups: [r]}]}\n"
+    started = time.monotonic()
+    with pytest.raises(PolicyInvalid, match="not a comparison"):
+        load({"rules.yaml": rules})
+    assert time.monotonic() - started < 5
