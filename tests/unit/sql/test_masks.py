@@ -220,7 +220,9 @@ def test_custom_is_the_data_owners_expression(engine: Engine, run: Run) -> None:
 )
 def test_an_expression_reaches_nothing_but_the_value(engine: Engine, expression: str) -> None:
     with pytest.raises(PolicyInvalid):
-        check_mask(mask("custom", expression=expression), Column(name="mail", type="varchar(60)"), _schema(engine, "main"))
+        check_mask(
+            mask("custom", expression=expression), Column(name="mail", type="varchar(60)"), _schema(engine, "main")
+        )
 
 
 @pytest.mark.parametrize(
