@@ -43,7 +43,7 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
             columns=tuple(
                 Column(
                     name=of_column(item["name"]),
-                    type=str(item["type"]).lower(),
+                    type=_type_name(item["type"]),
                     nullable=bool(item["nullable"]),
                     is_generated="computed" in item,
                     declared=item["name"] if of_column(item["name"]) != item["name"] else None,
@@ -53,6 +53,14 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
             is_view=found_name in views,
         )
     return Schema(source=source, engine=engine, version=fingerprint(tables), tables=tables, namespace=namespace)
+
+
+def _type_name(kind: Any) -> str:
+    """The engine's spelling; SQLite has tables with types that no dialect can write."""
+    try:
+        return str(kind).lower()
+    except Exception:  # noqa: BLE001 - whatever it stumbles over, the table is there, and so is the type's name
+        return type(kind).__name__.lower()
 
 
 def fingerprint(tables: Mapping[str, Table]) -> str:

@@ -1,7 +1,7 @@
-"""Does the database's own parser understand a statement as it was understood here? A second lock, on PostgreSQL.
+"""Does the database's own parser understand a statement as it was understood here? A second lock where there is one.
 
 What is compared: the text as typed with the text that is written back before anything is rewritten, as trees; and, of
-the text that is sent, its kind, relations and functions.
+the text that is sent to PostgreSQL, its kind, relations and functions; DuckDB's worker looks at what it gets.
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ from gatebook_hub.errors import ConstructRefused, FunctionRefused
 from gatebook_hub.model import Engine
 from gatebook_hub.sql.dialects import dialect_of
 from gatebook_hub.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
-from gatebook_hub.sql.second_reading import EngineFacts, facts_of, number_placeholders, numbered, trees_agree
+from gatebook_hub.sql.second_reading import (
+    EngineFacts,
+    facts_of,
+    number_placeholders,
+    numbered,
+    serialize,
+    spell,
+    trees_agree,
+    trees_agree_duckdb,
+)
 
 # Written by the grammar as functions, and of no harm.
 _GRAMMAR = frozenset({"COALESCE", "GREATEST", "LEAST", "GROUPING", "NULLIF", "CURRENT_DATE", "CURRENT_TIME",
@@ -39,6 +48,15 @@ def check_reading(
     facts = facts_of(typed)
     _check_facts(facts, functions)
     return facts.labels
+
+
+def check_duckdb(text: str, written: str, parameters: AbstractSet[str]) -> str:
+    """As `check_reading`, by DuckDB's own parser; returns the text of a read as DuckDB spells it."""
+    typed = numbered(text, sorted(parameters), dialect_of(Engine.DUCKDB))
+    difference = trees_agree_duckdb(typed, written, serialize)
+    if difference is not None:
+        raise ConstructRefused(f"{difference}; write it in another way")
+    return spell(typed)
 
 
 def number(tree: exp.Expr, parameters: AbstractSet[str]) -> None:

@@ -28,6 +28,17 @@ _BETWEEN = {TokenType.LEFT, TokenType.RIGHT, TokenType.FULL, TokenType.INNER, To
 _BRACES = {TokenType.L_BRACE, TokenType.R_BRACE}
 _OPENS = {TokenType.L_PAREN, TokenType.L_BRACE, TokenType.L_BRACKET}
 _CLOSES = {TokenType.R_PAREN, TokenType.R_BRACE, TokenType.R_BRACKET}
+_COMPARES = {
+    TokenType.EQ, TokenType.NEQ, TokenType.GT, TokenType.GTE, TokenType.LT, TokenType.LTE, TokenType.NULLSAFE_EQ,
+    TokenType.IS, TokenType.IN, TokenType.LIKE, TokenType.RLIKE,
+}  # fmt: skip
+# What parts one comparison from the next.
+_PARTS = {
+    TokenType.AND, TokenType.OR, TokenType.XOR, TokenType.NOT, TokenType.COMMA, TokenType.SELECT, TokenType.FROM,
+    TokenType.WHERE, TokenType.ON, TokenType.HAVING, TokenType.WHEN, TokenType.THEN, TokenType.ELSE, TokenType.END,
+    TokenType.CASE, TokenType.SET, TokenType.GROUP_BY, TokenType.ORDER_BY, TokenType.LIMIT, TokenType.UNION,
+    TokenType.EXCEPT, TokenType.INTERSECT, TokenType.JOIN, TokenType.BETWEEN, TokenType.ALIAS,
+}  # fmt: skip
 # Words that may be a type or a function: both are tried.
 _TYPES = frozenset(Parser.TYPE_TOKENS)
 
@@ -44,6 +55,8 @@ class _Level:
 def check_cost(tokens: Sequence[Token], engine: Engine) -> None:
     """Raise NotParsed for deep nesting, ConstructRefused for what the parser would try again and again."""
     _check_words(tokens, engine)
+    if engine is Engine.MARIADB:
+        _check_comparisons(tokens)
     levels = [_Level()]
     bare = 0
     is_free = False
@@ -80,9 +93,41 @@ def _check_words(tokens: Sequence[Token], engine: Engine) -> None:
             raise ConstructRefused("`if` is taken as a function alone: `if(condition, value, value)`")
         if kind is TokenType.OVER and next_kind not in {TokenType.L_PAREN, TokenType.VAR, TokenType.IDENTIFIER}:
             raise ConstructRefused("`over` is followed by a window, `over (…)` or `over name`")
+        if engine is Engine.SQLITE and kind is TokenType.ALIAS and following.text.upper() in {"BINARY", "VARBINARY"}:
+            raise ConstructRefused("SQLite makes numbers of such a type; write `as blob`")
+        if engine is Engine.MARIADB:
+            _check_mariadb(token, following)
         compared += kind in _TYPES and next_kind is TokenType.LT
         if compared > _MOST_OPEN:
             raise ConstructRefused("too many types stand before `<`; put the casts into parentheses")
+
+
+def _check_comparisons(tokens: Sequence[Token]) -> None:
+    """MariaDB reads all comparisons from the left, at one level; the parser knows levels."""
+    compared = [False]
+    for token in tokens:
+        kind = token.token_type
+        if kind in _OPENS:
+            compared.append(False)
+        elif kind in _CLOSES and len(compared) > 1:
+            compared.pop()
+        elif kind in _COMPARES:
+            if compared[-1]:
+                raise ConstructRefused("comparisons of comparisons are written with parentheses: `(a = b) = c`")
+            compared[-1] = True
+        elif kind in _PARTS:
+            compared[-1] = False
+
+
+def _check_mariadb(token: Token, following: Token) -> None:
+    """Literals that would be written back as another value, or as the same value of another type."""
+    if token.token_type is TokenType.TIME and following.token_type is TokenType.STRING:
+        raise ConstructRefused("a time is written as a call: `time('…')`")
+    if token.token_type is TokenType.INTERVAL and following.token_type is TokenType.STRING and following.text.isdigit():
+        raise ConstructRefused("a number of an interval is written without quotes")
+    is_hex = following.token_type is TokenType.HEX_STRING
+    if is_hex and following.end - following.start + 1 == len(following.text) + len("0x"):
+        raise ConstructRefused("`0x…` is a number or a text by what stands around it; write `x'…'` for a text")
 
 
 def _check_levels(levels: Sequence[_Level], bare: int) -> None:

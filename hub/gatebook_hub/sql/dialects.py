@@ -84,8 +84,13 @@ def _send_calls_as_typed(engine: Engine) -> None:
 def _keep_affinities() -> None:
     """Write SQLite's casts as typed: the name of the type decides how values compare."""
     generator = GatedSQLite.generator_class
-    names = {"DECIMAL": "NUMERIC", "BINARY": "BINARY", "BOOLEAN": "BOOLEAN", "VARBINARY": "VARBINARY"}
+    names = {"DECIMAL": "NUMERIC", "BOOLEAN": "BOOLEAN"}
     generator.TYPE_MAPPING = {**generator.TYPE_MAPPING, **{exp.DType[name]: kept for name, kept in names.items()}}
+
+
+def _keep_commas() -> None:
+    """SQLite keeps the order of a `cross join` and chooses that of a comma, so one is not written for the other."""
+    GatedSQLite.parser_class.JOINS_HAVE_EQUAL_PRECEDENCE = False
 
 
 def _keep_plus(engine: Engine) -> None:
@@ -111,6 +116,7 @@ def _keep_moments() -> None:
 for _engine in Engine:
     _send_calls_as_typed(_engine)
 _keep_affinities()
+_keep_commas()
 _keep_moments()
 _keep_plus(Engine.SQLITE)
 _keep_plus(Engine.POSTGRESQL)

@@ -108,7 +108,9 @@ def write(tree: exp.Expr, engine: Engine) -> str:
     """The text of a tree with every name quoted; raises ConstructRefused for what the dialect cannot say."""
     try:
         return tree.sql(dialect=dialect_of(engine), identify=True, comments=False, unsupported_level=ErrorLevel.RAISE)
-    except SqlglotError as error:
+    except RecursionError:
+        raise
+    except Exception as error:  # an unsupported construct, or one that the writer stumbles over
         raise ConstructRefused(
             "the statement cannot be written for this database; write it in a simpler way"
         ) from error

@@ -1,7 +1,7 @@
 """Under which name does an unnamed expression come back? SQLite and MariaDB label it by the text as typed.
 
 They would label it by the text that they get, which is the rewritten one: it holds masks and row filters. PostgreSQL
-labels it by what it calls, and says itself how it would call the text as typed.
+labels it by what it calls, DuckDB by its own spelling, and both say themselves how they would call the text as typed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def label_projections(tree: exp.Expr, statement: Statement) -> None:
             if isinstance(node, exp.Alias | exp.Column | exp.Star) or node.alias:
                 continue
             text = texts[index] if is_typed else node.sql(dialect=dialect_of(statement.engine), comments=False)
-            label = text[:_MAX_LABEL].strip() or "?"
+            label = (text[:_MAX_LABEL] if statement.engine is Engine.MARIADB else text).strip() or "?"
             node.replace(exp.Alias(this=node.copy(), alias=exp.to_identifier(label, quoted=True)))
 
 
@@ -76,11 +76,12 @@ def _is_made(select: exp.Select) -> bool:
 
 
 def _texts(statement: Statement) -> Iterator[list[str]]:
-    """The select lists as typed, each cut at its commas."""
-    tokens = sqlglot.tokenize(statement.text, dialect=dialect_of(statement.engine))
+    """The select lists as typed, or as DuckDB spells them, each cut at its commas."""
+    text = statement.text if statement.spelled is None else statement.spelled
+    tokens = sqlglot.tokenize(text, dialect=dialect_of(statement.engine))
     for position, token in enumerate(tokens):
         if token.token_type is TokenType.SELECT:
-            yield [statement.text[group[0].start : group[-1].end + 1] for group in _items(tokens[position + 1 :])]
+            yield [text[group[0].start : group[-1].end + 1] for group in _items(tokens[position + 1 :])]
 
 
 def _items(tokens: Sequence[Token]) -> list[list[Token]]:

@@ -12,7 +12,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from gatebook_hub.errors import ConstructRefused, InvalidInput, KindRefused, NotOneStatement, NotParsed
+from gatebook_hub.errors import ConstructRefused, GatebookError, InvalidInput, KindRefused, NotOneStatement, NotParsed
 from gatebook_hub.model import Access, Engine
 from gatebook_hub.sql import agreeing
 from gatebook_hub.sql.checking import check_node, parameter_name
@@ -23,6 +23,7 @@ from gatebook_hub.sql.generating import check_calls, write
 MAX_LENGTH = 100_000
 _EXECUTABLE_COMMENT = re.compile(r"/\*[M!+]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_HAVE_PARSERS = frozenset({Engine.POSTGRESQL, Engine.DUCKDB})
 _TOO_DEEP = "the statement is nested too deeply; split it with common table expressions"
 
 
@@ -60,7 +61,7 @@ class Statement:
     """One understood statement; `tree` belongs to this room and is never changed in place.
 
     `functions` are those that policy allows beside the engine's own list; `labels` the names that PostgreSQL gives the
-    columns of a read as typed, None for a star.
+    columns of a read as typed, None for a star, and `spelled` the whole as DuckDB writes it.
     """
 
     engine: Engine
@@ -70,6 +71,7 @@ class Statement:
     tree: exp.Expr
     functions: AbstractSet[str] = frozenset()
     labels: tuple[str | None, ...] = ()
+    spelled: str | None = None
 
 
 def parse(text: str, engine: Engine, functions: AbstractSet[str] = frozenset()) -> Statement:
@@ -138,14 +140,7 @@ def _others(tree: exp.Expr, wanted: AbstractSet[str]) -> bool:
 
 
 def _parse_one(text: str, engine: Engine) -> exp.Expr:
-    if len(text) > MAX_LENGTH:
-        raise InvalidInput(f"a statement may have {MAX_LENGTH:,} characters, this one has {len(text):,}")
-    if "\0" in text:
-        raise NotParsed("the statement contains a NUL character")
-    if _SURROGATE.search(text):
-        raise NotParsed("the statement contains half a character (a lone surrogate)")
-    if _EXECUTABLE_COMMENT.search(text):
-        raise ConstructRefused("comments that databases execute (`/*!`, `/*M!`, `/*+`) are refused; remove them")
+    _check_text(text)
     try:
         check_cost(sqlglot.tokenize(text, dialect=dialect_of(engine)), engine)
         found = sqlglot.parse(text, dialect=dialect_of(engine))
@@ -153,6 +148,10 @@ def _parse_one(text: str, engine: Engine) -> exp.Expr:
         raise NotParsed(_parse_failure(error)) from error
     except RecursionError as error:
         raise NotParsed(_TOO_DEEP) from error
+    except GatebookError:
+        raise
+    except Exception as error:  # the parser stumbles over odd texts in ways of its own
+        raise NotParsed("the statement does not parse") from error
     trees = [tree for tree in found if tree is not None and not isinstance(tree, exp.Semicolon)]
     if len(trees) != 1:
         raise NotOneStatement(f"exactly one statement is taken at a time, this is {len(trees) or 'none'}")
@@ -163,6 +162,17 @@ def _parse_one(text: str, engine: Engine) -> exp.Expr:
     return trees[0]
 
 
+def _check_text(text: str) -> None:
+    if len(text) > MAX_LENGTH:
+        raise InvalidInput(f"a statement may have {MAX_LENGTH:,} characters, this one has {len(text):,}")
+    if "\0" in text:
+        raise NotParsed("the statement contains a NUL character")
+    if _SURROGATE.search(text):
+        raise NotParsed("the statement contains half a character (a lone surrogate)")
+    if _EXECUTABLE_COMMENT.search(text):
+        raise ConstructRefused("comments that databases execute (`/*!`, `/*M!`, `/*+`) are refused; remove them")
+
+
 def _read_back(statement: Statement) -> Statement:
     """Refuse what is written back otherwise than it was typed: names of functions, and the database's own reading."""
     engine, is_read = statement.engine, statement.kind is StatementKind.READ
@@ -170,15 +180,22 @@ def _read_back(statement: Statement) -> Statement:
         return statement  # a write is never sent: its reads are, and they are written back by themselves
     tree = statement.tree.copy()
     fold_identifiers(tree, engine)
-    if engine is Engine.POSTGRESQL:
+    if engine in _HAVE_PARSERS:
         agreeing.number(tree, statement.parameters)
     written = write(tree, engine)
     if is_read:
         check_calls(written, engine, statement.functions)
-    if engine is not Engine.POSTGRESQL:
-        return statement
-    labels = agreeing.check_reading(statement.text, written, statement.parameters, statement.functions, is_read=is_read)
-    return replace(statement, labels=labels)
+    match engine:
+        case Engine.POSTGRESQL:
+            labels = agreeing.check_reading(
+                statement.text, written, statement.parameters, statement.functions, is_read=is_read
+            )
+            return replace(statement, labels=labels)
+        case Engine.DUCKDB:
+            spelled = agreeing.check_duckdb(statement.text, written, statement.parameters)
+            return replace(statement, spelled=spelled)
+        case Engine.SQLITE | Engine.MARIADB:
+            return statement
 
 
 def _parse_failure(error: SqlglotError) -> str:

@@ -64,8 +64,14 @@ def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], sche
         reads=reads,
         nonce=nonce,
         functions=functions,
-        views={use.table for use in analysis.uses if schema.tables[use.table].is_view},
+        views=_views(analysis, schema),
     )
+
+
+def _views(analysis: Analysis, schema: Schema) -> set[str]:
+    """The views of the schema, if the statement uses one: it may stand on others."""
+    every = {name for name, table in schema.tables.items() if table.is_view}
+    return every if any(use.table in every for use in analysis.uses) else set()
 
 
 def check_condition(text: str, table: Table, schema: Schema) -> None:

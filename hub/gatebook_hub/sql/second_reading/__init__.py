@@ -10,6 +10,7 @@ A check on PostgreSQL goes like this:
 
 from gatebook_hub.sql.second_reading.comparison import trees_agree
 from gatebook_hub.sql.second_reading.differences import Difference
+from gatebook_hub.sql.second_reading.duckdb_parser import serialize, spell
 from gatebook_hub.sql.second_reading.duckdb_reading import trees_agree_duckdb
 from gatebook_hub.sql.second_reading.facts import EngineFacts, facts_of
 from gatebook_hub.sql.second_reading.parameters import number_placeholders, numbered
@@ -20,6 +21,8 @@ __all__ = [
     "facts_of",
     "number_placeholders",
     "numbered",
+    "serialize",
+    "spell",
     "trees_agree",
     "trees_agree_duckdb",
 ]
