@@ -13,6 +13,7 @@ class Engine(StrEnum):
     SQLITE = "sqlite"
     POSTGRESQL = "postgresql"
     MARIADB = "mariadb"
+    DUCKDB = "duckdb"
 
 
 class Access(StrEnum):
@@ -132,10 +133,14 @@ class TableUse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mask:
-    """How a protected value is shown: `email`, `last(4)`, …; `rule` is the protection that says so."""
+    """How a protected value is shown: `email`, `last(4)`, …; `rule` is the protection that says so.
+
+    `expression` is what a `custom` mask shows, in the source's SQL, where `value` stands for the column.
+    """
 
     name: str
     argument: int | None = None
+    expression: str | None = None
     rule: str
 
     def __str__(self) -> str:

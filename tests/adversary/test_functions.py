@@ -14,9 +14,9 @@ pytestmark = pytest.mark.adversary
 
 CALLS = """
 load_extension('x') readfile('/etc/passwd') writefile('/tmp/x', 'y') edit('x') fts3_tokenizer('x') zeroblob(1000000000)
-randomblob(1000000000) hex(zeroblob(100000000)) printf('%.*c', 1000000000, 'x') format('%1000000000d', 1) quote(email)
+randomblob(1000000000) hex(zeroblob(100000000)) printf('%.*c', 1000000000, 'x') format('%1000000000d', 1)
 sqlite_version() sqlite_source_id() sqlite_compileoption_get(1) changes() total_changes() last_insert_rowid()
-likelihood(1, 0.5) char(65) soundex('x') json('[]') json_extract('[]', '$') json_each('[]') random() sqlite_offset(1)
+json('[]') json_each('[]') random() sqlite_offset(1)
 pg_read_file('/etc/passwd') pg_read_binary_file('/etc/passwd') pg_ls_dir('/') pg_stat_file('/etc/passwd')
 pg_sleep(10) pg_sleep_for('10s') lo_import('/etc/passwd') lo_export(1, '/tmp/x') lo_create(0) lo_get(1) lo_from_bytea(0, 'x')
 dblink('x', 'select 1') dblink_exec('x', 'x') current_setting('data_directory') set_config('x.y', 'z', false)
@@ -26,32 +26,38 @@ query_to_xml('select * from customer', true, true, '') table_to_xml('customer', 
 database_to_xml(true, true, '') schema_to_xml('public', true, true, '') cursor_to_xml('gatebook', 1, true, true, '')
 pg_get_viewdef('x') pg_get_functiondef(1) to_regclass('customer') regclass('customer') pg_relation_size('customer')
 has_table_privilege('customer', 'select') obj_description(1) col_description(1, 1) pg_typeof(email)
-row_to_json(customer) to_json(customer) to_jsonb(customer) json_agg(customer) jsonb_agg(email) array_agg(email) xmlagg(email)
-generate_series(1, 1000000000) repeat('x', 1000000000) lpad('x', 1000000000) rpad('x', 1000000000) regexp_replace('a', 'b', 'c')
+row_to_json(customer) to_json(customer) to_jsonb(customer) json_agg(customer) xmlagg(email)
+generate_series(1, 1000000000) repeat('x', 1000000000) lpad('x', 1000000000) rpad('x', 1000000000)
 nextval('x') currval('x') setval('x', 1) lastval() txid_current() pg_advisory_lock(1) pg_try_advisory_lock(1) pg_notify('x', 'y')
 inet_server_addr() inet_client_addr() pg_postmaster_start_time() gen_random_uuid() uuid_generate_v4() clock_timestamp()
 sleep(10) benchmark(1000000000, md5('x')) load_file('/etc/passwd') get_lock('x', 10) release_lock('x') is_free_lock('x')
 master_pos_wait('x', 1) database() schema() system_user() current_role() connection_id() last_insert_id() row_count()
 found_rows() uuid() uuid_short() rand() encrypt('x') aes_encrypt('x', 'y') password('x') old_password('x') sha1(email)
-md5(email) crc32(email) sha2(email, 256) updatexml(1, concat(0x7e, email), 1) extractvalue(1, concat(0x7e, email))
-name_const('x', 1) values(email) default(email) export_set(1, 'x', 'y') make_set(1, 'x') elt(1, 'x') field('x', 'y')
+sha2(email, 256) updatexml(1, concat(0x7e, email), 1) extractvalue(1, concat(0x7e, email))
+name_const('x', 1) values(email) default(email) export_set(1, 'x', 'y') make_set(1, 'x')
 space(1000000000) insert('x', 1, 1, 'y') compress(email) uncompress('x') sys_exec('id') sys_eval('id') lib_mysqludf_sys_info()
 column_create('x', 1) spider_direct_sql('x') json_table('[]', '$') pg_catalog.pg_sleep(10) mysql.f(1) public.f() main.f()
 "pg_sleep"(10) "current_user"() "lower"('x') `sleep`(10) [load_extension]('x') cast('x' as pg_sleep) convert(email using latin1)
-xmlparse(document 'x') exists(1) grouping(email) row(email) pg_catalog.lower('x') normalize('x') overlay('a' placing 'b' from 1)
+getenv('HOME') read_text('/etc/passwd') read_csv('/etc/passwd') read_blob('/etc/passwd') read_parquet('x') glob('/*')
+query('select 1') query_table('customer') duckdb_tables() duckdb_secrets() duckdb_settings() pragma_version() sniff_csv('x')
+write_log('x') sql_auto_complete('s') json_execute_serialized_sql('x') json_serialize_sql('select 1') txid_current_snapshot()
+range(1000000000) list_transform([1], x -> 1) list_reduce([1], (x, y) -> 1) parse_duckdb_log_message('x', 'y')
+xmlparse(document 'x') exists(1) grouping(email) row(email) pg_catalog.lower('x') normalize('x')
 """.split("\n")
 
 
-def _calls() -> list[str]:
-    found: list[str] = []
-    for line in CALLS:
-        depth, start = 0, 0
-        for index, character in enumerate(line + " "):
-            depth += (character == "(") - (character == ")")
-            if character == " " and depth == 0:
-                found.append(line[start:index].strip())
-                start = index + 1
+def _split(line: str) -> list[str]:
+    found, depth, start = [], 0, 0
+    for index, character in enumerate(line + " "):
+        depth += (character == "(") - (character == ")")
+        if character == " " and depth == 0:
+            found.append(line[start:index].strip())
+            start = index + 1
     return [call for call in found if call]
+
+
+def _calls() -> list[str]:
+    return [call for line in CALLS for call in _split(line)]
 
 
 def test_a_function_that_is_not_listed_is_refused(walls: Fortress) -> None:
@@ -71,6 +77,20 @@ def test_a_function_that_is_not_listed_is_refused(walls: Fortress) -> None:
             assert isinstance(answered, GatebookError) or is_plain, sql
 
     every(_calls(), check)
+
+
+# These read nothing but their arguments: they see what the principal sees.
+PLAIN = {
+    Engine.SQLITE: "quote(email) likelihood(1, 0.5) soundex('x') json_extract('[]', '$') printf('%5.2f|%s', 1, email)",
+    Engine.POSTGRESQL: "md5(email) overlay(email placing '#' from 2) regexp_replace(email, '[aeiou]', '#') lpad(email, 40)",
+    Engine.MARIADB: "quote(email) md5(email) crc32(email) elt(1, email) field('x', email) lpad(email,40,'-')",
+}
+
+
+def test_a_plain_function_sees_the_masked_value(walls: Fortress) -> None:
+    for call in _split(PLAIN[walls.engine]):
+        walls.equals_world(f"select {call} as x from customer")
+        walls.equals_world(f"select count(*) as n from customer group by {call}")
 
 
 CATALOGS = """

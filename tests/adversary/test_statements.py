@@ -127,7 +127,6 @@ change master to master_host = 'x'
 use mysql
 help 'x'
 table customer
-values (1, 2)
 from customer
 merge into genre using artist on 1 = 1 when matched then delete
 replace into genre (genreid, name) values (1, 'x')
@@ -183,7 +182,6 @@ select user
 select current_role
 select current_catalog
 select current_schema
-select localtime
 select x'41'
 select b'1'
 select n'a'

@@ -6,22 +6,26 @@ import hashlib
 import json
 from typing import Any
 
-from gatebook_hub.changes.request import ChangeRequest, RowDiff
+from gatebook_hub.changes.request import ChangeRequest, RowChange, RowDiff
 
 
 def diff_digest(diff: RowDiff) -> str:
     """The digest of the rows before and after; columns assigned at execution are left out."""
-    kept = [index for index, name in enumerate(diff.columns) if name not in diff.assigned]
-
-    def values(row: tuple[Any, ...] | None) -> list[Any] | None:
-        return None if row is None else [row[index] for index in kept]
-
-    is_key_known = not diff.assigned & set(diff.key)
-    rows = [
-        [row.kind, list(row.key) if is_key_known else None, values(row.before), values(row.after)] for row in diff.rows
-    ]
+    rows = [_bound(diff, row) for row in diff.rows]
     rows.sort(key=lambda row: json.dumps(row, sort_keys=True))
-    return _sha256([list(diff.key), [diff.columns[index] for index in kept], rows])
+    return _sha256([list(diff.key), list(diff.columns), sorted(diff.assigned), rows])
+
+
+def _bound(diff: RowDiff, row: RowChange) -> list[Any]:
+    assigned = diff.assigned_in(row)
+
+    def values(found: tuple[Any, ...] | None) -> list[Any] | None:
+        if found is None:
+            return None
+        return [value for name, value in zip(diff.columns, found, strict=True) if name not in assigned]
+
+    is_key_known = not assigned & set(diff.key)
+    return [row.kind, list(row.key) if is_key_known else None, values(row.before), values(row.after)]
 
 
 def digest_of(request: ChangeRequest) -> str:

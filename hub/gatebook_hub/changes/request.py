@@ -57,12 +57,16 @@ class RowChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowDiff:
-    """Every row that a write changes. `assigned` columns get their values at execution and are not compared."""
+    """Every row that a write changes. In added rows `assigned` columns get their values at execution."""
 
     key: tuple[str, ...]
     columns: tuple[str, ...]
     rows: tuple[RowChange, ...]
     assigned: frozenset[str] = frozenset()
+
+    def assigned_in(self, row: RowChange) -> frozenset[str]:
+        """The columns of this row that get their values at execution and are not compared."""
+        return self.assigned if row.kind is RowKind.ADDED else frozenset()
 
     def changed_columns(self) -> frozenset[str]:
         """The columns whose values differ in any row, other than those assigned at execution."""
@@ -71,9 +75,9 @@ class RowDiff:
             for index, name in enumerate(self.columns):
                 before = row.before[index] if row.before is not None else None
                 after = row.after[index] if row.after is not None else None
-                if before != after:
+                if before != after and name not in self.assigned_in(row):
                     changed.add(name)
-        return frozenset(changed - self.assigned)
+        return frozenset(changed)
 
     def count(self, kind: RowKind) -> int:
         """How many rows are of that kind."""

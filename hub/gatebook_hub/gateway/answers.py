@@ -8,7 +8,6 @@ from pydantic import BaseModel, Field
 
 from gatebook_hub.changes import State
 from gatebook_hub.changes.request import RowKind
-from gatebook_hub.model import Access
 
 
 class OutcomeDocument(BaseModel):
@@ -82,7 +81,7 @@ class ChangeSummaryDocument(BaseModel):
     state: State
     source: str
     table: str
-    operation: Access
+    operation: Literal["insert", "update", "delete", "merge"]
     statement: str
     params: dict[str, Any] = Field(description="Shown to the requester and to those who see every column.")
     action: str | None

@@ -8,11 +8,11 @@ from typing import Any
 from gatebook_hub import sql
 from gatebook_hub.changes import RowChange, RowDiff
 from gatebook_hub.changes.request import RowKind
-from gatebook_hub.errors import Drifted, WriteRefused
-from gatebook_hub.model import Schema
+from gatebook_hub.errors import Drifted, LimitExceeded, WriteRefused
+from gatebook_hub.model import Schema, Table
 from gatebook_hub.services.statements import DecidedWrite, used
 from gatebook_hub.sources.source import LEDGER, WriteSession
-from gatebook_hub.sql import KeyedStatements, StatementKind
+from gatebook_hub.sql import KeyedStatements, Plan, StatementKind
 from gatebook_hub.sql.generating import bound, quote
 from gatebook_hub.values import encode
 
@@ -27,23 +27,41 @@ def apply(
     Raises WriteRefused when a written row leaves the caller's row scope, Drifted when a row vanished meanwhile.
     """
     write = decided.write
-    statements = sql.keyed_statements(write.table, write.columns, schema)
-    found = session.select(decided.plan, used(parameters, decided.plan), limit_rows)
-    rows = [_one(session, statements, decided, row) for row in found]
-    changed = [row for row in rows if row.before != row.after]
-    if decided.scope is not None and write.kind is not StatementKind.DELETE:
-        for row in changed:
-            _check_scope(session, decided, row, parameters)
-    key_given = set(write.table.key) <= set(write.columns)
-    is_insert = write.kind is StatementKind.INSERT
+    found = [session.select(step.plan, used(parameters, step.plan), limit_rows) for step in decided.steps]
+    if sum(map(len, found)) > limit_rows:
+        raise LimitExceeded(f"the write concerns more than {limit_rows:,} rows; narrow it")
+    _check_once(decided, found)
+    changed: list[RowChange] = []
+    for decided_step, rows in zip(decided.steps, found, strict=True):
+        step = decided_step.step
+        statements = sql.keyed_statements(write.table, step.columns, schema)
+        written = [_one(session, statements, step.kind, write.table, row) for row in rows]
+        moved = [row for row in written if row.before != row.after]
+        if decided_step.scope is not None and step.kind is not StatementKind.DELETE:
+            for row in moved:
+                _check_scope(session, decided_step.scope, row, parameters)
+        changed += moved
     every = tuple(column.name for column in write.table.columns)
-    assigned = frozenset(set(every) - set(write.columns)) if is_insert else frozenset()
+    given = [set(step.step.columns) for step in decided.steps if step.step.kind is StatementKind.INSERT]
     return RowDiff(
         key=write.table.key,
         columns=every,
         rows=tuple(_encoded(row) for row in changed),
-        assigned=assigned if not key_given or is_insert else frozenset(),
+        assigned=frozenset().union(*(set(every) - columns for columns in given)),
     )
+
+
+def _check_once(decided: DecidedWrite, found: Sequence[Sequence[Row]]) -> None:
+    """A row is written once: which of several values would last is not for the database to choose."""
+    width = len(decided.write.table.key)
+    seen: set[Row] = set()
+    for step, rows in zip(decided.steps, found, strict=True):
+        if step.step.kind is StatementKind.INSERT:
+            continue
+        for row in rows:
+            if row[:width] in seen:
+                raise WriteRefused("the statement would write one row several times; make its condition pick one")
+            seen.add(row[:width])
 
 
 def note_in_ledger(session: WriteSession, schema: Schema, change_id: str, digest: str, at: str) -> None:
@@ -55,11 +73,10 @@ def note_in_ledger(session: WriteSession, schema: Schema, change_id: str, digest
     session.run(statement, {"change_id": change_id, "digest": digest, "executed_at": at})
 
 
-def _one(session: WriteSession, statements: KeyedStatements, decided: DecidedWrite, row: Row) -> RowChange:
+def _one(session: WriteSession, statements: KeyedStatements, kind: StatementKind, table: Table, row: Row) -> RowChange:
     """Write one row; keys and values are raw here, `_encoded` makes them storable."""
-    write = decided.write
-    width = len(write.table.key)
-    if write.kind is StatementKind.INSERT:
+    width = len(table.key)
+    if kind is StatementKind.INSERT:
         returned, _ = session.run(statements.insert, _named("v", row))
         key = returned[0]
         return RowChange(kind=RowKind.ADDED, key=key, before=None, after=_read(session, statements.select, key))
@@ -67,7 +84,7 @@ def _one(session: WriteSession, statements: KeyedStatements, decided: DecidedWri
     before = _read(session, statements.select_locked, key)
     if before is None:
         raise Drifted("a row vanished while the write was prepared; send it again")
-    if write.kind is StatementKind.DELETE:
+    if kind is StatementKind.DELETE:
         session.run(statements.delete, _named("k", key))
         return RowChange(kind=RowKind.REMOVED, key=key, before=before, after=None)
     session.run(statements.update, {**_named("v", values), **_named("k", key)})
@@ -79,10 +96,9 @@ def _read(session: WriteSession, statement: str, key: Row) -> Row | None:
     return rows[0] if rows else None
 
 
-def _check_scope(session: WriteSession, decided: DecidedWrite, row: RowChange, parameters: Mapping[str, Any]) -> None:
-    assert decided.scope is not None
-    bindings = used({**parameters, **_named("k", row.key)}, decided.scope)
-    if not session.select(decided.scope, bindings, 2):
+def _check_scope(session: WriteSession, scope: Plan, row: RowChange, parameters: Mapping[str, Any]) -> None:
+    bindings = used({**parameters, **_named("k", row.key)}, scope)
+    if not session.select(scope, bindings, 2):
         raise WriteRefused("the write would leave rows outside of what you may see; nothing was written")
 
 

@@ -21,12 +21,13 @@ from gatebook_hub.errors import (
     NotPermitted,
     StateConflict,
 )
-from gatebook_hub.model import Access, Allowed, Principal, Requirement, RuleRef, Schema, TableUse
-from gatebook_hub.policy import Action, WriteFacts
+from gatebook_hub.model import Access, Allowed, Principal, Schema, TableUse
+from gatebook_hub.policy import Action
 from gatebook_hub.policy.rules import SourceRule
 from gatebook_hub.services.applying import apply, note_in_ledger
 from gatebook_hub.services.gate import Call, Gate
-from gatebook_hub.services.statements import DecidedWrite, bind, decide_write, facts
+from gatebook_hub.services.quorums import quorum_of
+from gatebook_hub.services.statements import DecidedWrite, bind, decide_write, facts, own_values
 from gatebook_hub.sources.source import Source
 from gatebook_hub.sql import Statement
 from gatebook_hub.values import decode, encode
@@ -53,7 +54,7 @@ class Changes:
         source, rule, schema = self._open(source_name, call.principal, action)
         now = gate.now()
         own = {"gb_principal": call.principal.known_as, "gb_now": _text_time(now)} if action else {}
-        parameters = bind(statement, given, call, own)
+        parameters = {**bind(statement, given, own), **own_values(gate, source_name, call.principal)}
         decided = decide_write(gate, call, statement, schema, action)
         told = facts(gate, source_name, schema, decided, given)
         preview = gate.event(EventKind.QUERY_INTENT, call, action=_name(action), extra={"step": "preview"}, **told)
@@ -297,7 +298,9 @@ class Changes:
         if not diff.rows and action is None:
             raise EffectMissed("no row would change, so there is nothing to ask for")
         encoded = {name: encode(value) for name, value in parameters.items() if name in decided.statement.parameters}
-        requirements, approval_rules = self._quorum(source.name, decided, diff, call.principal, action, given)
+        requirements, approval_rules = quorum_of(
+            gate.policy, source.name, decided, len(diff.rows), call.principal, action, given
+        )
         unsigned = ChangeRequest(
             id=gate.new_id(),
             state=State.AWAITING_REVIEW,
@@ -320,26 +323,6 @@ class Changes:
         )
         return core.open_request(replace(unsigned, digest=core.digest_of(unsigned)))
 
-    def _quorum(
-        self,
-        source: str,
-        decided: DecidedWrite,
-        diff: RowDiff,
-        requester: Principal,
-        action: Action | None,
-        given: Mapping[str, Any],
-    ) -> tuple[tuple[Requirement, ...], tuple[RuleRef, ...]]:
-        facts = WriteFacts(
-            source=source,
-            table=decided.write.table.name,
-            access=decided.write.use.access,
-            rows=len(diff.rows),
-            action=_name(action),
-            tool=requester.tool.name if requester.tool else None,
-            params=given if action else {},
-        )
-        return policy.requirements_for(self._gate.policy, facts)
-
     def _write(self, request: ChangeRequest) -> int:
         """The write itself: decided anew, compared with what was approved, noted in the ledger, committed."""
         gate = self._gate
@@ -356,12 +339,14 @@ class Changes:
         if any(known.get(rule.id) != rule.digest for rule in decided.allowed.rules):
             raise Drifted("the rules that allowed this changed since the approval; ask again")
         parameters = {name: decode(value, name) for name, value in request.parameters.items()}
-        parameters["gb_principal"] = request.requester.known_as
+        parameters |= own_values(gate, request.source, request.requester)
         with source.writing(gate.limits(rule, decided.allowed.limits)) as session:
             diff = apply(session, decided, parameters, schema, gate.settings.preview_rows)
             if core.diff_digest(diff) != core.diff_digest(request.diff):
                 raise Drifted("the rows changed since they were approved; nothing was written, ask again")
-            quorum, _ = self._quorum(source.name, decided, diff, request.requester, action, parameters)
+            quorum, _ = quorum_of(
+                gate.policy, source.name, decided, len(diff.rows), request.requester, action, parameters
+            )
             if quorum != request.requirements:
                 raise Drifted("another quorum is needed since the approval; nothing was written, ask again")
             note_in_ledger(session, schema, request.id, request.digest, gate.now().isoformat())

@@ -109,12 +109,10 @@ class Gate:
     def limits(self, rule: SourceRule, decided: Limits, limit_rows: int | None = None) -> Limits:
         """The tightest of the operator's, the source's, the grants' and the caller's own limits."""
         ours = self.settings
-        return Limits(
-            rows=_least(ours.limit_rows, rule.limits.rows, decided.rows, limit_rows),
-            bytes=_least(ours.limit_bytes, rule.limits.bytes, decided.bytes),
-            time_s=_least(ours.limit_time_s, rule.limits.time_s, decided.time_s),
-            concurrent=_least(ours.limit_concurrent, rule.limits.concurrent, decided.concurrent),
+        operators = Limits(
+            rows=ours.limit_rows, bytes=ours.limit_bytes, time_s=ours.limit_time_s, concurrent=ours.limit_concurrent
         )
+        return tightest(operators, rule.limits, decided, Limits(rows=limit_rows))
 
     def event(self, kind: EventKind, call: Call, **facts: Any) -> Event:
         """An event with what is known of every call."""
@@ -143,6 +141,16 @@ class Gate:
             return self.book.append(event)
         except BookUnavailable:
             return None
+
+
+def tightest(*limits: Limits) -> Limits:
+    """The smallest of each."""
+    return Limits(
+        rows=_least(*(item.rows for item in limits)),
+        bytes=_least(*(item.bytes for item in limits)),
+        time_s=_least(*(item.time_s for item in limits)),
+        concurrent=_least(*(item.concurrent for item in limits)),
+    )
 
 
 N = TypeVar("N", int, float)

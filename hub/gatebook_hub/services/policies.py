@@ -96,26 +96,31 @@ def _decision(policy_set: PolicySet, sources: Sources, expectation: Expectation)
         sql.rewrite(analysis, decision.obligations, schema, nonce="test")
         return _allowed(decision, analysis.uses)
     write = sql.plan_write(statement, schema)
-    reads, values = write.read.uses, write.value_reads
-    if action is None:
-        decision = policy.decide(policy_set, principal, schema, reads, write.use, values)
-    else:
-        params = check_parameters(action, expectation.params)
-        decision = policy.decide_action(policy_set, principal, action, schema, reads, write.use, values)
-    if isinstance(decision, Denied):
-        return _denied(decision)
-    facts = WriteFacts(
-        source=source,
-        table=write.table.name,
-        access=write.use.access,
-        rows=expectation.rows,
-        action=action.name if action else None,
-        tool=expectation.tool,
-        params=params if action else {},
-    )
-    requirements, _ = policy.requirements_for(policy_set, facts)
-    groups = sorted({group for requirement in requirements for group in requirement.groups})
-    return {**_allowed(decision, (*reads, write.use)), "review": groups}
+    params = check_parameters(action, expectation.params) if action else {}
+    found: dict[str, Any] = {"masks": {}, "rows": set(), "review": set()}
+    for step in write.steps:
+        uses, values = step.read.uses, step.value_reads
+        if action is None:
+            decision = policy.decide(policy_set, principal, schema, uses, step.use, values)
+        else:
+            decision = policy.decide_action(policy_set, principal, action, schema, uses, step.use, values)
+        if isinstance(decision, Denied):
+            return _denied(decision)
+        facts = WriteFacts(
+            source=source,
+            table=write.table.name,
+            access=step.use.access,
+            rows=expectation.rows,
+            action=action.name if action else None,
+            tool=expectation.tool,
+            params=params,
+        )
+        requirements, _ = policy.requirements_for(policy_set, facts)
+        told = _allowed(decision, (*uses, step.use))
+        found["masks"] |= told["masks"]
+        found["rows"] |= set(told["rows"])
+        found["review"] |= {group for requirement in requirements for group in requirement.groups}
+    return {"masks": found["masks"], "rows": sorted(found["rows"]), "review": sorted(found["review"])}
 
 
 def _principal(expectation: Expectation) -> Principal:

@@ -17,7 +17,16 @@ from gatebook_hub.errors import AccessRefused, GatebookError, LimitExceeded, Too
 from gatebook_hub.model import Limits
 from gatebook_hub.services.changes import Changes
 from gatebook_hub.services.gate import Call, Gate
-from gatebook_hub.services.statements import DecidedRead, PlanCache, bind, decide_read, facts, refused_facts, used
+from gatebook_hub.services.statements import (
+    DecidedRead,
+    PlanCache,
+    bind,
+    decide_read,
+    facts,
+    own_values,
+    refused_facts,
+    used,
+)
 from gatebook_hub.sources.source import ReadStream
 from gatebook_hub.sources.sqlite import SeenMore
 from gatebook_hub.sql import StatementKind
@@ -150,7 +159,7 @@ class Queries:
             statement = sql.parse(question.sql, schema.engine)
             if statement.kind is not StatementKind.READ:
                 return self._changes.propose(call, question.source, statement, question.parameters)
-            parameters = bind(statement, question.parameters, call, {})
+            parameters = bind(statement, question.parameters, {})
             decided = decide_read(gate, call, statement, schema, self._plans)
             _check_reason(call, decided)
             limits = gate.limits(rule, decided.allowed.limits, question.limit_rows)
@@ -167,7 +176,8 @@ class Queries:
             gate.places.leave(call.principal.id, question.source)
             raise
         try:
-            stream = source.read(decided.plan, used(parameters, decided.plan), limits)
+            values = {**parameters, **own_values(gate, question.source, call.principal)}
+            stream = source.read(decided.plan, used(values, decided.plan), limits)
         except GatebookError as error:
             self._failed(call, question.source, intent, error)
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -11,10 +12,11 @@ from typing import Any
 from gatebook_hub import policy, sql
 from gatebook_hub.audit import recorded_parameters, recorded_values
 from gatebook_hub.errors import AccessRefused, GatebookError, ParameterMismatch, UnknownRelation
-from gatebook_hub.model import Allowed, Denied, Schema, TableUse
+from gatebook_hub.model import Allowed, Denied, Principal, Schema, TableUse
 from gatebook_hub.policy import Action, PolicySet
-from gatebook_hub.services.gate import Call, Gate
-from gatebook_hub.sql import Plan, Statement, WritePlan
+from gatebook_hub.services.gate import Call, Gate, tightest
+from gatebook_hub.sql import Plan, Statement, WritePlan, WriteStep
+from gatebook_hub.sql.masks import HASH_INNER, HASH_OUTER
 from gatebook_hub.sql.reading import PRINCIPAL_PARAMETER
 from gatebook_hub.values import encode
 
@@ -33,15 +35,23 @@ class DecidedRead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedStep:
+    """One step of a write: the read that yields its rows, and the one that tells whether a row may be seen after it."""
+
+    step: WriteStep
+    plan: Plan
+    scope: Plan | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecidedWrite:
-    """A write whose preview may run."""
+    """A write whose preview may run; `allowed` is what the decisions of its steps say together."""
 
     statement: Statement
     write: WritePlan
     uses: tuple[TableUse, ...]
     allowed: Allowed
-    plan: Plan
-    scope: Plan | None
+    steps: tuple[DecidedStep, ...]
 
 
 class PlanCache:
@@ -85,24 +95,39 @@ def decide_read(gate: Gate, call: Call, statement: Statement, schema: Schema, pl
 def decide_write(
     gate: Gate, call: Call, statement: Statement, schema: Schema, action: Action | None = None
 ) -> DecidedWrite:
-    """Decide a write and rewrite the read that yields its keys and values."""
+    """Decide each step of a write and rewrite the reads that yield keys and values."""
     write = sql.plan_write(statement, schema)
-    reads = write.read.uses
-    if action is None:
-        decision = policy.decide(gate.policy, call.principal, schema, reads, write.use, write.value_reads)
-    else:
-        decision = policy.decide_action(
-            gate.policy, call.principal, action, schema, reads, write.use, write.value_reads
-        )
-    allowed = _allowed(decision)
     nonce = gate.new_id()
+    steps, decisions = [], []
+    uses: dict[tuple[str, str], TableUse] = {}
+    for step in write.steps:
+        reads = step.read.uses
+        if action is None:
+            decision = policy.decide(gate.policy, call.principal, schema, reads, step.use, step.value_reads)
+        else:
+            decision = policy.decide_action(
+                gate.policy, call.principal, action, schema, reads, step.use, step.value_reads
+            )
+        allowed = _allowed(decision)
+        plan = sql.rewrite(step.read, allowed.obligations, schema, nonce=nonce)
+        steps.append(DecidedStep(step=step, plan=plan, scope=_scope(write, allowed, schema, nonce)))
+        decisions.append(allowed)
+        uses |= {(use.table, use.access): use for use in reads if use.table != write.table.name}
+        uses[step.use.table, step.use.access] = step.use
     return DecidedWrite(
-        statement=statement,
-        write=write,
-        uses=(*(use for use in reads if use.table != write.use.table), write.use),
-        allowed=allowed,
-        plan=sql.rewrite(write.read, allowed.obligations, schema, nonce=nonce),
-        scope=_scope(write, allowed, schema, nonce),
+        statement=statement, write=write, uses=tuple(uses.values()), allowed=_together(decisions), steps=tuple(steps)
+    )
+
+
+def _together(decisions: list[Allowed]) -> Allowed:
+    """What several decisions about one statement say: every rule, the tightest limits."""
+    obligations = {name: obligation for decision in decisions for name, obligation in decision.obligations.items()}
+    rules = {rule.id: rule for decision in decisions for rule in decision.rules}
+    return Allowed(
+        obligations=obligations,
+        limits=tightest(*(decision.limits for decision in decisions)),
+        rules=tuple(rules[name] for name in sorted(rules)),
+        needs_reason=any(decision.needs_reason for decision in decisions),
     )
 
 
@@ -114,7 +139,7 @@ def _scope(write: WritePlan, allowed: Allowed, schema: Schema, nonce: str) -> Pl
     return sql.rewrite(sql.analyse(statement, schema), allowed.obligations, schema, nonce=nonce)
 
 
-def bind(statement: Statement, given: Mapping[str, Any], call: Call, own: Mapping[str, Any]) -> dict[str, Any]:
+def bind(statement: Statement, given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """The values that the database gets; raises ParameterMismatch unless they are exactly those that are named."""
     wanted = {name for name in statement.parameters if name not in own}
     reserved = sorted(name for name in (*wanted, *given) if name.startswith(RESERVED))
@@ -125,7 +150,20 @@ def bind(statement: Statement, given: Mapping[str, Any], call: Call, own: Mappin
         parts = [f"missing: {', '.join(missing)}"] if missing else []
         parts += [f"not in the statement: {', '.join(unknown)}"] if unknown else []
         raise ParameterMismatch(f"the parameters do not match ({'; '.join(parts)})")
-    return {**given, **own, PRINCIPAL_PARAMETER: call.principal.known_as}
+    return {**given, **own}
+
+
+def own_values(gate: Gate, source: str, principal: Principal) -> dict[str, Any]:
+    """What row filters and masks bind: who calls, and the key of hashes, padded as HMAC does (RFC 2104).
+
+    No statement may name these, and each source has a key of its own: equal values join within a source alone.
+    """
+    key = hmac.digest(gate.keys.digest, f"mask:{source}".encode(), "sha256").ljust(64, b"\0")
+    return {
+        PRINCIPAL_PARAMETER: principal.known_as,
+        HASH_INNER: bytes(byte ^ 0x36 for byte in key),
+        HASH_OUTER: bytes(byte ^ 0x5C for byte in key),
+    }
 
 
 def used(parameters: Mapping[str, Any], plan: Plan) -> dict[str, Any]:

@@ -54,6 +54,8 @@ def _open(name: str, engine: Engine, url: str, state: Path) -> Source:
         if not filled.startswith("sqlite:///"):
             raise PolicyInvalid(f"source `{name}`: the URL of a SQLite source begins with `sqlite:///`")
         return SqliteSource(name, Path(filled.removeprefix("sqlite:///")))
+    if engine is Engine.DUCKDB:
+        raise PolicyInvalid(f"source `{name}`: DuckDB sources are not served yet")
     driver = "postgresql+psycopg" if engine is Engine.POSTGRESQL else "mysql+pymysql"
     try:
         parsed = make_url(filled).set(drivername=driver)

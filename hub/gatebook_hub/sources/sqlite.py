@@ -7,6 +7,7 @@ what SQLite sees beyond them is refused and reported.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import sqlite3
 import threading
 import time
@@ -34,13 +35,13 @@ from gatebook_hub.sources.reflecting import SchemaCache, reflect
 from gatebook_hub.sources.source import LEDGER
 from gatebook_hub.sources.stream import CursorStream
 from gatebook_hub.sql import Plan
-from gatebook_hub.sql.allowed import FUNCTIONS
+from gatebook_hub.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
 
 _PROGRESS_STEPS = 10_000
 _LOCK_WAIT_S = 5.0
 _MOST_BYTES = 32_000_000
 _DEFAULT_TIME_S = 60.0
-_FUNCTIONS = FUNCTIONS[Engine.SQLITE] | {"LIKE"}
+_FUNCTIONS = FUNCTIONS[Engine.SQLITE] | TABLE_FUNCTIONS[Engine.SQLITE] | {"LIKE", "->", "->>"}
 
 
 class SeenMore(StatementFailed):
@@ -145,6 +146,7 @@ class SqliteSource:
             connection.execute("PRAGMA foreign_keys=ON")
             if mode == "ro":
                 connection.execute("PRAGMA query_only=ON")
+            connection.create_function("gatebook_hash", 3, keyed_hash, deterministic=True)
         except sqlite3.Error as error:
             raise SourceUnavailable(f"the source `{self.name}` cannot be opened") from error
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
@@ -159,6 +161,7 @@ class _Guard:
     def __init__(self, connection: sqlite3.Connection, plan: Plan, limits: Limits) -> None:
         self._connection = connection
         self._reads = plan.reads
+        self._functions = _FUNCTIONS | plan.functions
         self._deadline = time.monotonic() + (limits.time_s or _DEFAULT_TIME_S)
         self._lock = threading.Lock()
         self._is_open = True
@@ -202,7 +205,7 @@ class _Guard:
                 return sqlite3.SQLITE_OK
             self.refused = f"`{first}.{second}`"
         elif action == sqlite3.SQLITE_FUNCTION:
-            if (second or "").upper() in _FUNCTIONS:
+            if (second or "").upper() in self._functions:
                 return sqlite3.SQLITE_OK
             self.refused = f"the function `{second}`"
         else:
@@ -248,6 +251,14 @@ class _SqliteWriting:
 def _bindable(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Values in SQLite's five types: numbers compare as numbers, moments as the texts that its functions write."""
     return {name: _native(value) for name, value in parameters.items()}
+
+
+def keyed_hash(outer: bytes, inner: bytes, value: Any) -> str | None:
+    """The mask `hash`, which SQLite has no functions for: see `sql/masks.py`."""
+    if value is None:
+        return None
+    within = hashlib.sha256(inner + str(value).encode()).digest()
+    return hashlib.sha256(outer + within).hexdigest()[:32]
 
 
 def _native(value: Any) -> Any:

@@ -5,10 +5,12 @@ The only room that imports sqlglot. Pure: statement, schema, obligations and a n
 
 from gatebook_hub.sql.analysis import Analysis, analyse
 from gatebook_hub.sql.generating import Plan
+from gatebook_hub.sql.keyed import KeyedStatements, keyed_lookup, keyed_statements
 from gatebook_hub.sql.lifting import LiftedStatement, lift
 from gatebook_hub.sql.parsing import Statement, StatementKind, parse
 from gatebook_hub.sql.reading import check_condition, rewrite
-from gatebook_hub.sql.writing import KeyedStatements, WritePlan, keyed_lookup, keyed_statements, plan_write
+from gatebook_hub.sql.steps import WritePlan, WriteStep
+from gatebook_hub.sql.writing import plan_write
 
 __all__ = [
     "Analysis",
@@ -18,6 +20,7 @@ __all__ = [
     "Statement",
     "StatementKind",
     "WritePlan",
+    "WriteStep",
     "analyse",
     "check_condition",
     "keyed_lookup",

@@ -1,8 +1,6 @@
-"""Which syntax nodes, node arguments and functions does the gate understand? All else is refused."""
+"""Which syntax nodes, node arguments and types does the gate understand? All else is refused."""
 
 from __future__ import annotations
-
-from gatebook_hub.model import Engine
 
 NODES = frozenset(
     """
@@ -11,29 +9,21 @@ NODES = frozenset(
     EQ NEQ GT GTE LT LTE NullSafeEQ NullSafeNEQ Is In Between Like ILike Escape Not Neg
     Add Sub Mul Div IntDiv Mod DPipe DataType DataTypeParam Window WindowSpec Filter Interval Var
     Values Cube Rollup GroupingSets WithinGroup IgnoreNulls RespectNulls
+    Qualify BitwiseAnd BitwiseLeftShift BitwiseNot BitwiseOr BitwiseRightShift BitwiseXor SimilarTo Glob AtTimeZone
+    Overlaps Bracket Slice Lateral JSONPath JSONPathRoot JSONPathKey JSONPathSubscript HexString Collate Any All
+    PropertyEQ
     """.split()  # noqa: SIM905 - a list of a hundred names reads better as text
-)
-
-FUNCTION_NODES = frozenset(
-    """
-    And Or Xor Case If Cast TryCast Coalesce Nullif Exists Any All
-    Count Sum Avg Min Max Stddev StddevPop StddevSamp Variance VariancePop GroupConcat Median
-    Abs Ceil Floor Round Sign Sqrt Pow Exp Ln Log Trunc Greatest Least Mod
-    Lower Upper Length Trim Substring Left Right Replace StrPosition Concat ConcatWs Initcap Reverse Ascii
-    CurrentDate CurrentTime CurrentTimestamp Extract Date Time Timestamp DateTrunc TimestampTrunc TimeToStr
-    TsOrDsToDate TsOrDsToTimestamp DateAdd DateSub DateDiff TimestampDiff TsOrDsAdd Year Month Day Quarter Week
-    Hour Minute Second DayOfWeek DayOfMonth DayOfYear LastDay ToDays UnixToTime StrToDate StrToTime MakeDate
-    RowNumber Rank DenseRank PercentRank CumeDist Ntile Lag Lead FirstValue LastValue NthValue
-    PercentileCont PercentileDisc Anonymous AnonymousAggFunc
-    """.split()  # noqa: SIM905 - as above
 )
 
 # Arguments that are allowed where a node has dangerous ones: anything else that is set is refused.
 ARGUMENTS: dict[str, frozenset[str]] = {
     "Select": frozenset(
-        {"with_", "expressions", "from_", "joins", "where", "group", "having", "order", "limit", "offset", "distinct"}
+        {
+            *("with_", "expressions", "from_", "joins", "laterals", "where", "group", "having", "qualify", "windows"),
+            *("order", "limit", "offset", "distinct"),
+        }
     ),
-    "Table": frozenset({"this", "db", "alias"}),
+    "Table": frozenset({"this", "db", "alias", "joins"}),
     "Join": frozenset({"this", "side", "kind", "on", "using", "method"}),
     "Subquery": frozenset({"this", "alias", "order", "limit", "offset", "with_"}),
     "Union": frozenset({"with_", "this", "expression", "distinct", "order", "limit", "offset"}),
@@ -44,46 +34,37 @@ ARGUMENTS: dict[str, frozenset[str]] = {
     "Column": frozenset({"this", "table"}),
     "Star": frozenset(),
     "In": frozenset({"this", "expressions", "query"}),
-    "Insert": frozenset({"this", "expression"}),
-    "Update": frozenset({"this", "expressions", "where"}),
-    "Delete": frozenset({"this", "where"}),
+    "Insert": frozenset({"this", "expression", "with_", "conflict", "alternative", "ignore"}),
+    "Update": frozenset({"this", "expressions", "where", "from_", "with_", "order", "limit"}),
+    "Delete": frozenset({"this", "where", "using", "tables", "with_", "order", "limit"}),
+    "Merge": frozenset({"this", "using", "on", "whens"}),
+    "OnConflict": frozenset({"duplicate", "expressions", "action", "conflict_keys", "where"}),
+    "When": frozenset({"matched", "source", "condition", "then"}),
     "Placeholder": frozenset({"this"}),
     "Fetch": frozenset({"direction", "count"}),
     "Schema": frozenset({"this", "expressions"}),
     "Values": frozenset({"expressions", "alias"}),
     "Identifier": frozenset({"this", "quoted"}),
+    "Lateral": frozenset({"this", "alias"}),
+    "Unnest": frozenset({"expressions", "alias"}),
+    "Bracket": frozenset({"this", "expressions", "offset"}),
+    "Any": frozenset({"this"}),
+    "All": frozenset({"this"}),
 }
 
 JOIN_METHODS = frozenset({"", "NATURAL"})
 JOIN_KINDS = frozenset({"", "INNER", "OUTER", "CROSS"})
 
-_COMMON = """
-    COUNT SUM AVG MIN MAX ABS CEIL CEILING FLOOR ROUND SIGN SQRT POWER POW EXP LN LOG
-    LOWER UPPER LENGTH TRIM LTRIM RTRIM SUBSTR SUBSTRING REPLACE COALESCE NULLIF CAST CONCAT CONCAT_WS
-    ROW_NUMBER RANK DENSE_RANK PERCENT_RANK CUME_DIST NTILE LAG LEAD FIRST_VALUE LAST_VALUE NTH_VALUE
-"""
-FUNCTIONS: dict[Engine, frozenset[str]] = {
-    Engine.SQLITE: frozenset(
-        f"""{_COMMON} DATE TIME DATETIME JULIANDAY STRFTIME UNIXEPOCH IFNULL IIF INSTR TOTAL GROUP_CONCAT
-        TYPEOF UNICODE TRUNC MOD TIMEDIFF""".split()
-    ),
-    Engine.POSTGRESQL: frozenset(
-        f"""{_COMMON} EXTRACT DATE_PART DATE_TRUNC TO_CHAR TO_DATE AGE MAKE_DATE STRING_AGG LEFT RIGHT POSITION
-        STRPOS INITCAP REVERSE GREATEST LEAST TRUNC MOD STDDEV STDDEV_POP STDDEV_SAMP VARIANCE VAR_POP VAR_SAMP
-        PERCENTILE_CONT PERCENTILE_DISC BOOL_AND BOOL_OR CHAR_LENGTH SPLIT_PART NOW""".split()
-    ),
-    Engine.MARIADB: frozenset(
-        f"""{_COMMON} DATE TIME TIMESTAMP YEAR MONTH DAY QUARTER WEEK HOUR MINUTE SECOND DAYOFWEEK DAYOFMONTH
-        DAYOFYEAR LAST_DAY DATE_FORMAT STR_TO_DATE DATE_ADD DATE_SUB DATEDIFF TIMESTAMPDIFF IFNULL IF INSTR LOCATE
-        LEFT RIGHT REVERSE GREATEST LEAST TRUNCATE MOD GROUP_CONCAT CHAR_LENGTH STDDEV STDDEV_POP STDDEV_SAMP
-        VARIANCE VAR_POP VAR_SAMP NOW CURDATE CURRENT_DATE CURRENT_TIMESTAMP EXTRACT TO_DAYS""".split()
-    ),
-}
-
+# Types of casts, by the parser's names and by the words that are sent before a parenthesis.
 TYPES = frozenset(
     """
-    INT INTEGER SMALLINT BIGINT TINYINT REAL DOUBLE PRECISION FLOAT DECIMAL NUMERIC TEXT VARCHAR CHAR BOOLEAN
-    DATE TIME DATETIME TIMESTAMP TIMESTAMPTZ INTERVAL BLOB BYTEA UUID SIGNED UNSIGNED
+    ARRAY BIGINT BINARY BIT BLOB BOOL BOOLEAN BPCHAR BYTEA CHAR CHARACTER CIDR CLOB DATE DATEMULTIRANGE DATERANGE
+    DATETIME DATETIME2 DECIMAL DECIMAL128 DECIMAL256 DECIMAL32 DECIMAL64 DOUBLE FLOAT HUGEINT INET INT INT1 INT128 INT16
+    INT2 INT32 INT4 INT4MULTIRANGE INT4RANGE INT64 INT8 INT8MULTIRANGE INT8RANGE INTEGER INTERVAL JSON JSONB LIST
+    LONGBLOB LONGTEXT MEDIUMBLOB MEDIUMINT MEDIUMTEXT MONEY NCHAR NUMERIC NUMMULTIRANGE NUMRANGE NVARCHAR PRECISION REAL
+    SIGNED SMALLINT SMALLMONEY STRING STRUCT TEXT TIME TIMESTAMP TIMESTAMPLTZ TIMESTAMPNTZ TIMESTAMPTZ TIMESTAMP_MS
+    TIMESTAMP_NS TIMESTAMP_S TIMETZ TINYBLOB TINYINT TINYTEXT TSMULTIRANGE TSRANGE TSTZMULTIRANGE TSTZRANGE UBIGINT
+    UHUGEINT UINT UINT128 UINTEGER UMEDIUMINT UNSIGNED USMALLINT UTINYINT UUID VARBINARY VARBIT VARCHAR VARYING YEAR
     """.split()  # noqa: SIM905 - as above
 )
 
@@ -92,6 +73,7 @@ BEFORE_PARENTHESIS = frozenset(
     """
     SELECT DISTINCT FROM JOIN ON USING WHERE AND OR XOR NOT IN AS BY HAVING OVER WITH UNION ALL ANY INTERSECT EXCEPT
     EXISTS BETWEEN LIKE ILIKE IS WHEN THEN ELSE CASE VALUES FILTER GROUP ORDER LIMIT OFFSET SET CUBE ROLLUP SETS
-    MATERIALIZED INTERVAL LATERAL ESCAPE DIV RETURNING INTO
+    MATERIALIZED INTERVAL LATERAL ESCAPE DIV RETURNING INTO ARRAY TO GLOB RLIKE REGEXP
+    QUALIFY SOME SEPARATOR
     """.split()  # noqa: SIM905 - as above
 )

@@ -98,6 +98,10 @@ class _Walker:
                 inner = self.query(node.this, ctes, outer)
                 self._modifiers(node, ctes, _Scope(aliases=frozenset(name for name in inner if name), outer=outer))
                 return inner
+            case exp.Values():
+                for row in node.expressions:
+                    self._expression(row, ctes, _Scope(outer=outer))
+                return [None] * len(node.expressions[0].expressions)
             case exp.Table():
                 raise ConstructRefused("`table NAME` is not taken; write `select * from NAME`")
             case _:
@@ -135,11 +139,9 @@ class _Walker:
         for clause in clauses:
             if clause is not None:
                 self._relation(clause.this, ctes, scope)
-        for join in node.args.get("joins") or []:
-            for name in join.args.get("using") or []:
-                self._column(exp.column(name.copy()), scope)
-            if join.args.get("on") is not None:
-                self._expression(join.args["on"], ctes, scope)
+        for lateral in node.args.get("laterals") or []:
+            self._relation(lateral, ctes, scope)
+        self._joins(node, ctes, scope)
         outputs: list[str | None] = []
         for projection in node.expressions:
             outputs.extend(self._projection(projection, ctes, scope))
@@ -148,10 +150,11 @@ class _Walker:
         scope.aliases = frozenset(
             self._fold(item.args["alias"]) for item in node.expressions if isinstance(item, exp.Alias)
         )
-        distinct = node.args.get("distinct")
-        for clause in (distinct, node.args.get("group"), node.args.get("having")):
-            if clause is not None:
-                self._expression(clause, ctes, scope)
+        for name in ("distinct", "group", "having", "qualify"):
+            if node.args.get(name) is not None:
+                self._expression(node.args[name], ctes, scope)
+        for window in node.args.get("windows") or []:
+            self._expression(window, ctes, scope)
         self._modifiers(node, ctes, scope)
         return outputs
 
@@ -178,15 +181,29 @@ class _Walker:
             self.wholes.add(relation.base)
         return relation.columns
 
+    def _joins(self, node: exp.Expr, ctes: _Ctes, scope: _Scope) -> None:
+        """Resolve the conditions of joins; their relations are bound before."""
+        for join in node.args.get("joins") or []:
+            for name in join.args.get("using") or []:
+                self._column(exp.column(name.copy()), scope)
+            if join.args.get("on") is not None:
+                self._expression(join.args["on"], ctes, scope)
+
     def _relation(self, node: exp.Expr, ctes: _Ctes, scope: _Scope) -> None:
         match node:
+            case exp.Unnest():
+                self._function(node, node, ctes, scope)
+            case exp.Table() | exp.Lateral() if isinstance(node.this, exp.Func):
+                self._function(node, node.this, ctes, scope)
             case exp.Table():
                 self._table(node, ctes, scope)
+            case exp.Lateral() if isinstance(node.this, exp.Subquery):
+                # It sees the relations before it, as a correlated query does.
+                self._bind(node, _named(self.query(node.this, ctes, scope)), None, scope)
             case exp.Subquery() if isinstance(node.this, exp.Table):
                 raise ConstructRefused("joins in parentheses are not taken; write them one after the other")
             case exp.Subquery():
-                outputs = self.query(node, ctes, scope.outer)
-                self._bind(node, _named(outputs), None, scope)
+                self._bind(node, _named(self.query(node, ctes, scope.outer)), None, scope)
             case exp.Values():
                 for row in node.expressions:
                     self._expression(row, ctes, _Scope(outer=scope.outer))
@@ -205,6 +222,13 @@ class _Walker:
         node.meta[BASE] = table.name
         self.reads.setdefault(table.name, set())
         self._bind(node, tuple(column.name for column in table.columns), table.name, scope)
+
+    def _function(self, node: exp.Expr, call: exp.Expr, ctes: _Ctes, scope: _Scope) -> None:
+        """A function as a table: its arguments may name relations before it, its columns are known to the engine."""
+        for child in call.iter_expressions():
+            if not isinstance(child, exp.TableAlias):
+                self._expression(child, ctes, scope)
+        self._bind(node, (), None, scope)
 
     def _base(self, node: exp.Table, name: str) -> Table:
         namespace = node.args.get("db")

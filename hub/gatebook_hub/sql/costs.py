@@ -14,6 +14,7 @@ from sqlglot.parser import Parser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from gatebook_hub.errors import ConstructRefused, NotParsed
+from gatebook_hub.model import Engine
 
 MAX_DEPTH = 200
 _MOST_OPEN = 6
@@ -21,7 +22,9 @@ _SETS = {TokenType.UNION, TokenType.EXCEPT, TokenType.INTERSECT}
 _JOINS = {TokenType.JOIN, TokenType.STRAIGHT_JOIN}
 _NEEDS_NO_CONDITION = {TokenType.CROSS, TokenType.NATURAL}
 _BETWEEN = {TokenType.LEFT, TokenType.RIGHT, TokenType.FULL, TokenType.INNER, TokenType.OUTER}
-_NEVER = {TokenType.L_BRACE, TokenType.R_BRACE, TokenType.L_BRACKET, TokenType.R_BRACKET}
+_BRACES = {TokenType.L_BRACE, TokenType.R_BRACE}
+_OPENS = {TokenType.L_BRACE, TokenType.L_BRACKET}
+_CLOSES = {TokenType.R_BRACE, TokenType.R_BRACKET}
 # Types that are functions as well; `varchar(20)` and the others hold numbers.
 _ALSO_FUNCTIONS = {TokenType.DATE, TokenType.DATETIME, TokenType.TIME, TokenType.TIMESTAMP, TokenType.YEAR}
 _TYPES = frozenset(Parser.TYPE_TOKENS) - _ALSO_FUNCTIONS - {TokenType.INTERVAL}
@@ -37,9 +40,10 @@ class _Level:
     has_bare_join: bool = False
 
 
-def check_cost(tokens: Sequence[Token]) -> None:
+def check_cost(tokens: Sequence[Token], engine: Engine) -> None:
     """Raise NotParsed for deep nesting, ConstructRefused for what the parser would try again and again."""
-    _check_words(tokens)
+    _check_words(tokens, engine)
+    _check_brackets(tokens)
     levels = [_Level()]
     bare = 0
     is_free = False
@@ -64,15 +68,25 @@ def check_cost(tokens: Sequence[Token]) -> None:
             _check_levels(levels, bare)
 
 
-def _check_words(tokens: Sequence[Token]) -> None:
+def _check_brackets(tokens: Sequence[Token]) -> None:
+    depth = 0
+    for token in tokens:
+        depth += (token.token_type in _OPENS) - (token.token_type in _CLOSES)
+        if depth > _MOST_OPEN:
+            raise ConstructRefused("brackets are nested too deeply; use common table expressions")
+
+
+def _check_words(tokens: Sequence[Token], engine: Engine) -> None:
+    compared = 0
     for token, following in pairwise(tokens):
         kind, next_kind = token.token_type, following.token_type
-        if kind in _NEVER:
+        if kind in _BRACES and engine is not Engine.DUCKDB:
             raise ConstructRefused(f"`{token.text}` is not taken")
         if token.text.upper() == "IF" and kind is not TokenType.IDENTIFIER and next_kind is not TokenType.L_PAREN:
             raise ConstructRefused("`if` is taken as a function alone: `if(condition, value, value)`")
-        if kind in _TYPES and next_kind is TokenType.LT:
-            raise ConstructRefused(f"the type `{token.text.lower()}` is not taken")
+        compared += kind in _TYPES and next_kind is TokenType.LT
+        if compared > _MOST_OPEN:
+            raise ConstructRefused("too many types stand before `<`; put the casts into parentheses")
     for token, parenthesis, inside in zip(tokens, tokens[1:], tokens[2:], strict=False):
         is_type = token.token_type in _TYPES and parenthesis.token_type is TokenType.L_PAREN
         if is_type and inside.token_type is not TokenType.NUMBER:

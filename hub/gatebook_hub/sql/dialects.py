@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from typing import ClassVar
 
+from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
+from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.dialects.mysql import MySQL
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.dialects.sqlite import SQLite
@@ -25,10 +27,21 @@ class GatedSQLite(SQLite):
         IDENTIFIERS: ClassVar[list[str | tuple[str, str]]] = ["`", '"', ("[", "]")]
 
 
+# Parsed into classes of their own: aggregates that rewriting knows, and calls whose arguments are no expressions.
+_KNOWN_CALLS = frozenset({"COUNT", "COALESCE", "UNNEST"})
+_KNOWN_SYNTAX = frozenset(
+    {"CAST", "TRY_CAST", "EXTRACT", "SUBSTRING", "SUBSTR", "TRIM", "POSITION", "OVERLAY", "GROUP_CONCAT"}
+)
+_KNOWN_BY_ENGINE: dict[Engine, frozenset[str]] = {
+    Engine.MARIADB: frozenset({"TIMESTAMPDIFF", "TIMESTAMPADD", "CONVERT"}),
+    Engine.DUCKDB: frozenset({"PERCENTILE_CONT", "PERCENTILE_DISC"}),
+}
+
 _DIALECTS: dict[Engine, type[Dialect]] = {
     Engine.SQLITE: GatedSQLite,
     Engine.POSTGRESQL: Postgres,
     Engine.MARIADB: MySQL,
+    Engine.DUCKDB: DuckDB,
 }
 
 
@@ -38,7 +51,34 @@ def dialect_of(engine: Engine) -> type[Dialect]:
 
 
 def fold(name: str, engine: Engine, *, is_quoted: bool) -> str:
-    """A table or column name as the engine itself would look it up (SQLite and MariaDB columns ignore case)."""
+    """A table or column name as the engine itself would look it up (only PostgreSQL minds the case)."""
     if engine is Engine.POSTGRESQL and is_quoted:
         return name
     return name.lower()
+
+
+def fold_identifiers(tree: exp.Expr, engine: Engine) -> None:
+    """Write names without quotes as the engine reads them, in place: all names are sent with quotes."""
+    if engine is not Engine.POSTGRESQL:
+        return
+    for identifier in tree.find_all(exp.Identifier):
+        if not identifier.args.get("quoted"):
+            identifier.set("this", identifier.name.lower())
+
+
+def _send_calls_as_typed(engine: Engine) -> None:
+    """Make the parser read a call as a name and its arguments, so that it is written back as it was typed.
+
+    It would translate hundreds of functions into classes and write other functions for them: `date_part` comes back as
+    `extract`, which has another type. Its parsers are compiled and take no subclass, so their tables are changed.
+    """
+    parser = _DIALECTS[engine].parser_class
+    kept = _KNOWN_CALLS | _KNOWN_BY_ENGINE.get(engine, frozenset())
+    for name in parser.FUNCTIONS.keys() - kept:
+        del parser.FUNCTIONS[name]
+    for name in parser.FUNCTION_PARSERS.keys() - _KNOWN_SYNTAX - kept:
+        del parser.FUNCTION_PARSERS[name]
+
+
+for _engine in Engine:
+    _send_calls_as_typed(_engine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,18 +14,23 @@ from sqlglot.tokenizer_core import TokenType
 
 from gatebook_hub.errors import ConstructRefused, FunctionRefused
 from gatebook_hub.model import Engine
-from gatebook_hub.sql.allowed import BEFORE_PARENTHESIS, FUNCTIONS, TYPES
+from gatebook_hub.sql.allowed import BEFORE_PARENTHESIS, TYPES
 from gatebook_hub.sql.dialects import dialect_of
+from gatebook_hub.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A read that may be sent: text in the driver's own parameter style, the parameters it binds, what it reads."""
+    """A read that may be sent: text in the driver's own parameter style, the parameters it binds, what it reads.
+
+    `functions` are those that masks and policy bring, beside the engine's own list.
+    """
 
     engine: Engine
     sql: str
     parameters: frozenset[str]
     reads: Mapping[str, frozenset[str]]
+    functions: frozenset[str] = frozenset()
 
 
 def quote(name: str, engine: Engine) -> str:
@@ -34,33 +40,47 @@ def quote(name: str, engine: Engine) -> str:
 
 def bound(name: str, engine: Engine) -> str:
     """A bound parameter in the style of the engine's driver."""
-    return f":{name}" if engine is Engine.SQLITE else f"%({name})s"
+    match engine:
+        case Engine.SQLITE:
+            return f":{name}"
+        case Engine.DUCKDB:
+            return f"${name}"
+        case Engine.POSTGRESQL | Engine.MARIADB:
+            return f"%({name})s"
 
 
 def generate(
-    tree: exp.Expr, *, engine: Engine, namespace: str | None, reads: Mapping[str, frozenset[str]], nonce: str
+    tree: exp.Expr,
+    *,
+    engine: Engine,
+    namespace: str | None,
+    reads: Mapping[str, frozenset[str]],
+    nonce: str,
+    functions: AbstractSet[str],
 ) -> Plan:
     """Write the rewritten tree, read it back, and refuse any difference; consumes the tree.
+
+    `functions` are those that masks and policy bring, beside the engine's own list.
 
     Raises ConstructRefused, FunctionRefused.
     """
     names = {node.name for node in tree.find_all(exp.Placeholder)}
     for node in list(tree.find_all(exp.Placeholder)):
         node.replace(exp.column(exp.to_identifier(_marker(node.name, nonce), quoted=True)))
-    sql = _write(tree, engine)
+    sql = write(tree, engine)
     try:
         again = sqlglot.parse(sql, dialect=dialect_of(engine))
     except (SqlglotError, RecursionError) as error:
         raise ConstructRefused("the statement cannot be written back safely; write it in a simpler way") from error
-    if len(again) != 1 or again[0] is None or _write(again[0], engine) != sql:
+    if len(again) != 1 or again[0] is None or write(again[0], engine) != sql:
         raise ConstructRefused("the statement cannot be written back unchanged; write it in a simpler way")
     _check_tables(again[0], namespace, reads.keys(), nonce)
-    _check_calls(sql, engine)
-    if engine is not Engine.SQLITE:
+    check_calls(sql, engine, functions)
+    if engine in {Engine.POSTGRESQL, Engine.MARIADB}:
         sql = sql.replace("%", "%%")
     for name in names:
         sql = sql.replace(quote(_marker(name, nonce), engine), bound(name, engine))
-    return Plan(engine=engine, sql=sql, parameters=frozenset(names), reads=dict(reads))
+    return Plan(engine=engine, sql=sql, parameters=frozenset(names), reads=dict(reads), functions=frozenset(functions))
 
 
 def cte_name(index: int, nonce: str) -> str:
@@ -72,7 +92,8 @@ def _marker(name: str, nonce: str) -> str:
     return f"gbp_{nonce}_{name}"
 
 
-def _write(tree: exp.Expr, engine: Engine) -> str:
+def write(tree: exp.Expr, engine: Engine) -> str:
+    """The text of a tree with every name quoted; raises ConstructRefused for what the dialect cannot say."""
     try:
         return tree.sql(dialect=dialect_of(engine), identify=True, comments=False, unsupported_level=ErrorLevel.RAISE)
     except SqlglotError as error:
@@ -84,16 +105,18 @@ def _write(tree: exp.Expr, engine: Engine) -> str:
 def _check_tables(tree: exp.Expr, namespace: str | None, bases: Iterable[str], nonce: str) -> None:
     known = set(bases)
     for table in tree.find_all(exp.Table):
+        if isinstance(table.this, exp.Func):
+            continue  # its name is looked at with all calls
         is_base = table.db == (namespace or "") and bool(table.db) and table.name in known
         is_cte = not table.db and table.name.startswith(f"gb_{nonce}_")
         if not (is_base or is_cte):
             raise ConstructRefused(f"the table `{table.name}` was not resolved")
 
 
-def _check_calls(sql: str, engine: Engine) -> None:
+def check_calls(sql: str, engine: Engine, functions: AbstractSet[str]) -> None:
     """Every name that is sent before a parenthesis is an allowed function, a type or a word of the grammar."""
     tokens = sqlglot.tokenize(sql, dialect=dialect_of(engine))
-    allowed = FUNCTIONS[engine] | TYPES | BEFORE_PARENTHESIS
+    allowed = FUNCTIONS[engine] | TABLE_FUNCTIONS[engine] | TYPES | BEFORE_PARENTHESIS | functions
     for before, token in pairwise(tokens):
         if token.token_type is not TokenType.L_PAREN or before.token_type is TokenType.IDENTIFIER:
             continue

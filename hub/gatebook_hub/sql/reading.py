@@ -9,10 +9,11 @@ from sqlglot import exp
 from gatebook_hub.errors import PolicyInvalid, StatementRefused, UnknownRelation
 from gatebook_hub.model import Engine, RowFilter, Schema, Table, TableObligation
 from gatebook_hub.sql.analysis import BASE, CTE_INDEX, Analysis
-from gatebook_hub.sql.dialects import fold
+from gatebook_hub.sql.dialects import fold, fold_identifiers
+from gatebook_hub.sql.functions import TABLE_FUNCTION_COLUMNS
 from gatebook_hub.sql.generating import Plan, cte_name, generate
 from gatebook_hub.sql.labels import label_projections
-from gatebook_hub.sql.masks import masked
+from gatebook_hub.sql.masks import MASK_FUNCTIONS, masked
 from gatebook_hub.sql.parsing import parse_condition
 
 PRINCIPAL_PARAMETER = "gb_principal"
@@ -25,8 +26,9 @@ _CANNOT_RAISE = (
     | exp.Offset | exp.With | exp.CTE | exp.TableAlias | exp.Table | exp.Subquery | exp.SetOperation | exp.Distinct
     | exp.Alias | exp.Column | exp.Identifier | exp.Star | exp.Literal | exp.Null | exp.Boolean | exp.Placeholder
     | exp.Paren | exp.Tuple | exp.EQ | exp.NEQ | exp.GT | exp.GTE | exp.LT | exp.LTE | exp.Is | exp.In | exp.Between
-    | exp.Like | exp.Not | exp.And | exp.Or | exp.Count | exp.Min | exp.Max | exp.Coalesce | exp.Exists
+    | exp.Like | exp.Not | exp.And | exp.Or | exp.Count | exp.Coalesce | exp.Exists
 )  # fmt: skip
+_CALLS_THAT_CANNOT_RAISE = frozenset({"MIN", "MAX", "ROW_NUMBER", "RANK", "DENSE_RANK"})
 
 
 def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], schema: Schema, *, nonce: str) -> Plan:
@@ -36,8 +38,7 @@ def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], sche
     """
     tree = analysis.tree.copy()
     engine = schema.engine
-    if engine is Engine.POSTGRESQL:
-        _fold_identifiers(tree)
+    fold_identifiers(tree, engine)
     label_projections(tree, analysis.statement)
     is_fenced = any(_can_raise(node) for node in tree.walk())
     reads: dict[str, frozenset[str]] = {}
@@ -47,6 +48,10 @@ def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], sche
         # SQLite's authorizer speaks of a counted one as of a table, without a column.
         reads[name] = frozenset()
     for node in list(tree.find_all(exp.Table)):
+        if isinstance(node.this, exp.Func):
+            # SQLite's authorizer speaks of it as of a table.
+            reads[node.this.name.lower()] = TABLE_FUNCTION_COLUMNS
+            continue
         if CTE_INDEX in node.meta:
             _rename(node, cte_name(node.meta[CTE_INDEX], nonce))
             continue
@@ -57,14 +62,8 @@ def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], sche
         node.replace(world.subquery(node, is_fenced=is_fenced))
         for table, columns in world.reads.items():
             reads[table] = reads.get(table, frozenset()) | columns
-    return generate(tree, engine=engine, namespace=schema.namespace, reads=reads, nonce=nonce)
-
-
-def _fold_identifiers(tree: exp.Expr) -> None:
-    """PostgreSQL reads names without quotes in lower case; all names are sent with quotes."""
-    for identifier in tree.find_all(exp.Identifier):
-        if not identifier.args.get("quoted"):
-            identifier.set("this", identifier.name.lower())
+    functions = MASK_FUNCTIONS[engine] | analysis.statement.functions
+    return generate(tree, engine=engine, namespace=schema.namespace, reads=reads, nonce=nonce, functions=functions)
 
 
 def _can_raise(node: exp.Expr) -> bool:
@@ -79,6 +78,8 @@ def _can_raise(node: exp.Expr) -> bool:
             # As a value, a query of two rows raises.
             is_relation = isinstance(node.parent, exp.From | exp.Join | exp.In | exp.Exists | exp.Query | exp.CTE)
             return not is_relation and node.parent is not None
+        case exp.Anonymous():
+            return node.name.upper() not in _CALLS_THAT_CANNOT_RAISE
         case _:
             return not isinstance(node, _CANNOT_RAISE)
 
@@ -145,7 +146,9 @@ class _Governed:
         mask = self.obligation.masks.get(name)
         if mask is None:
             return column
-        value = masked(column, mask, self.engine)
+        described = self.table.column(name)
+        assert described is not None
+        value = masked(column, mask, described, self.engine)
         return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
 
     def _column(self, name: str, table: str) -> exp.Column:
@@ -161,8 +164,8 @@ class _Governed:
     def _fence(self, select: exp.Select) -> None:
         if self.engine is Engine.SQLITE:
             select.set("limit", exp.Limit(expression=exp.Literal.number(-1)))
-        if self.engine is Engine.MARIADB:
-            select.set("limit", exp.Limit(expression=exp.Literal.number(2**63 - 1)))
+        if self.engine in {Engine.MARIADB, Engine.DUCKDB}:
+            select.set("limit", exp.Limit(expression=exp.Literal.number(2**62)))
         else:
             select.set("offset", exp.Offset(expression=exp.Literal.number(0)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gatebook_hub.changes import ChangeRequest, State
-from gatebook_hub.changes.request import RowKind
+from gatebook_hub.changes.request import RowChange, RowKind
 from gatebook_hub.changes.transitions import approvals_for
 from gatebook_hub.model import Principal
 from gatebook_hub.services.auditing import ProvenEvent
@@ -15,6 +15,7 @@ from gatebook_hub.stores.runs import Run
 from gatebook_hub.values import shown
 
 MASKED = {"$type": "masked", "value": "•••"}
+_DONE = {RowKind.ADDED: "added to", RowKind.CHANGED: "changed in", RowKind.REMOVED: "removed from"}
 ASSIGNED = {"$type": "assigned", "value": "assigned at execution"}
 
 
@@ -75,7 +76,8 @@ def summary_of(request: ChangeRequest) -> str:
     """The request in one sentence."""
     count = len(request.diff.rows)
     rows = f"{count:,} row" + ("" if count == 1 else "s")
-    done = {"insert": "added to", "update": "changed in", "delete": "removed from"}[request.operation]
+    kinds = {row.kind for row in request.diff.rows}
+    done = _DONE[kinds.pop()] if len(kinds) == 1 else "changed in"
     match request.state:
         case State.EXECUTED:
             return f"{rows} {'was' if count == 1 else 'were'} {done} {request.table}"
@@ -90,24 +92,27 @@ def diff_view(cases: UseCases, principal: Principal, request: ChangeRequest) -> 
     kept = [index for index, name in enumerate(diff.columns) if name in clear or name in masked]
     is_anything = is_open and bool(kept)
 
-    def values(row: tuple[Any, ...] | None, *, is_after: bool) -> list[Any] | None:
+    def values(row: tuple[Any, ...] | None, assigned: frozenset[str]) -> list[Any] | None:
         if row is None:
             return None
         cells = []
         for index in kept:
             name = diff.columns[index]
             # What the database assigned in the preview was rolled back; execution may have given another value.
-            value = ASSIGNED if is_after and name in diff.assigned else shown(row[index])
+            value = ASSIGNED if name in assigned else shown(row[index])
             cells.append(value if name in clear or row[index] is None else MASKED)
         return cells
 
-    is_key_assigned = bool(diff.assigned & set(diff.key))
+    def key(row: RowChange) -> list[Any]:
+        is_assigned = bool(diff.assigned_in(row) & set(diff.key))
+        return [ASSIGNED["value"]] * len(diff.key) if is_assigned else [shown(part) for part in row.key]
+
     rows = [
         {
-            "key": [ASSIGNED["value"]] * len(diff.key) if is_key_assigned else [shown(part) for part in row.key],
+            "key": key(row),
             "kind": row.kind,
-            "before": values(row.before, is_after=False),
-            "after": values(row.after, is_after=True),
+            "before": values(row.before, frozenset()),
+            "after": values(row.after, diff.assigned_in(row)),
         }
         for row in (diff.rows if is_anything else ())
     ]

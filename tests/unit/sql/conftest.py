@@ -6,7 +6,7 @@ import pytest
 
 from gatebook_hub.model import Column, Engine, Mask, RowFilter, Schema, Table, TableObligation
 
-NAMESPACES = {Engine.SQLITE: "main", Engine.POSTGRESQL: "public", Engine.MARIADB: "shop"}
+NAMESPACES = {Engine.SQLITE: "main", Engine.POSTGRESQL: "public", Engine.MARIADB: "shop", Engine.DUCKDB: "main"}
 
 
 def _table(name: str, columns: str) -> Table:
