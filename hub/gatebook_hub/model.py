@@ -84,22 +84,27 @@ class Principal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """A column as the source's own catalogue describes it; `type` is the engine's spelling."""
+    """A column as the source's own catalogue describes it; `type` is the engine's spelling.
+
+    `name` is folded as the engine looks it up, `declared` is how answers spell it, if that differs.
+    """
 
     name: str
     type: str
     nullable: bool = True
     is_generated: bool = False
+    declared: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A base table; `key` is its primary key, empty if it has none."""
+    """A base table or a view; `key` is its primary key, empty if it has none. A grant names a view by itself."""
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
     comment: str | None = None
+    is_view: bool = False
 
     def column(self, name: str) -> Column | None:
         """The column of that name, or None."""

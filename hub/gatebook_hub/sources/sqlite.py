@@ -35,13 +35,13 @@ from gatebook_hub.sources.reflecting import SchemaCache, reflect
 from gatebook_hub.sources.source import LEDGER
 from gatebook_hub.sources.stream import CursorStream
 from gatebook_hub.sql import Plan
-from gatebook_hub.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
+from gatebook_hub.sql.functions import FUNCTIONS, SQLITE_OPERATORS, TABLE_FUNCTIONS
 
 _PROGRESS_STEPS = 10_000
 _LOCK_WAIT_S = 5.0
 _MOST_BYTES = 32_000_000
 _DEFAULT_TIME_S = 60.0
-_FUNCTIONS = FUNCTIONS[Engine.SQLITE] | TABLE_FUNCTIONS[Engine.SQLITE] | {"LIKE", "->", "->>"}
+_FUNCTIONS = FUNCTIONS[Engine.SQLITE] | TABLE_FUNCTIONS[Engine.SQLITE] | SQLITE_OPERATORS
 
 
 class SeenMore(StatementFailed):

@@ -10,8 +10,8 @@ NODES = frozenset(
     Add Sub Mul Div IntDiv Mod DPipe DataType DataTypeParam Window WindowSpec Filter Interval Var
     Values Cube Rollup GroupingSets WithinGroup IgnoreNulls RespectNulls
     Qualify BitwiseAnd BitwiseLeftShift BitwiseNot BitwiseOr BitwiseRightShift BitwiseXor SimilarTo Glob AtTimeZone
-    Overlaps Bracket Slice Lateral JSONPath JSONPathRoot JSONPathKey JSONPathSubscript HexString Collate Any All
-    PropertyEQ
+    Overlaps Bracket Slice Lateral JSONPath JSONPathRoot JSONPathKey JSONPathSubscript HexString Any All
+    PropertyEQ Prior
     """.split()  # noqa: SIM905 - a list of a hundred names reads better as text
 )
 
@@ -25,7 +25,7 @@ ARGUMENTS: dict[str, frozenset[str]] = {
     ),
     "Table": frozenset({"this", "db", "alias", "joins"}),
     "Join": frozenset({"this", "side", "kind", "on", "using", "method"}),
-    "Subquery": frozenset({"this", "alias", "order", "limit", "offset", "with_"}),
+    "Subquery": frozenset({"this", "alias", "order", "limit", "offset", "with_", "joins"}),
     "Union": frozenset({"with_", "this", "expression", "distinct", "order", "limit", "offset"}),
     "Intersect": frozenset({"with_", "this", "expression", "distinct", "order", "limit", "offset"}),
     "Except": frozenset({"with_", "this", "expression", "distinct", "order", "limit", "offset"}),
@@ -49,6 +49,7 @@ ARGUMENTS: dict[str, frozenset[str]] = {
     "Unnest": frozenset({"expressions", "alias"}),
     "Bracket": frozenset({"this", "expressions", "offset"}),
     "Any": frozenset({"this"}),
+    "Collate": frozenset({"this", "expression"}),
     "All": frozenset({"this"}),
 }
 

@@ -56,6 +56,7 @@ class _Scope:
 
 
 _Ctes: TypeAlias = Mapping[str, tuple[int, tuple[str, ...]]]
+_LATER: tuple[int, tuple[str, ...]] = (-1, ())
 
 
 def analyse(statement: Statement, schema: Schema) -> Analysis:
@@ -112,13 +113,18 @@ class _Walker:
         if clause is None:
             return ctes
         known = dict(ctes)
-        for cte in clause.expressions:
-            name = self._fold(cte.args["alias"].this)
+        names = [self._fold(cte.args["alias"].this) for cte in clause.expressions]
+        if self.engine is Engine.SQLITE:
+            # It lets each see those that follow, too.
+            known |= dict.fromkeys(names, _LATER)
+        for name, cte in zip(names, clause.expressions, strict=True):
             listed = tuple(self._fold(column) for column in cte.args["alias"].args.get("columns") or [])
             index = self._ctes
             self._ctes += 1
             inner = dict(known)
-            if clause.args.get("recursive") and isinstance(cte.this, exp.SetOperation):
+            # SQLite takes any of them for a recursive one.
+            is_recursive = clause.args.get("recursive") or self.engine is Engine.SQLITE
+            if is_recursive and _names_itself(cte, name) and isinstance(cte.this, exp.SetOperation):
                 first = listed or tuple(self._recursive_outputs(cte.this, known, outer))
                 inner[name] = (index, first)
             outputs = self.query(cte.this, inner, outer)
@@ -200,8 +206,8 @@ class _Walker:
             case exp.Lateral() if isinstance(node.this, exp.Subquery):
                 # It sees the relations before it, as a correlated query does.
                 self._bind(node, _named(self.query(node.this, ctes, scope)), None, scope)
-            case exp.Subquery() if isinstance(node.this, exp.Table):
-                raise ConstructRefused("joins in parentheses are not taken; write them one after the other")
+            case exp.Subquery() if isinstance(node.this, exp.Table) or node.this.args.get("joins"):
+                self._parenthesis(node, ctes, scope)
             case exp.Subquery():
                 self._bind(node, _named(self.query(node, ctes, scope.outer)), None, scope)
             case exp.Values():
@@ -215,6 +221,8 @@ class _Walker:
         name = self._fold(node.this)
         if not node.args.get("db") and name in ctes:
             index, columns = ctes[name]
+            if ctes[name] is _LATER:
+                raise ConstructRefused(f"`{name}` is used before it is defined; write it first")
             node.meta[CTE_INDEX] = index
             self._bind(node, columns, None, scope)
             return
@@ -222,6 +230,20 @@ class _Walker:
         node.meta[BASE] = table.name
         self.reads.setdefault(table.name, set())
         self._bind(node, tuple(column.name for column in table.columns), table.name, scope)
+
+    def _parenthesis(self, node: exp.Subquery, ctes: _Ctes, scope: _Scope) -> None:
+        """Joins in parentheses: their relations are this level's, or one relation if they have a name together."""
+        has_name = bool(node.args.get("alias"))
+        inner = _Scope(outer=scope.outer) if has_name else scope
+        self._relation(node.this, ctes, inner)
+        for join in node.this.args.get("joins") or []:
+            self._relation(join.this, ctes, inner)
+        self._joins(node.this, ctes, inner)
+        if has_name:
+            # Its columns are known by the engine: a name that two of its relations have is one there, or none.
+            for relation in inner.relations.values():
+                self._whole(relation)
+            self._bind(node, (), None, scope)
 
     def _function(self, node: exp.Expr, call: exp.Expr, ctes: _Ctes, scope: _Scope) -> None:
         """A function as a table: its arguments may name relations before it, its columns are known to the engine."""
@@ -299,6 +321,10 @@ class _Walker:
 
     def _fold(self, identifier: exp.Expr) -> str:
         return fold(identifier.name, self.engine, is_quoted=bool(identifier.args.get("quoted")))
+
+
+def _names_itself(cte: exp.CTE, name: str) -> bool:
+    return any(not table.db and table.name.lower() == name.lower() for table in cte.this.find_all(exp.Table))
 
 
 def _named(outputs: list[str | None]) -> tuple[str, ...]:

@@ -113,16 +113,8 @@ def _check_size(node: exp.Func, called: str) -> None:
 
 def _check_details(node: exp.Expr, engine: Engine) -> None:
     match node:
-        case exp.Join():
-            if (node.args.get("method") or "") not in JOIN_METHODS or (node.kind or "") not in JOIN_KINDS:
-                raise ConstructRefused(f"the join `{node.args.get('method') or node.kind}` is not taken")
-        case exp.Table():
-            if not isinstance(node.this, exp.Identifier) and not (
-                isinstance(node.this, exp.Func) and not node.args.get("db")
-            ):
-                raise ConstructRefused("expressions are not taken as tables")
-            if node.args.get("joins") and not isinstance(_clause_of(node), exp.Update | exp.Delete):
-                raise ConstructRefused("joins in parentheses are not taken; write them one after the other")
+        case exp.Join() | exp.Table():
+            _check_relation(node)
         case exp.DataType():
             _check_type(node, engine)
         case exp.Var():
@@ -130,8 +122,27 @@ def _check_details(node: exp.Expr, engine: Engine) -> None:
                 raise ConstructRefused(f"the word `{node.name}` is not understood here")
         case exp.Placeholder():
             parameter_name(node)
+        case exp.Collate():
+            if not isinstance(node.expression, exp.Var | exp.Identifier) and not _is_name(node.expression):
+                raise ConstructRefused("`collate` is followed by the name of a collation")
         case _:
             pass
+
+
+def _check_relation(node: exp.Join | exp.Table) -> None:
+    if isinstance(node, exp.Join):
+        if (node.args.get("method") or "") not in JOIN_METHODS or (node.kind or "") not in JOIN_KINDS:
+            raise ConstructRefused(f"the join `{node.args.get('method') or node.kind}` is not taken")
+        return
+    is_function = isinstance(node.this, exp.Func) and not node.args.get("db")
+    if not isinstance(node.this, exp.Identifier) and not is_function:
+        raise ConstructRefused("expressions are not taken as tables")
+    if node.args.get("joins") and not isinstance(_clause_of(node), exp.Update | exp.Delete | exp.Subquery):
+        raise ConstructRefused("a join is not taken here")
+
+
+def _is_name(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Column) and not node.table and isinstance(node.this, exp.Identifier)
 
 
 def _clause_of(node: exp.Expr) -> exp.Expr | None:

@@ -11,6 +11,7 @@ from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.dialects.mysql import MySQL
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.dialects.sqlite import SQLite
+from sqlglot.tokenizer_core import TokenType
 
 from gatebook_hub.model import Engine
 
@@ -80,5 +81,19 @@ def _send_calls_as_typed(engine: Engine) -> None:
         del parser.FUNCTION_PARSERS[name]
 
 
+def _keep_affinities() -> None:
+    """Write SQLite's casts and unary plus as typed: both decide how values compare."""
+    generator = GatedSQLite.generator_class
+    for name in ("BINARY", "BOOLEAN", "DECIMAL", "VARBINARY"):
+        generator.TYPE_MAPPING[exp.DType[name]] = "NUMERIC" if name == "DECIMAL" else name
+    # The parser would drop the plus, and knows no class for it: SQLite has no other use for this one.
+    GatedSQLite.parser_class.UNARY_PARSERS = {
+        **GatedSQLite.parser_class.UNARY_PARSERS,
+        TokenType.PLUS: lambda parser: exp.Prior(this=parser._parse_unary()),  # noqa: SLF001 - as its own table does
+    }
+    generator.TRANSFORMS[exp.Prior] = lambda writer, node: f"+{writer.sql(node, 'this')}"
+
+
 for _engine in Engine:
     _send_calls_as_typed(_engine)
+_keep_affinities()

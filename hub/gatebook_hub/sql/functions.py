@@ -12,7 +12,7 @@ from gatebook_hub.model import Engine
 # What the parser knows by a class: calls with a syntax of their own, operators, and aggregates that rewriting knows.
 CLASSES = frozenset(
     """
-    And Or Xor Case If Cast TryCast Coalesce Count Exists Extract Substring Trim StrPosition Overlay
+    And Or Xor Case If Cast TryCast Coalesce Collate Count Exists Extract Substring Trim StrPosition Overlay
     GroupConcat CurrentDate CurrentTime CurrentTimestamp Localtime Localtimestamp Array Unnest Struct TimestampDiff
     TimestampAdd PercentileCont PercentileDisc Pow RegexpLike RegexpILike RegexpFullMatch JSONExtract JSONExtractScalar
     JSONBExtract JSONBExtractScalar JSONBContains ArrayContainsAll ArrayContainedBy ArrayOverlaps Anonymous
@@ -108,6 +108,9 @@ FUNCTIONS: dict[Engine, frozenset[str]] = {
         WEEK WEEKDAY WEEKOFYEAR XOR YEAR YEARWEEK""".split()
     ),
 }
+
+# What SQLite's authorizer calls a function, beside those that are called by a name.
+SQLITE_OPERATORS = frozenset({"LIKE", "->", "->>", "CURRENT_DATE", "CURRENT_TIME", "CURRENT_TIMESTAMP"})
 
 # Functions that may stand in a from clause.
 TABLE_FUNCTIONS: dict[Engine, frozenset[str]] = {

@@ -5,6 +5,8 @@ They would label it by the text that they get, which is the rewritten one: it ho
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import sqlglot
 from sqlglot import exp
 from sqlglot.tokenizer_core import Token, TokenType
@@ -15,38 +17,70 @@ from gatebook_hub.sql.parsing import Statement
 
 # MariaDB takes aliases of up to 256 characters.
 _MAX_LABEL = 250
-_ENDS = {TokenType.FROM, TokenType.WHERE, TokenType.UNION, TokenType.LIMIT, TokenType.ORDER_BY, TokenType.GROUP_BY}
+_ENDS = {
+    TokenType.FROM, TokenType.WHERE, TokenType.UNION, TokenType.EXCEPT, TokenType.INTERSECT, TokenType.LIMIT,
+    TokenType.ORDER_BY, TokenType.GROUP_BY, TokenType.HAVING, TokenType.WINDOW, TokenType.SEMICOLON,
+}  # fmt: skip
+_BEFORE_LIST = {TokenType.DISTINCT, TokenType.ALL}
+_OPENS = {TokenType.L_PAREN, TokenType.L_BRACE, TokenType.L_BRACKET}
+_CLOSES = {TokenType.R_PAREN, TokenType.R_BRACE, TokenType.R_BRACKET}
 
 
 def label_projections(tree: exp.Expr, statement: Statement) -> None:
-    """Alias every unnamed expression of every select list, in place; the top ones as the engine would label them."""
+    """Alias every unnamed expression of every select list, in place, as the engine would label it."""
     if statement.engine is Engine.POSTGRESQL:
         return  # it labels by names of functions and columns, never by text
-    typed = _texts(statement) if isinstance(tree, exp.Select) and not tree.args.get("with_") else []
-    for select in list(tree.find_all(exp.Select)):
-        is_typed = select is tree and len(typed) == len(select.expressions)
+    typed = list(_texts(statement))
+    selects = [select for select in _selects(tree) if not _is_made(select)]
+    for position, select in enumerate(selects):
+        texts = typed[position] if len(typed) == len(selects) else []
+        is_typed = len(texts) == len(select.expressions)
         for index, node in enumerate(list(select.expressions)):
             if isinstance(node, exp.Alias | exp.Column | exp.Star) or node.alias:
                 continue
-            text = typed[index] if is_typed else node.sql(dialect=dialect_of(statement.engine), comments=False)
+            text = texts[index] if is_typed else node.sql(dialect=dialect_of(statement.engine), comments=False)
             label = text[:_MAX_LABEL].strip() or "?"
             node.replace(exp.Alias(this=node.copy(), alias=exp.to_identifier(label, quoted=True)))
 
 
-def _texts(statement: Statement) -> list[str]:
-    """The select list as typed, cut at its commas."""
+def _selects(node: exp.Expr) -> Iterator[exp.Select]:
+    """The selects of a tree in the order in which they are typed: common table expressions come first."""
+    clause = node.args.get("with_")
+    if clause is not None:
+        yield from _selects(clause)
+    if isinstance(node, exp.Select):
+        yield node
+    for child in node.iter_expressions():
+        if child is not clause:
+            yield from _selects(child)
+
+
+def _is_made(select: exp.Select) -> bool:
+    """Whether the parser made it around a list of values."""
+    clause = select.args.get("from_")
+    return clause is not None and isinstance(clause.this, exp.Values) and clause.this.alias == "_values"
+
+
+def _texts(statement: Statement) -> Iterator[list[str]]:
+    """The select lists as typed, each cut at its commas."""
     tokens = sqlglot.tokenize(statement.text, dialect=dialect_of(statement.engine))
-    if not tokens or tokens[0].token_type is not TokenType.SELECT:
-        return []
-    tokens = tokens[2:] if len(tokens) > 1 and tokens[1].token_type is TokenType.DISTINCT else tokens[1:]
+    for position, token in enumerate(tokens):
+        if token.token_type is TokenType.SELECT:
+            yield [statement.text[group[0].start : group[-1].end + 1] for group in _items(tokens[position + 1 :])]
+
+
+def _items(tokens: Sequence[Token]) -> list[list[Token]]:
     groups: list[list[Token]] = [[]]
     depth = 0
     for token in tokens:
-        if depth == 0 and (token.token_type in _ENDS or token.token_type is TokenType.SEMICOLON):
+        kind = token.token_type
+        if depth == 0 and (kind in _ENDS or kind in _CLOSES):
             break
-        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
-        if depth == 0 and token.token_type is TokenType.COMMA:
+        if kind in _BEFORE_LIST and groups == [[]]:
+            continue
+        depth += (kind in _OPENS) - (kind in _CLOSES)
+        if depth == 0 and kind is TokenType.COMMA:
             groups.append([])
         else:
             groups[-1].append(token)
-    return [statement.text[group[0].start : group[-1].end + 1] for group in groups if group]
+    return [group for group in groups if group]

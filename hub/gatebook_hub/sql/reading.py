@@ -126,7 +126,7 @@ class _Governed:
                 self._fence(select)
         written = node.args.get("alias")
         name = written.this if written is not None and written.this is not None else node.this
-        return exp.Subquery(this=select, alias=exp.TableAlias(this=name.copy()))
+        return exp.Subquery(this=select, alias=exp.TableAlias(this=name.copy()), joins=node.args.get("joins"))
 
     def conditions(self) -> list[exp.Expr]:
         """The row filters, every column bound to its table so that none is captured from the statement."""
@@ -142,14 +142,15 @@ class _Governed:
         return found
 
     def _projection(self, name: str) -> exp.Expr:
-        column = self._column(name, self.alias)
-        mask = self.obligation.masks.get(name)
-        if mask is None:
-            return column
+        value: exp.Expr = self._column(name, self.alias)
         described = self.table.column(name)
         assert described is not None
-        value = masked(column, mask, described, self.engine)
-        return exp.Alias(this=value, alias=exp.to_identifier(name, quoted=True))
+        mask = self.obligation.masks.get(name)
+        if mask is not None:
+            value = masked(self._column(name, self.alias), mask, described, self.engine)
+        elif described.declared is None:
+            return value
+        return exp.Alias(this=value, alias=exp.to_identifier(described.declared or name, quoted=True))
 
     def _column(self, name: str, table: str) -> exp.Column:
         return exp.column(exp.to_identifier(name, quoted=True), table=exp.to_identifier(table, quoted=True))
