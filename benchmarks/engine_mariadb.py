@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pymysql
@@ -24,8 +24,9 @@ class StockMariadb:
     engine = Engine.MARIADB
     time_s = 5
 
-    def __init__(self, url: str) -> None:
-        self._url = make_url(url)
+    def __init__(self, start: Callable[[], str]) -> None:
+        self._start = start
+        self._url = make_url(start())
         self._connection: Any = None
         self.fresh()
         with self._connection.cursor() as cursor:
@@ -34,29 +35,43 @@ class StockMariadb:
         self.version = f"MariaDB {version}"
 
     def fresh(self) -> None:
-        """Drop every database that a script made, and make `test` anew."""
+        """Drop every database that a script made, and make `test` anew; a server that a test ended is replaced."""
+        for _ in range(2):
+            try:
+                self._drop_all()
+                break
+            except pymysql.MySQLError:
+                with contextlib.suppress(pymysql.MySQLError):
+                    self._connect(None).close()
+                    continue
+                self._url = make_url(self._start())
+        self.reset()
+
+    def _drop_all(self) -> None:
         if self._connection is not None:
-            with contextlib.suppress(Exception):
-                self._connection.close()
+            self._connection._force_close()  # noqa: SLF001 - a polite end may wait for what it holds
         connection = self._connect(None)
         kept = {"information_schema", "mysql", "performance_schema", "sys"}
-        with connection.cursor() as cursor:
-            cursor.execute("SET foreign_key_checks = 0")
+        with contextlib.closing(connection), connection.cursor() as cursor:
+            cursor.execute("SET SESSION lock_wait_timeout = 5, foreign_key_checks = 0")
+            cursor.execute(
+                "SELECT id FROM information_schema.processlist WHERE id <> connection_id() AND user = 'root'"
+            )
+            for (other,) in cursor.fetchall():
+                with contextlib.suppress(pymysql.MySQLError):
+                    cursor.execute(f"KILL {other}")
             cursor.execute("SHOW DATABASES")
             for (name,) in cursor.fetchall():
                 if name not in kept:
-                    with contextlib.suppress(pymysql.MySQLError):
+                    with contextlib.suppress(pymysql.OperationalError):
                         cursor.execute(f"DROP DATABASE `{name}`")
-            # Its own tests expect the server's old default.
             cursor.execute("CREATE DATABASE IF NOT EXISTS test CHARACTER SET utf8mb4")
-        connection.close()
-        self.reset()
 
     def reset(self) -> None:
         """A new session."""
         self._connection = self._connect("test")
         with self._connection.cursor() as cursor:
-            cursor.execute("SET SESSION max_statement_time = 20, lock_wait_timeout = 3, innodb_lock_wait_timeout = 3")
+            cursor.execute("SET SESSION max_statement_time = 8, lock_wait_timeout = 3, innodb_lock_wait_timeout = 3")
             cursor.execute("SET SESSION time_zone = '+00:00'")
         connection = self._connection
         self._reflected = Reflected(self.engine, lambda: self._database(connection), self._tables)

@@ -134,7 +134,7 @@ def _row(times: _Times) -> str:
 
 def _uses_index(lines: list[str]) -> bool:
     text = " ".join(lines).lower()
-    return any(word in text for word in ("index scan", "primary key", "using index", "| primary", "bitmap index"))
+    return any(word in text for word in ("index scan", "primary key", "using index", "| primary", "bitmap index", "const tables"))
 
 
 def _orders(count: int) -> Iterator[tuple[int, str, str, float]]:

@@ -25,7 +25,8 @@ def main() -> None:
     parts = []
     for path in sorted(CACHE.glob("results-*.json")):
         parts += _engine(path.stem.removeprefix("results-"), json.loads(path.read_text())["rows"])
-    Path(sys.argv[1]).write_text("\n".join(parts) + "\n")
+    head = Path(sys.argv[2]).read_text().splitlines() if len(sys.argv) > 2 else []
+    Path(sys.argv[1]).write_text("\n".join([*head, "", *parts]) + "\n")
 
 
 def _engine(engine: str, rows: list[dict[str, Any]]) -> list[str]:

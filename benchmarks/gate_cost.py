@@ -40,7 +40,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200)
     arguments = parser.parse_args()
-    suites = {title: json.loads(path.read_text()) for title, (path, _) in tpc_scripts(CACHE, Engine.POSTGRESQL).items()}
+    suites = {title: json.loads(path.read_text()) for title, (path, _) in tpc_scripts(CACHE).items()}
     sizes = {
         "point": ("TPC-H", [_POINT]),
         "medium join": ("TPC-H", [_JOIN]),
