@@ -82,18 +82,35 @@ def _send_calls_as_typed(engine: Engine) -> None:
 
 
 def _keep_affinities() -> None:
-    """Write SQLite's casts and unary plus as typed: both decide how values compare."""
+    """Write SQLite's casts as typed: the name of the type decides how values compare."""
     generator = GatedSQLite.generator_class
-    for name in ("BINARY", "BOOLEAN", "DECIMAL", "VARBINARY"):
-        generator.TYPE_MAPPING[exp.DType[name]] = "NUMERIC" if name == "DECIMAL" else name
-    # The parser would drop the plus, and knows no class for it: SQLite has no other use for this one.
-    GatedSQLite.parser_class.UNARY_PARSERS = {
-        **GatedSQLite.parser_class.UNARY_PARSERS,
-        TokenType.PLUS: lambda parser: exp.Prior(this=parser._parse_unary()),  # noqa: SLF001 - as its own table does
+    names = {"DECIMAL": "NUMERIC", "BINARY": "BINARY", "BOOLEAN": "BOOLEAN", "VARBINARY": "VARBINARY"}
+    generator.TYPE_MAPPING = {**generator.TYPE_MAPPING, **{exp.DType[name]: kept for name, kept in names.items()}}
+
+
+def _keep_plus(engine: Engine) -> None:
+    """Keep a plus before a value: on SQLite it takes away an affinity, and PostgreSQL has an operator for it.
+
+    The parser would drop it, and knows no class for it; neither engine has another use for the one taken here.
+    """
+    dialect = _DIALECTS[engine]
+    parser, generator = dialect.parser_class, dialect.generator_class
+    parser.UNARY_PARSERS = {
+        **parser.UNARY_PARSERS,
+        TokenType.PLUS: lambda own: exp.Prior(this=own._parse_unary()),  # noqa: SLF001 - as its own table does
     }
-    generator.TRANSFORMS[exp.Prior] = lambda writer, node: f"+{writer.sql(node, 'this')}"
+    generator.TRANSFORMS = {**generator.TRANSFORMS, exp.Prior: lambda own, node: f"+{own.sql(node, 'this')}"}
+
+
+def _keep_moments() -> None:
+    """PostgreSQL's `current_time` takes no empty parentheses."""
+    generator = _DIALECTS[Engine.POSTGRESQL].generator_class
+    generator.TRANSFORMS = {**generator.TRANSFORMS, exp.CurrentTime: lambda _, __: "CURRENT_TIME"}
 
 
 for _engine in Engine:
     _send_calls_as_typed(_engine)
 _keep_affinities()
+_keep_moments()
+_keep_plus(Engine.SQLITE)
+_keep_plus(Engine.POSTGRESQL)

@@ -14,6 +14,7 @@ from sqlglot.tokenizer_core import TokenType
 
 from gatebook_hub.errors import ConstructRefused, FunctionRefused
 from gatebook_hub.model import Engine
+from gatebook_hub.sql import agreeing
 from gatebook_hub.sql.allowed import BEFORE_PARENTHESIS, TYPES
 from gatebook_hub.sql.dialects import dialect_of
 from gatebook_hub.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
@@ -76,6 +77,8 @@ def generate(
         raise ConstructRefused("the statement cannot be written back unchanged; write it in a simpler way")
     _check_tables(again[0], namespace, reads.keys(), nonce)
     check_calls(sql, engine, functions)
+    if engine is Engine.POSTGRESQL:
+        agreeing.check_sent(sql, namespace or "", reads.keys(), functions)
     if engine in {Engine.POSTGRESQL, Engine.MARIADB}:
         sql = sql.replace("%", "%%")
     for name in names:

@@ -1,6 +1,7 @@
 """Under which name does an unnamed expression come back? SQLite and MariaDB label it by the text as typed.
 
-They would label it by the text that they get, which is the rewritten one: it holds masks and row filters.
+They would label it by the text that they get, which is the rewritten one: it holds masks and row filters. PostgreSQL
+labels it by what it calls, and says itself how it would call the text as typed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ _CLOSES = {TokenType.R_PAREN, TokenType.R_BRACE, TokenType.R_BRACKET}
 def label_projections(tree: exp.Expr, statement: Statement) -> None:
     """Alias every unnamed expression of every select list, in place, as the engine would label it."""
     if statement.engine is Engine.POSTGRESQL:
-        return  # it labels by names of functions and columns, never by text
+        _label_as_told(tree, statement)
+        return
     typed = list(_texts(statement))
     selects = [select for select in _selects(tree) if not _is_made(select)]
     for position, select in enumerate(selects):
@@ -40,6 +42,18 @@ def label_projections(tree: exp.Expr, statement: Statement) -> None:
                 continue
             text = texts[index] if is_typed else node.sql(dialect=dialect_of(statement.engine), comments=False)
             label = text[:_MAX_LABEL].strip() or "?"
+            node.replace(exp.Alias(this=node.copy(), alias=exp.to_identifier(label, quoted=True)))
+
+
+def _label_as_told(tree: exp.Expr, statement: Statement) -> None:
+    """PostgreSQL labels by names of functions and columns: those that it would give to the text as typed."""
+    select = tree
+    while isinstance(select, exp.SetOperation | exp.Subquery):
+        select = select.this
+    if not isinstance(select, exp.Select) or len(statement.labels) != len(select.expressions):
+        return
+    for label, node in zip(statement.labels, list(select.expressions), strict=True):
+        if label is not None and not isinstance(node, exp.Alias | exp.Column | exp.Star):
             node.replace(exp.Alias(this=node.copy(), alias=exp.to_identifier(label, quoted=True)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlglot.errors import SqlglotError
 
 from gatebook_hub.errors import ConstructRefused, InvalidInput, KindRefused, NotOneStatement, NotParsed
 from gatebook_hub.model import Access, Engine
+from gatebook_hub.sql import agreeing
 from gatebook_hub.sql.checking import check_node, parameter_name
 from gatebook_hub.sql.costs import check_cost
 from gatebook_hub.sql.dialects import dialect_of, fold_identifiers
@@ -58,7 +59,8 @@ _KINDS: dict[type[exp.Expr], StatementKind] = {
 class Statement:
     """One understood statement; `tree` belongs to this room and is never changed in place.
 
-    `functions` are those that policy allows beside the engine's own list.
+    `functions` are those that policy allows beside the engine's own list; `labels` the names that PostgreSQL gives the
+    columns of a read as typed, None for a star.
     """
 
     engine: Engine
@@ -67,6 +69,7 @@ class Statement:
     parameters: frozenset[str]
     tree: exp.Expr
     functions: AbstractSet[str] = frozenset()
+    labels: tuple[str | None, ...] = ()
 
 
 def parse(text: str, engine: Engine, functions: AbstractSet[str] = frozenset()) -> Statement:
@@ -81,7 +84,7 @@ def parse(text: str, engine: Engine, functions: AbstractSet[str] = frozenset()) 
         raise KindRefused(f"`{_first_word(text)}` statements are not taken here; {taken}")
     try:
         statement = statement_from(tree, kind=kind, text=text, engine=engine, functions=functions)
-        _read_back(statement)
+        statement = _read_back(statement)
     except RecursionError as error:
         raise NotParsed(_TOO_DEEP) from error
     return statement
@@ -160,13 +163,22 @@ def _parse_one(text: str, engine: Engine) -> exp.Expr:
     return trees[0]
 
 
-def _read_back(statement: Statement) -> None:
-    """Refuse names of functions that are sent under another name than they were parsed by."""
-    if statement.kind is not StatementKind.READ:
-        return  # a write is never sent: its reads are, and they are written back by themselves
+def _read_back(statement: Statement) -> Statement:
+    """Refuse what is written back otherwise than it was typed: names of functions, and the database's own reading."""
+    engine, is_read = statement.engine, statement.kind is StatementKind.READ
+    if not is_read and engine is not Engine.POSTGRESQL:
+        return statement  # a write is never sent: its reads are, and they are written back by themselves
     tree = statement.tree.copy()
-    fold_identifiers(tree, statement.engine)
-    check_calls(write(tree, statement.engine), statement.engine, statement.functions)
+    fold_identifiers(tree, engine)
+    if engine is Engine.POSTGRESQL:
+        agreeing.number(tree, statement.parameters)
+    written = write(tree, engine)
+    if is_read:
+        check_calls(written, engine, statement.functions)
+    if engine is not Engine.POSTGRESQL:
+        return statement
+    labels = agreeing.check_reading(statement.text, written, statement.parameters, statement.functions, is_read=is_read)
+    return replace(statement, labels=labels)
 
 
 def _parse_failure(error: SqlglotError) -> str:

@@ -14,9 +14,10 @@ from gatebook_hub.sql.second_reading.trees import Tree
 _MAX_LENGTH = 200_000
 # The library walks its trees by recursion in C and has no guard of its own: 50,000 levels fit into a stack of 8 MB.
 # A level takes a symbol or a word of seven letters (`notnull`) at least; a short text cannot hold too many of either.
+# Parentheses need no count: the grammar's own stack ends at 10,000.
 _SHORT = 30_000
 _MAX_SYMBOLS = 20_000
-_SYMBOLS = "+-*/<>=~!@#%^&|`?:(["
+_SYMBOLS = "+-*/<>=~!@#%^&|`?:"
 _TOO_LONG = "the statement is too long or has too many operators for the database's own parser; split it"
 
 

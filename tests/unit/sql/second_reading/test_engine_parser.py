@@ -25,6 +25,9 @@ LEVELS = {
     "cte": ("", "with x as ("),
 }
 
+# As deep as the limits leave room for, in every way at once.
+MIXED = "select " + "f(" * 9_900 + "1" + "+1" * 19_000 + " isnull" * 16_000 + ")" * 9_900
+
 
 @pytest.mark.parametrize("shape", LEVELS)
 @pytest.mark.parametrize("depth", [1_000, 14_000, 100_000])
@@ -40,7 +43,7 @@ def test_the_deepest_text_that_is_read_leaves_the_stack_of_a_thread_whole() -> N
     outcomes: list[str] = []
 
     def read_deep() -> None:
-        for text in ("select 1" + "+1" * 15_000, "select 1" + " isnull" * 28_000, "select 1" + "+1" * 19_990):
+        for text in ("select 1" + "+1" * 15_000, "select 1" + " isnull" * 28_000, "select 1" + "+1" * 19_990, MIXED):
             with pytest.raises(NotParsed):
                 read(text)
             outcomes.append("refused")
@@ -52,12 +55,14 @@ def test_the_deepest_text_that_is_read_leaves_the_stack_of_a_thread_whole() -> N
         thread.join()
     finally:
         threading.stack_size(size)
-    assert outcomes == ["refused"] * 3
+    assert outcomes == ["refused"] * 4
 
 
 def test_wide_texts_are_read() -> None:
     numbers = ", ".join(map(str, range(15_000)))
     assert trees_agree(f"select 1 from t where a in ({numbers})", f"select 1 from t where a in ({numbers})") is None
+    rows = ", ".join(["(1, 'x')"] * 9_000)
+    assert trees_agree(f"insert into t values {rows}", f"insert into t values {rows}") is None
     ors = " or ".join(["a = 1"] * 2_000)
     assert trees_agree(f"select 1 from t where {ors}", f"select 1 from t where {ors}") is None
 
