@@ -16,7 +16,7 @@ CALLS = """
 load_extension('x') readfile('/etc/passwd') writefile('/tmp/x', 'y') edit('x') fts3_tokenizer('x') zeroblob(1000000000)
 randomblob(1000000000) hex(zeroblob(100000000)) printf('%.*c', 1000000000, 'x') format('%1000000000d', 1)
 sqlite_version() sqlite_source_id() sqlite_compileoption_get(1) changes() total_changes() last_insert_rowid()
-json('[]') json_each('[]') random() sqlite_offset(1)
+json_each('[]') random() sqlite_offset(1)
 pg_read_file('/etc/passwd') pg_read_binary_file('/etc/passwd') pg_ls_dir('/') pg_stat_file('/etc/passwd')
 pg_sleep(10) pg_sleep_for('10s') lo_import('/etc/passwd') lo_export(1, '/tmp/x') lo_create(0) lo_get(1) lo_from_bytea(0, 'x')
 dblink('x', 'select 1') dblink_exec('x', 'x') current_setting('data_directory') set_config('x.y', 'z', false)

@@ -128,7 +128,6 @@ use mysql
 help 'x'
 table customer
 from customer
-merge into genre using artist on 1 = 1 when matched then delete
 replace into genre (genreid, name) values (1, 'x')
 insert or replace into genre (genreid, name) values (1, 'x')
 declare c cursor for select * from customer

@@ -16,6 +16,7 @@ from sqlglot import exp
 from gatebook_hub.errors import ConstructRefused, UnknownColumn, UnknownRelation
 from gatebook_hub.model import Access, Engine, Schema, Table, TableUse
 from gatebook_hub.sql.dialects import fold
+from gatebook_hub.sql.functions import TABLE_FUNCTION_COLUMNS
 from gatebook_hub.sql.parsing import Statement, StatementKind
 
 BASE = "gatebook_base"
@@ -213,7 +214,7 @@ class _Walker:
             case exp.Values():
                 for row in node.expressions:
                     self._expression(row, ctes, _Scope(outer=scope.outer))
-                self._bind(node, (), None, scope)
+                self._bind(node, self._values_names(node), None, scope)
             case _:
                 raise ConstructRefused(f"`{type(node).__name__.lower()}` is not taken as a table")
 
@@ -240,17 +241,29 @@ class _Walker:
             self._relation(join.this, ctes, inner)
         self._joins(node.this, ctes, inner)
         if has_name:
-            # Its columns are known by the engine: a name that two of its relations have is one there, or none.
-            for relation in inner.relations.values():
-                self._whole(relation)
-            self._bind(node, (), None, scope)
+            columns = [name for relation in inner.relations.values() for name in self._whole(relation)]
+            self._bind(node, tuple(columns), None, scope)
 
-    def _function(self, node: exp.Expr, call: exp.Expr, ctes: _Ctes, scope: _Scope) -> None:
+    def _function(self, node: exp.Expr, call: exp.Func, ctes: _Ctes, scope: _Scope) -> None:
         """A function as a table: its arguments may name relations before it, its columns are known to the engine."""
         for child in call.iter_expressions():
             if not isinstance(child, exp.TableAlias):
                 self._expression(child, ctes, scope)
-        self._bind(node, (), None, scope)
+        alias = node.args.get("alias")
+        called = call.name.lower() if isinstance(call, exp.Anonymous) else call.sql_name().lower()
+        names = {called, *([self._fold(alias.this)] if alias is not None and alias.this is not None else [])}
+        self._bind(node, tuple(sorted(names | TABLE_FUNCTION_COLUMNS)), None, scope)
+
+    def _values_names(self, node: exp.Values) -> tuple[str, ...]:
+        """How the engine calls the columns of a list of values; MariaDB takes its first row for their names."""
+        width = len(node.expressions[0].expressions) if isinstance(node.expressions[0], exp.Tuple) else 1
+        match self.engine:
+            case Engine.DUCKDB:
+                return tuple(f"col{index}" for index in range(width))
+            case Engine.MARIADB:
+                return ()
+            case _:
+                return tuple(f"column{index + 1}" for index in range(width))
 
     def _base(self, node: exp.Table, name: str) -> Table:
         namespace = node.args.get("db")
@@ -269,7 +282,7 @@ class _Walker:
         if listed:
             if base is not None:
                 raise ConstructRefused("columns of a table are renamed with `as` in the select list, not in from")
-            columns = tuple(self._fold(column) for column in listed)
+            columns = (*(self._fold(column) for column in listed), *columns[len(listed) :])
         if name in scope.relations:
             raise ConstructRefused(f"the name `{name}` is used twice in one from clause; give an alias")
         scope.relations[name] = _Relation(columns, base)

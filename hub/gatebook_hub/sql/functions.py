@@ -138,5 +138,5 @@ TABLE_FUNCTIONS: dict[Engine, frozenset[str]] = {
     Engine.MARIADB: frozenset(),
     Engine.DUCKDB: frozenset({"GENERATE_SERIES", "RANGE", "UNNEST"}),
 }
-# The columns of SQLite's table functions.
+# The columns that table functions may have beside one of their own name.
 TABLE_FUNCTION_COLUMNS = frozenset({"key", "value", "type", "atom", "id", "parent", "fullkey", "path", "json", "root"})
