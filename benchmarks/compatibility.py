@@ -11,6 +11,7 @@ import argparse
 import contextlib
 import json
 import random
+import subprocess
 import sys
 import tempfile
 import time
@@ -165,10 +166,18 @@ def report(corpus: Corpus, measured: Measured, stock: Stock) -> None:
         "sha256": corpus.sha256,
         "cut": measured.is_cut,
         "run": measured.how,
+        "gate": _revision(),
     }
     (CACHE / f"results-{stock.engine}-{corpus.slug}.json").write_text(
         json.dumps({"meta": meta, "rows": rows}, indent=0)
     )
+
+
+def _revision() -> str:
+    """The commit of the gate that was measured."""
+    command = ["/usr/bin/git", "log", "-1", "--format=%h", "--", "hub"]
+    done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
+    return done.stdout.strip() or "not a checkout"
 
 
 if __name__ == "__main__":

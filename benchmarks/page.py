@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,7 @@ from trying import Outcome
 
 PAGE = ROOT / "docs" / "reference" / "compatibility.md"
 _MOST_CLASSES = 40
-_MOST_SHOWN = 60
-_LONG = 110
+_MOST_HOW = 12
 _HEAD = """# Compatibility
 
 Of the statements that others wrote for an engine, how many come through the gate, for somebody who may select
@@ -28,7 +27,7 @@ types (in PostgreSQL as its own text and type number); rows in order where the s
 multisets.
 
 * *other order*: the same rows in another order, although there is an `ORDER BY`; ties may explain it.
-* *silently different*: other rows. The worst, hence each is listed.
+* *silently different*: other rows. The worst; `benchmarks/findings.py FILE` lists each with its statement.
 * *refused*: the gate says no, with a code and a hint. *failed*: the database did not take what the gate sent.
 * *not carried*: the same rows, but no Arrow type holds a column's mixed values, which is said as an error.
 * *crashed*: an error without a code. A defect.
@@ -76,8 +75,10 @@ def write() -> None:
         found.append(_Measured(meta=result["meta"], rows=result["rows"]))
     found.sort(key=lambda one: (not one.meta["corpus"].startswith("TPC"), one.meta["engine"], one.meta["corpus"]))
     parts = [_HEAD, "## Results", "", *_table(found), "", "## Where the statements come from", "", *_sources(found)]
+    parts += ["", "## What comes back otherwise"]
     for one in found:
         parts += _differences(one)
+    parts += ["", "## What is refused", "", "A statement is counted under the first reason that the gate meets in it."]
     for one in found:
         parts += _refusals(one)
     PAGE.write_text("\n".join(parts).rstrip() + "\n")
@@ -105,48 +106,49 @@ def _share(count: int, total: int) -> str:
 
 
 def _sources(found: list[_Measured]) -> list[str]:
-    lines = ["| corpus | package | SHA-256 | run |", "|---|---|---|---|"]
+    lines = ["| corpus | engine | package | SHA-256 | run | gate |", "|---|---|---|---|---|---|"]
     for one in found:
         meta = one.meta
-        lines.append(f"| {meta['corpus']} | `{meta['package']}` | `{meta['sha256']}` | {meta['run']} |")
+        cells = [
+            meta["corpus"],
+            meta["engine"],
+            f"`{meta['package']}`",
+            f"`{meta['sha256']}`",
+            meta["run"],
+            meta["gate"],
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
 def _differences(one: _Measured) -> list[str]:
+    """Where statements came back otherwise: the scripts of the worst, the reasons of the others."""
     lines: list[str] = []
     for outcome in (Outcome.DIFFERENT, Outcome.ORDER, Outcome.CRASHED):
+        scripts = Counter(row["script"] for row in one.of(outcome))
+        if scripts:
+            named = ", ".join(f"`{script}` {count}" for script, count in sorted(scripts.items()))
+            lines += ["", f"### {one.meta['corpus']}: {outcome}, by script", "", named]
+    for outcome in (Outcome.FAILED, Outcome.TYPES, Outcome.UNCARRIED):
         rows = one.of(outcome)
         if rows:
-            lines += ["", f"## {one.meta['corpus']}: {outcome}", ""]
-            lines += [f"* `{row['script']}`: {_code(row['sql'], 300)}" for row in rows[:_MOST_SHOWN]]
-            lines += [f"* … and {len(rows) - _MOST_SHOWN} more"] if len(rows) > _MOST_SHOWN else []
-    for outcome in (Outcome.FAILED, Outcome.TYPES, Outcome.NAMES, Outcome.UNCARRIED):
-        rows = one.of(outcome)
-        if rows:
-            lines += ["", f"## {one.meta['corpus']}: {outcome}", "", "| statements | how | example |", "|---|---|---|"]
-            lines += [f"| {size} | {reason} | {example} |" for reason, size, example in _classes(rows)[:15]]
+            lines += ["", f"### {one.meta['corpus']}: {outcome}", "", "| statements | how |", "|---|---|"]
+            lines += [f"| {size} | {reason} |" for reason, size in _classes(rows)[:_MOST_HOW]]
     return lines
 
 
 def _refusals(one: _Measured) -> list[str]:
-    rows = one.of(Outcome.REFUSED)
-    if not rows:
+    classes = _classes(one.of(Outcome.REFUSED))
+    if not classes:
         return []
-    classes = _classes(rows)
-    lines = [
-        "",
-        f"## {one.meta['corpus']}: refused",
-        "",
-        "| statements | share | class | why | example |",
-        "|---|---|---|---|---|",
-    ]
-    for reason, size, example in classes[:_MOST_CLASSES]:
-        share = f"{100 * size / len(one.rows):.2f} %"
-        lines.append(f"| {size} | {share} | {reason} | {_why(reason)} | {example} |")
-    rest = sum(size for _, size, _ in classes[_MOST_CLASSES:])
+    lines = ["", f"### {one.meta['corpus']} ({one.meta['version']}): refused", ""]
+    lines += ["| statements | share | class | why |", "|---|---|---|---|"]
+    for reason, size in classes[:_MOST_CLASSES]:
+        lines.append(f"| {size} | {100 * size / len(one.rows):.2f} % | {reason} | {_why(reason)} |")
+    rest = sum(size for _, size in classes[_MOST_CLASSES:])
     if rest:
         share = f"{100 * rest / len(one.rows):.2f} %"
-        lines.append(f"| {rest} | {share} | {len(classes) - _MOST_CLASSES} smaller classes | | |")
+        lines.append(f"| {rest} | {share} | {len(classes) - _MOST_CLASSES} smaller classes | |")
     return lines
 
 
@@ -154,16 +156,12 @@ def _why(reason: str) -> str:
     return next((why for start, why in _WHY if reason.startswith(start)), "")
 
 
-def _classes(rows: list[dict[str, Any]]) -> list[tuple[str, int, str]]:
-    """Reason, size and shortest example, the largest first."""
-    groups: dict[str, list[str]] = defaultdict(list)
-    for row in rows:
-        groups[row["reason"]].append(row["sql"])
-    ranked = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
-    return [(reason.replace("|", "¦"), len(texts), _code(min(texts, key=len), _LONG)) for reason, texts in ranked]
+def _classes(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    """Reasons and their sizes, the largest first."""
+    counts = Counter(row["reason"] for row in rows)
+    return [(_cell(reason), size) for reason, size in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
-def _code(text: str, longest: int) -> str:
-    text = " ".join(text.split()).replace("|", "¦")
-    text = text if len(text) <= longest else f"{text[:longest]} …"
-    return f"`` {text} ``"
+def _cell(reason: str) -> str:
+    """A reason as a table's cell; the hint at its end is for the person who typed the statement."""
+    return reason.split("; write", maxsplit=1)[0].replace("|", "¦").replace("<", "&lt;") or "—"
