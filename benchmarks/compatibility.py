@@ -28,7 +28,7 @@ from engine_mariadb import StockMariadb
 from engine_postgres import StockPostgres
 from engine_sqlite import StockSqlite
 from engines import Answer, Refused, Stock
-from services import services
+from services import ROOT, services
 from steps import Script, Step, changes_schema, is_read
 from trying import Outcome, Result, attempt, open_policy
 
