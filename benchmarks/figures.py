@@ -16,7 +16,10 @@ What the gate costs, measured by the programs under `benchmarks/`. Absolute time
 Gatebook; ratios travel better.
 """
 _SECTIONS = {
-    "fence": "## The price of the fence\n\n`.venv/bin/python benchmarks/fence.py`",
+    **{
+        f"fence-{engine}": f"## The fence: {engine}\n\n`.venv/bin/python benchmarks/fence.py --engine {engine}`"
+        for engine in ("sqlite", "postgresql", "mariadb")
+    },
     "cost": "## The price of a decision\n\n`.venv/bin/python benchmarks/gate_cost.py`",
 }
 
