@@ -27,6 +27,7 @@ _KINDS: Mapping[EventKind, str] = {
     EventKind.QUERY_INTENT: "A read is about to run: statement, tables, rules that allowed it.",
     EventKind.QUERY_OUTCOME: "How that read ended.",
     EventKind.QUERY_REFUSED: "A statement was refused; nothing ran.",
+    EventKind.QUERY_EXPLAINED: "Somebody asked what would be decided about a statement; nothing ran.",
     EventKind.SCHEMA_READ: "Somebody looked at the schema of a source, or was refused to.",
     EventKind.CHANGE_PROPOSED: "A write became a change request.",
     EventKind.CHANGE_REVIEWED: "Somebody approved or rejected a change request.",

@@ -16,6 +16,7 @@ from gatebook_hub.errors import GatebookError
 from gatebook_hub.model import Channel, Principal, PrincipalKind
 from gatebook_hub.policy.loading import json_schema
 from gatebook_hub.services import auditing
+from gatebook_hub.services.identities import accept
 from gatebook_hub.services.opening import OPERATOR, open_gate
 from gatebook_hub.services.policies import UNCHECKED, check, load_policy, run_tests
 from gatebook_hub.services.sessions import Sessions
@@ -246,10 +247,20 @@ def source() -> None:
 @click.argument("name")
 def source_prepare(state: Path | None, policies: Path | None, name: str) -> None:
     """Make the ledger table, without which a source takes no approved writes."""
-    settings = _settings(state=state, policies=policies)
-    _, sources = load_policy(settings.policies, settings.state)
-    sources.get(name).prepare()
+    with open_gate(_settings(state=state, policies=policies)) as gate:
+        gate.in_force.sources.get(name).prepare()
     click.echo(f"{name} is ready for approved writes")
+
+
+@source.command("accept")
+@_STATE
+@_POLICIES
+@click.argument("name")
+def source_accept(state: Path | None, policies: Path | None, name: str) -> None:
+    """Take the database that answers now as the source, after it stopped because another one answered."""
+    with open_gate(_settings(state=state, policies=policies)) as gate:
+        identity = accept(gate, name)
+    click.echo(f"{name} is now {identity}")
 
 
 @main.command()

@@ -30,7 +30,8 @@ GatebookError                     the base, never raised
 │   ├── StatementFailed           GB-502
 │   ├── StatementTimeout          GB-503
 │   ├── LimitExceeded             GB-504
-│   └── LedgerMissing             GB-505
+│   ├── LedgerMissing             GB-505
+│   └── SourceChanged             GB-506
 ├── BookUnavailable               GB-701  the intent could not be written, so nothing ran
 └── PolicyInvalid                 GB-801  the policy set does not load
 """
@@ -240,6 +241,12 @@ class LedgerMissing(SourceError):
     """The source has no table `gatebook_ledger`, so approved writes could not be exactly once."""
 
     code, status, title = "GB-505", 409, "the source takes no approved writes"
+
+
+class SourceChanged(SourceError):
+    """The server behind the source is not the one that was met first, so nothing is sent to it."""
+
+    code, status, title = "GB-506", 503, "another database answers"
 
 
 class BookUnavailable(GatebookError):

@@ -44,16 +44,11 @@ set @x = 1
 set global general_log = 1
 reset all
 show all
-show tables
 show databases
 show variables
 show create table customer
 show grants
-describe customer
-desc customer
-explain select * from customer
 explain analyze select * from customer
-explain query plan select * from customer
 begin
 start transaction read write
 commit

@@ -25,6 +25,7 @@ class EventKind(StrEnum):
     QUERY_INTENT = "query.intent"
     QUERY_OUTCOME = "query.outcome"
     QUERY_REFUSED = "query.refused"
+    QUERY_EXPLAINED = "query.explained"
     SCHEMA_READ = "schema.read"
     CHANGE_PROPOSED = "change.proposed"
     CHANGE_READ = "change.read"

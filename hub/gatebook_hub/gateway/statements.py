@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
 
 from gatebook_hub.changes import ChangeRequest, State
 from gatebook_hub.gateway.answers import ChangeDocument, OutcomeDocument
@@ -12,7 +15,7 @@ from gatebook_hub.gateway.documents import QueryDocument
 from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases, with_claims
 from gatebook_hub.services.cases import UseCases
 from gatebook_hub.services.gate import Call
-from gatebook_hub.services.queries import Question
+from gatebook_hub.services.queries import Question, Waiting
 from gatebook_hub.values import decode
 from gatebook_hub.web.streaming import MEDIA_TYPE, ArrowResponse
 from gatebook_hub.web.views import change_view, write_outcome
@@ -35,7 +38,7 @@ router = APIRouter()
     response_class=JSONResponse,
     response_model=None,
 )
-async def query(call: Calling, body: QueryDocument, cases: Cases) -> Response:
+async def query(call: Calling, body: QueryDocument, cases: Cases, request: Request) -> Response:
     """Answer one statement."""
     call = with_claims(call, body.provenance.model_dump(exclude_none=True), body.reason)
     question = Question(
@@ -44,10 +47,22 @@ async def query(call: Calling, body: QueryDocument, cases: Cases) -> Response:
         parameters={name: decode(value, name) for name, value in body.params.items()},
         limit_rows=body.limit_rows,
     )
-    answer = await run_in_threadpool(cases.queries.ask, call, question)
+    waiting = Waiting()
+    watcher = asyncio.ensure_future(_leave_with(request, waiting))
+    try:
+        answer = await run_in_threadpool(cases.queries.ask, call, question, waiting)
+    finally:
+        watcher.cancel()
     if isinstance(answer, ChangeRequest):
         return await run_in_threadpool(change_response, cases, call, answer)
     return ArrowResponse(answer)
+
+
+async def _leave_with(request: Request, waiting: Waiting) -> None:
+    """Cancel the statement when its caller goes away before the first rows."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    await run_in_threadpool(waiting.leave)
 
 
 def change_response(cases: UseCases, call: Call, request: ChangeRequest) -> JSONResponse:

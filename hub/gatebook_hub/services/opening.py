@@ -12,6 +12,7 @@ from gatebook_hub.errors import PolicyInvalid
 from gatebook_hub.model import Channel, Principal, PrincipalKind
 from gatebook_hub.services.cases import UseCases, use_cases_of
 from gatebook_hub.services.gate import Call, Gate, InForce
+from gatebook_hub.services.identities import Identities, rights
 from gatebook_hub.services.policies import check, load_policy
 from gatebook_hub.settings import Settings
 from gatebook_hub.sources.sqlite import SqliteSource
@@ -19,6 +20,7 @@ from gatebook_hub.stores.access import ReceiptStore, SessionStore, TokenStore
 from gatebook_hub.stores.book import Book
 from gatebook_hub.stores.changes import ChangeStore
 from gatebook_hub.stores.database import open_database
+from gatebook_hub.stores.identities import IdentityStore
 from gatebook_hub.stores.keys import load_keys
 from gatebook_hub.stores.runs import RunStore
 
@@ -40,7 +42,7 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
     database = open_database(state / "gatebook.sqlite", "state")
     book = Book(book_database, keys.signing, copy=settings.checkpoint_copy)
     try:
-        yield Gate(
+        gate = Gate(
             settings=settings,
             in_force=InForce(policy=policy_set, sources=sources),
             book=book,
@@ -51,6 +53,8 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
             receipts=ReceiptStore(database),
             runs=RunStore(database),
         )
+        sources.hold(Identities(gate, IdentityStore(database), OPERATOR))
+        yield gate
     finally:
         book.close()
         sources.close()
@@ -86,7 +90,7 @@ def start(gate: Gate) -> UseCases:
 
 def _check_policy(gate: Gate) -> None:
     """A rule that does not fit its source stops the start; a source that is down does not stop the others."""
-    findings = list(check(gate.policy, gate.in_force.sources))
+    findings = [*check(gate.policy, gate.in_force.sources), *rights(gate)]
     for finding in findings:
         if not finding.is_error:
             _log.warning("%s", finding)
@@ -103,4 +107,6 @@ def _make_demo(settings: Settings) -> None:
     path.parent.mkdir(mode=0o700, exist_ok=True)
     archive = demo.fetch(settings.cache or settings.state / "cache")
     demo.build(f"sqlite:///{path}", demo.load_rows(archive))
-    SqliteSource("chinook", path).prepare()
+    source = SqliteSource("chinook", path)
+    source.prepare()
+    source.close()

@@ -16,6 +16,7 @@ from gatebook_hub.changes import ChangeRequest
 from gatebook_hub.errors import AccessRefused, GatebookError, LimitExceeded, TooManyRequests
 from gatebook_hub.model import Limits
 from gatebook_hub.services.changes import Changes
+from gatebook_hub.services.describing import Describing, Told
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.statements import (
     DecidedRead,
@@ -143,6 +144,31 @@ class Answer:
         )
 
 
+class Waiting:
+    """A caller who may go away before the first rows are there; from then on, `Answer.close` does it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stream: ReadStream | None = None
+        self._is_gone = False
+
+    def begun(self, stream: ReadStream) -> None:
+        """The database is about to be asked."""
+        with self._lock:
+            self._stream = stream
+            is_gone = self._is_gone
+        if is_gone:
+            stream.close()
+
+    def leave(self) -> None:
+        """Cancel in the database what the caller no longer waits for."""
+        with self._lock:
+            self._is_gone = True
+            stream = self._stream
+        if stream is not None:
+            stream.close()
+
+
 class Queries:
     """The one entrance for statements."""
 
@@ -150,10 +176,14 @@ class Queries:
         self._gate = gate
         self._changes = changes
         self._plans = PlanCache()
+        self._describing = Describing(gate)
 
-    def ask(self, call: Call, question: Question) -> Answer | ChangeRequest:
+    def ask(self, call: Call, question: Question, waiting: Waiting | None = None) -> Answer | Told | ChangeRequest:
         """Answer a read, or propose a write; every refusal is in the book, with its reference in the error."""
         gate = self._gate
+        about = sql.asked(question.sql)
+        if about is not None:
+            return self._describing.tell(call, question.source, about)
         try:
             source, rule, schema = gate.source(question.source, call.principal)
             statement = sql.parse(question.sql, schema.engine)
@@ -176,8 +206,9 @@ class Queries:
             gate.places.leave(call.principal.id, question.source)
             raise
         try:
+            begun = waiting.begun if waiting is not None else None
             values = {**parameters, **own_values(gate, question.source, call.principal)}
-            stream = source.read(decided.plan, used(values, decided.plan), limits)
+            stream = source.read(decided.plan, used(values, decided.plan), limits, begun=begun)
         except GatebookError as error:
             self._failed(call, question.source, intent, error)
             raise

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pyarrow as pa
 import pymysql
 from pymysql.constants import ER, FIELD_TYPE
 from pymysql.cursors import SSCursor
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
-from gatebook_hub.errors import GatebookError, LedgerMissing, SourceUnavailable, StatementFailed, StatementTimeout
+from gatebook_hub.errors import LedgerMissing, SourceUnavailable, StatementFailed, StatementTimeout
 from gatebook_hub.model import Engine, Limits, Schema
+from gatebook_hub.sources.identity import Pin
 from gatebook_hub.sources.reflecting import SchemaCache, reflect
-from gatebook_hub.sources.source import LEDGER
-from gatebook_hub.sources.stream import CursorStream
+from gatebook_hub.sources.source import LEDGER, ReadStream
+from gatebook_hub.sources.stream import CursorStream, cut
 from gatebook_hub.sources.writing import ServerWriting
 from gatebook_hub.sql import Plan
 
@@ -25,6 +27,7 @@ _LOCK_WAIT_S = 5
 _DEFAULT_TIME_S = 60.0
 _SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,ONLY_FULL_GROUP_BY"
 _TIMED_OUT = 1969
+_RESET = 0x1F
 _TYPES: Mapping[int, pa.DataType] = {
     FIELD_TYPE.TINY: pa.int64(),
     FIELD_TYPE.SHORT: pa.int64(),
@@ -48,47 +51,40 @@ class MariadbSource:
 
     def __init__(self, name: str, url: str) -> None:
         self.name = name
+        self.pin = Pin(name)
         arguments = {"connect_timeout": 5, "charset": "utf8mb4", "autocommit": False}
         self._database = create_engine(url, pool_size=4, max_overflow=8, pool_pre_ping=True, connect_args=arguments)
+        # To end a statement, and for the identity, which is compared on each new connection.
+        self._apart = create_engine(url, poolclass=NullPool, connect_args=arguments)
         self._namespace = self._database.url.database or ""
+        event.listen(self._database, "connect", self._met)
         self._schema = SchemaCache(
             lambda: reflect(self._database, source=name, engine=Engine.MARIADB, namespace=self._namespace)
         )
 
     def schema(self) -> Schema:
         """Its tables."""
+        self.pin.ensure()
         try:
             return self._schema.get()
         except SQLAlchemyError as error:
             raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
 
-    def read(self, plan: Plan, parameters: Mapping[str, Any], limits: Limits) -> CursorStream:
+    def read(
+        self,
+        plan: Plan,
+        parameters: Mapping[str, Any],
+        limits: Limits,
+        *,
+        begun: Callable[[ReadStream], None] | None = None,
+    ) -> ReadStream:
         """Start a read whose rows are fetched as they are asked for, in a read-only transaction."""
         pooled, connection = self._begin(limits, "READ ONLY")
-
-        def end() -> None:
-            if pooled.dbapi_connection is None:
-                return  # ended before: the connection may serve somebody else by now
-            result = connection._result  # noqa: SLF001 - as below
-            if result is not None and result.unbuffered_active:
-                # An unread rest would be drained on close: the connection is ended instead, and the statement with it.
-                connection._force_close()  # noqa: SLF001 - the driver has no public way that does not wait
-                result.unbuffered_active = False
-                pooled.invalidate()
-            elif connection.open:
-                connection.rollback()
-            pooled.close()
-
-        try:
-            cursor = connection.cursor(SSCursor)
-            cursor.execute(plan.sql, dict(parameters))
-            return CursorStream(cursor, declared=_declared, translate=translate, end=end)
-        except GatebookError:
-            end()
-            raise
-        except Exception as error:
-            end()
-            raise translate(error) from error
+        stream = CursorStream(_Read(pooled, connection, plan.sql, parameters, self._kill))
+        if begun is not None:
+            begun(stream)
+        stream.start()
+        return stream
 
     @contextmanager
     def writing(self, limits: Limits) -> Iterator[ServerWriting]:
@@ -124,9 +120,8 @@ class MariadbSource:
         query = f"SELECT change_id FROM {LEDGER} WHERE change_id = %(id)s"  # noqa: S608 - a constant
         found: set[str] = set()
         try:
-            with self.writing(Limits()) as session:
-                for change_id in change_ids:
-                    found.update(row[0] for row in session.run(query, {"id": change_id})[0])
+            for change_id in change_ids:
+                found.update(row[0] for row in self._ask(query, {"id": change_id}))
         except LedgerMissing:
             return frozenset()
         return frozenset(found)
@@ -134,6 +129,41 @@ class MariadbSource:
     def close(self) -> None:
         """Give the pool's connections back."""
         self._database.dispose()
+
+    def findings(self) -> Sequence[tuple[str, str]]:
+        """What the account could do, were the gate not before it."""
+        grants = [str(row[0]).upper() for row in self._ask("SHOW GRANTS", {})]
+        return list(_findings(grants, self._namespace.upper()))
+
+    def identity(self) -> str:
+        """What the server says of itself now, on a connection apart."""
+        try:
+            with self._apart.connect() as connection:
+                return _identity(connection.connection.driver_connection, self._namespace)
+        except SQLAlchemyError as error:
+            raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
+
+    def _met(self, connection: Any, _record: Any) -> None:
+        try:
+            self.pin.check(lambda: _identity(connection, self._namespace))
+        except BaseException:
+            connection.close()
+            raise
+
+    def _ask(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """A question of the gate's own, read only."""
+        pooled, connection = self._begin(Limits(), "READ ONLY")
+        try:
+            return ServerWriting(connection, translate).run(query, parameters)[0]
+        finally:
+            if connection.open:
+                connection.rollback()
+            pooled.close()
+
+    def _kill(self, thread_id: int, what: str) -> None:
+        """Stop a statement, or a whole session, of ours from another connection."""
+        with suppress(SQLAlchemyError, pymysql.MySQLError), self._apart.connect() as connection:
+            connection.exec_driver_sql(f"KILL {what} {int(thread_id)}")
 
     def _refuse_unsafe_tables(self) -> None:
         """A table that cannot roll back would keep a preview's rows."""
@@ -150,18 +180,110 @@ class MariadbSource:
             raise StatementFailed("the source has tables that cannot roll back (not InnoDB), so it takes no writes")
 
     def _begin(self, limits: Limits, mode: str) -> tuple[Any, Any]:
+        self.pin.ensure()
         try:
             pooled = self._database.raw_connection()
         except (SQLAlchemyError, pymysql.MySQLError) as error:
             raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
         connection: Any = pooled.driver_connection
-        with connection.cursor() as cursor:
-            cursor.execute("SET SESSION max_statement_time = %s", (limits.time_s or _DEFAULT_TIME_S,))
-            cursor.execute("SET SESSION innodb_lock_wait_timeout = %s", (_LOCK_WAIT_S,))
-            cursor.execute("SET SESSION sql_mode = %s", (_SQL_MODE,))
-            cursor.execute("SET SESSION time_zone = '+00:00'")
-            cursor.execute(f"START TRANSACTION {mode}")
+        pins = (
+            f"max_statement_time = {float(limits.time_s or _DEFAULT_TIME_S)}",
+            f"innodb_lock_wait_timeout = {_LOCK_WAIT_S}",
+            f"lock_wait_timeout = {_LOCK_WAIT_S}",
+            f"idle_transaction_timeout = {int(limits.time_s or _DEFAULT_TIME_S) + 60}",
+            f"sql_mode = '{_SQL_MODE}'",
+            "time_zone = '+00:00'",
+        )
+        try:
+            _reset(connection)
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET SESSION {', SESSION '.join(pins)}, NAMES utf8mb4")
+                # For the session too: DDL commits a read-only transaction, and would then run in none.
+                cursor.execute(f"SET SESSION TRANSACTION {mode}")
+                cursor.execute(f"START TRANSACTION {mode}")
+        except pymysql.MySQLError as error:
+            pooled.invalidate()
+            pooled.close()
+            raise translate(error) from error
         return pooled, connection
+
+
+def _reset(connection: Any) -> None:
+    """Forget what a session holds (variables, temporary tables, locks, prepared statements), as if it were new."""
+    connection._execute_command(_RESET, b"")  # noqa: SLF001 - the driver has no public way
+    connection._read_ok_packet()  # noqa: SLF001 - as above
+
+
+class _Read:
+    """One read on a pooled connection, as `CursorStream` drives it."""
+
+    def __init__(
+        self, pooled: Any, connection: Any, sql: str, parameters: Mapping[str, Any], kill: Callable[[int, str], None]
+    ) -> None:
+        self._pooled = pooled
+        self._connection = connection
+        self._sql = sql
+        self._parameters = dict(parameters)
+        self._kill = kill
+
+    def execute(self) -> SSCursor:
+        cursor = SSCursor(self._connection)
+        cursor.execute(self._sql, self._parameters)
+        return cursor
+
+    def declared(self, cursor: SSCursor) -> list[pa.DataType | None]:
+        return _declared(cursor)
+
+    def translate(self, error: Exception) -> Exception:
+        return translate(error)
+
+    def cancel(self, *, is_polite: bool) -> None:
+        if is_polite:
+            self._kill(self._connection.thread_id(), "QUERY")
+        else:
+            with suppress(OSError):
+                cut(self._connection._sock.fileno())  # noqa: SLF001 - the driver has no other way
+
+    def end(self, *, is_cancelled: bool) -> None:
+        result = self._connection._result  # noqa: SLF001 - as below
+        if result is not None and result.unbuffered_active:
+            # An unread rest would be drained on close: the session is ended instead, and the statement with it.
+            self._kill(self._connection.thread_id(), "CONNECTION")
+            self._connection._force_close()  # noqa: SLF001 - the driver has no public way that does not wait
+            result.unbuffered_active = False
+            is_cancelled = True
+        if is_cancelled or not self._connection.open:
+            self._pooled.invalidate()
+        else:
+            self._connection.rollback()
+        self._pooled.close()
+
+
+def _identity(connection: Any, namespace: str) -> str:
+    """What server and which of its databases; the connection is new."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('server_uid', 'server_uuid')")
+        found = dict(cursor.fetchall())
+        if not any(found.values()):
+            cursor.execute("SELECT 'host', CONCAT_WS(':', @@hostname, @@port, @@server_id, @@datadir)")
+            found = dict(cursor.fetchall())
+    connection.rollback()
+    return f"mariadb:{next(value for value in found.values() if value)}:{namespace}"
+
+
+def _findings(grants: Sequence[str], namespace: str) -> Iterator[tuple[str, str]]:
+    """Read from the account's own grants; the words are the server's."""
+    for grant in grants:
+        rights, _, rest = grant.removeprefix("GRANT ").partition(" ON ")
+        where = rest.split(" TO ")[0].replace("`", "")
+        if where == "*.*" and rights != "USAGE":
+            yield "source.W002", "its account has rights over the whole server, not over one database"
+        elif where.startswith(f"{namespace}.") and (
+            "ALL PRIVILEGES" in rights or "DROP" in rights or "ALTER" in rights
+        ):
+            yield "source.W003", "its account could change or drop tables"
+        elif rest and not where.startswith(f"{namespace}.") and where != "*.*":
+            yield "source.W004", "its account has rights in other databases than the one that is governed"
 
 
 def _commit(connection: Any) -> None:
@@ -189,10 +311,12 @@ def translate(error: Exception) -> Exception:
     """The number of an error in words; its text may carry values, so it is not repeated."""
     number = error.args[0] if isinstance(error, pymysql.MySQLError) and error.args else None
     match error:
-        case _ if number in {_TIMED_OUT, ER.LOCK_WAIT_TIMEOUT, ER.QUERY_INTERRUPTED}:
+        case _ if number in {_TIMED_OUT, ER.LOCK_WAIT_TIMEOUT}:
             return StatementTimeout("the statement, or a lock it waited for, took longer than allowed")
         case _ if number == ER.NO_SUCH_TABLE and LEDGER in str(error):
             return LedgerMissing("the source has no ledger yet; the operator runs `gatebook source prepare`")
+        case _ if number == ER.QUERY_INTERRUPTED:
+            return StatementFailed("the statement was cancelled")
         case pymysql.IntegrityError():
             return StatementFailed("the write breaks a rule of the database (a unique value, a reference or a check)")
         case pymysql.OperationalError() if number in {2006, 2013, 2003}:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
 import pyarrow as pa
 from psycopg import errors as pg
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
 
-from gatebook_hub.errors import GatebookError, LedgerMissing, SourceUnavailable, StatementFailed, StatementTimeout
+from gatebook_hub.errors import LedgerMissing, SourceUnavailable, StatementFailed, StatementTimeout
 from gatebook_hub.model import Engine, Limits, Schema
+from gatebook_hub.sources.identity import Pin
 from gatebook_hub.sources.reflecting import SchemaCache, reflect
-from gatebook_hub.sources.source import LEDGER
-from gatebook_hub.sources.stream import CursorStream
+from gatebook_hub.sources.source import LEDGER, ReadStream
+from gatebook_hub.sources.stream import CursorStream, cut
 from gatebook_hub.sources.writing import ServerWriting
 from gatebook_hub.sql import Plan
 
@@ -42,6 +44,25 @@ _TYPES: Mapping[int, pa.DataType] = {
     2950: pa.string(),
 }
 _NUMERIC = 1700
+# The first may be closed to ordinary accounts; the oids of a database and of its schema `public` are the next best.
+_IDENTITY = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
+_DATABASE = "SELECT oid::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()"
+_NO_RIGHT = "cluster unknown"
+_RIGHTS = f"""
+SELECT r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls,
+  EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = '{_NAMESPACE}'::regnamespace AND c.relname <> '{LEDGER}'
+          AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND pg_has_role(c.relowner, 'USAGE')),
+  EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+          WHERE n.nspname NOT IN ('{_NAMESPACE}', 'pg_catalog', 'information_schema')
+          AND n.nspname !~ '^pg_(toast|temp)' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+          AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))
+FROM pg_roles r WHERE r.rolname = current_user
+"""  # noqa: S608 - constants
+_FINDINGS = (
+    ("source.W002", "its account has rights over the whole server (superuser, roles, databases or row security)"),
+    ("source.W003", "its account owns tables, so it could change or drop them, and its row security does not bind it"),
+    ("source.W004", "its account may write tables outside of the schema that is governed"),
+)
 
 
 class PostgresqlSource:
@@ -49,43 +70,40 @@ class PostgresqlSource:
 
     def __init__(self, name: str, url: str) -> None:
         self.name = name
+        self.pin = Pin(name)
         self._database = create_engine(
             url, pool_size=4, max_overflow=8, pool_pre_ping=True, connect_args={"connect_timeout": 5}
         )
+        # For the identity, which is compared on each new connection, and asked anew by the operator.
+        self._apart = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 5})
+        event.listen(self._database, "connect", self._met)
         self._schema = SchemaCache(
             lambda: reflect(self._database, source=name, engine=Engine.POSTGRESQL, namespace=_NAMESPACE)
         )
 
     def schema(self) -> Schema:
         """Its tables."""
+        self.pin.ensure()
         try:
             return self._schema.get()
         except SQLAlchemyError as error:
             raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
 
-    def read(self, plan: Plan, parameters: Mapping[str, Any], limits: Limits) -> CursorStream:
+    def read(
+        self,
+        plan: Plan,
+        parameters: Mapping[str, Any],
+        limits: Limits,
+        *,
+        begun: Callable[[ReadStream], None] | None = None,
+    ) -> ReadStream:
         """Start a read through a server-side cursor in a read-only transaction."""
         pooled, connection = self._begin(limits, "READ ONLY")
-        cursor = connection.cursor(name="gatebook")
-
-        def end() -> None:
-            if pooled.dbapi_connection is None:
-                return  # ended before: the connection may serve somebody else by now
-            if connection.info.transaction_status == psycopg.pq.TransactionStatus.ACTIVE:
-                connection.cancel_safe(timeout=5)
-            pooled.invalidate() if connection.closed else connection.rollback()
-            cursor.close()
-            pooled.close()
-
-        try:
-            cursor.execute(plan.sql, dict(parameters))
-            return CursorStream(cursor, declared=_declared, translate=translate, end=end)
-        except GatebookError:
-            end()
-            raise
-        except Exception as error:
-            end()
-            raise translate(error) from error
+        stream = CursorStream(_Read(pooled, connection, plan.sql, parameters))
+        if begun is not None:
+            begun(stream)
+        stream.start()
+        return stream
 
     @contextmanager
     def writing(self, limits: Limits) -> Iterator[ServerWriting]:
@@ -115,34 +133,110 @@ class PostgresqlSource:
         """Which of these changes were executed."""
         query = f"SELECT change_id FROM {_NAMESPACE}.{LEDGER} WHERE change_id = ANY(%(ids)s)"  # noqa: S608 - constants
         try:
-            with self.writing(Limits()) as session:
-                rows, _ = session.run(query, {"ids": list(change_ids)})
+            return frozenset(row[0] for row in self._ask(query, {"ids": list(change_ids)}))
         except LedgerMissing:
             return frozenset()
-        return frozenset(row[0] for row in rows)
+
+    def findings(self) -> Sequence[tuple[str, str]]:
+        """What the account could do, were the gate not before it."""
+        row = self._ask(_RIGHTS, {})[0]
+        return [(id_, sentence) for (id_, sentence), holds in zip(_FINDINGS, row, strict=True) if holds]
+
+    def identity(self) -> str:
+        """What the server says of itself now, on a connection apart."""
+        try:
+            with self._apart.connect() as connection:
+                raw: Any = connection.connection.driver_connection
+                return _identity(raw)
+        except SQLAlchemyError as error:
+            raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
 
     def close(self) -> None:
         """Give the pool's connections back."""
         self._database.dispose()
 
+    def _met(self, connection: Any, _record: Any) -> None:
+        try:
+            self.pin.check(lambda: _identity(connection))
+        except BaseException:
+            connection.close()
+            raise
+
+    def _ask(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """A question of the gate's own, read only."""
+        pooled, connection = self._begin(Limits(), "READ ONLY")
+        try:
+            return ServerWriting(connection, translate).run(query, parameters)[0]
+        finally:
+            if not connection.closed:
+                connection.rollback()
+            pooled.close()
+
     def _begin(self, limits: Limits, mode: str) -> tuple[Any, psycopg.Connection[Any]]:
+        self.pin.ensure()
         try:
             pooled = self._database.raw_connection()
         except (SQLAlchemyError, psycopg.Error) as error:
             raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
         connection: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
         timeout_ms = int((limits.time_s or _DEFAULT_TIME_S) * 1000)
-        connection.execute(f"SET TRANSACTION {mode}")
         pins = {
             "search_path": "pg_catalog",
             "standard_conforming_strings": "on",
             "statement_timeout": timeout_ms,
             "lock_timeout": _LOCK_WAIT_MS,
             "idle_in_transaction_session_timeout": timeout_ms + 60_000,
+            "intervalstyle": "postgres",
+            "row_security": "on",
         }
-        for name, value in pins.items():
-            connection.execute("SELECT set_config(%s, %s, true)", (name, str(value)))
+        settings = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in pins.items())
+        try:
+            connection.execute(f"SET TRANSACTION {mode}".encode())
+            connection.execute(f"SELECT {settings}".encode())
+        except psycopg.Error as error:
+            pooled.invalidate()
+            pooled.close()
+            raise translate(error) from error
         return pooled, connection
+
+
+class _Read:
+    """One read on a pooled connection, as `CursorStream` drives it."""
+
+    def __init__(
+        self, pooled: Any, connection: psycopg.Connection[Any], sql: str, parameters: Mapping[str, Any]
+    ) -> None:
+        self._pooled = pooled
+        self._connection = connection
+        self._cursor = connection.cursor(name="gatebook")
+        self._sql = sql
+        self._parameters = dict(parameters)
+
+    def execute(self) -> Any:
+        return self._cursor.execute(self._sql.encode(), self._parameters)
+
+    def declared(self, cursor: Any) -> list[pa.DataType | None]:
+        return _declared(cursor)
+
+    def translate(self, error: Exception) -> Exception:
+        return translate(error)
+
+    def cancel(self, *, is_polite: bool) -> None:
+        with suppress(psycopg.Error, OSError):
+            if is_polite:
+                self._connection.cancel_safe(timeout=2)
+            else:
+                cut(self._connection.fileno())
+
+    def end(self, *, is_cancelled: bool) -> None:
+        with suppress(psycopg.Error):
+            self._cursor.close()
+            if not is_cancelled:
+                self._connection.rollback()
+        # A cancellation that is still under way would hit the next statement.
+        if is_cancelled or self._connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            self._pooled.invalidate()
+        self._pooled.close()
 
 
 def _commit(connection: psycopg.Connection[Any]) -> None:
@@ -150,6 +244,23 @@ def _commit(connection: psycopg.Connection[Any]) -> None:
         connection.commit()
     except psycopg.Error as error:
         raise translate(error) from error
+
+
+def _identity(connection: psycopg.Connection[Any]) -> str:
+    """What cluster and which of its databases; the connection is new, and is left without a transaction."""
+    try:
+        cluster = _one(connection, _IDENTITY)
+    except pg.InsufficientPrivilege:
+        connection.rollback()
+        cluster = _NO_RIGHT
+    identity = f"postgresql:{cluster}:{_one(connection, _DATABASE)}"
+    connection.rollback()
+    return identity
+
+
+def _one(connection: psycopg.Connection[Any], query: str) -> str:
+    row = connection.execute(query.encode()).fetchone()
+    return str(row[0]) if row else ""
 
 
 def _declared(cursor: Any) -> list[pa.DataType | None]:

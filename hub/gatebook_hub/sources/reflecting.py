@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Engine as Database
 from sqlalchemy import inspect
+from sqlalchemy.engine.reflection import ObjectKind
 
 from gatebook_hub.model import Column, Engine, Schema, Table
 from gatebook_hub.sources.source import LEDGER
@@ -19,10 +20,13 @@ _FRESH_S = 30.0
 
 
 def reflect(database: Database, *, source: str, engine: Engine, namespace: str | None) -> Schema:
-    """Read the tables of one namespace from the database's own catalogue; our ledger is left out."""
+    """Read the tables and views of one namespace from the database's own catalogue; our ledger is left out."""
     inspector = inspect(database)
     schema = namespace if engine is not Engine.SQLITE else None
-    columns = inspector.get_multi_columns(schema=schema)
+    columns = inspector.get_multi_columns(schema=schema, kind=ObjectKind.ANY)
+    views = {*inspector.get_view_names(schema=schema)}
+    if engine is Engine.POSTGRESQL:
+        views |= {*inspector.get_materialized_view_names(schema=schema)}
     keys = inspector.get_multi_pk_constraint(schema=schema)
     # As `fold` looks them up: SQLite ignores the case of every name, MariaDB that of columns.
     of_table = str.lower if engine is Engine.SQLITE else str
@@ -42,16 +46,20 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
                     type=str(item["type"]).lower(),
                     nullable=bool(item["nullable"]),
                     is_generated="computed" in item,
+                    declared=item["name"] if of_column(item["name"]) != item["name"] else None,
                 )
                 for item in found
             ),
+            is_view=found_name in views,
         )
-    return Schema(source=source, engine=engine, version=_fingerprint(tables), tables=tables, namespace=namespace)
+    return Schema(source=source, engine=engine, version=fingerprint(tables), tables=tables, namespace=namespace)
 
 
-def _fingerprint(tables: dict[str, Table]) -> str:
+def fingerprint(tables: Mapping[str, Table]) -> str:
+    """The version of a schema: another table, column, type or key is another version."""
     content = {
-        name: [[column.name, column.type, column.nullable] for column in table.columns] + [list(table.key)]
+        name: [[column.name, column.type, column.nullable, column.is_generated] for column in table.columns]
+        + [list(table.key), table.is_view]
         for name, table in tables.items()
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -12,6 +12,8 @@ from sqlalchemy.exc import ArgumentError
 
 from gatebook_hub.errors import NotFound, PolicyInvalid
 from gatebook_hub.model import Engine
+from gatebook_hub.sources.duckdb import DuckdbSource
+from gatebook_hub.sources.identity import Memory
 from gatebook_hub.sources.mariadb import MariadbSource
 from gatebook_hub.sources.postgresql import PostgresqlSource
 from gatebook_hub.sources.source import Source
@@ -25,6 +27,7 @@ class Sources:
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
         self._sources = dict(sources)
+        self.memory: Memory | None = None
 
     def get(self, name: str) -> Source:
         """One source; raises NotFound."""
@@ -36,6 +39,12 @@ class Sources:
     def __iter__(self) -> Iterator[str]:
         """Their names."""
         return iter(sorted(self._sources))
+
+    def hold(self, memory: Memory) -> None:
+        """Pin each source to the identity that is remembered for it."""
+        self.memory = memory
+        for source in self._sources.values():
+            source.pin.hold(memory)
 
     def close(self) -> None:
         """Close all."""
@@ -50,12 +59,12 @@ def open_sources(declared: Mapping[str, tuple[Engine, str]], state: Path) -> Sou
 
 def _open(name: str, engine: Engine, url: str, state: Path) -> Source:
     filled = _fill(name, url, state)
-    if engine is Engine.SQLITE:
-        if not filled.startswith("sqlite:///"):
-            raise PolicyInvalid(f"source `{name}`: the URL of a SQLite source begins with `sqlite:///`")
-        return SqliteSource(name, Path(filled.removeprefix("sqlite:///")))
-    if engine is Engine.DUCKDB:
-        raise PolicyInvalid(f"source `{name}`: DuckDB sources are not served yet")
+    if engine in {Engine.SQLITE, Engine.DUCKDB}:
+        prefix = f"{engine}:///"
+        if not filled.startswith(prefix):
+            raise PolicyInvalid(f"source `{name}`: the URL of such a source begins with `{prefix}`")
+        path = Path(filled.removeprefix(prefix))
+        return SqliteSource(name, path) if engine is Engine.SQLITE else DuckdbSource(name, path)
     driver = "postgresql+psycopg" if engine is Engine.POSTGRESQL else "mysql+pymysql"
     try:
         parsed = make_url(filled).set(drivername=driver)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pyarrow as pa
 
-from gatebook_hub.model import Limits, Schema
-from gatebook_hub.sql import Plan
+from gatebook_hub.errors import StatementFailed
+
+if TYPE_CHECKING:  # workers read this module too, and have no need of a parser
+    from gatebook_hub.model import Limits, Schema
+    from gatebook_hub.sources.identity import Pin
+    from gatebook_hub.sql import Plan
 
 LEDGER = "gatebook_ledger"
+
+
+class SeenMore(StatementFailed):
+    """The engine saw the statement reach for something that the analysis did not name: refused, and an alarm."""
 
 
 class ReadStream(Protocol):
@@ -45,12 +53,23 @@ class Source(Protocol):
     """A governed database."""
 
     name: str
+    pin: Pin
 
     def schema(self) -> Schema:
         """Its tables; raises SourceUnavailable."""
 
-    def read(self, plan: Plan, parameters: Mapping[str, Any], limits: Limits) -> ReadStream:
-        """Start a read; raises SourceUnavailable, StatementFailed."""
+    def read(
+        self,
+        plan: Plan,
+        parameters: Mapping[str, Any],
+        limits: Limits,
+        *,
+        begun: Callable[[ReadStream], None] | None = None,
+    ) -> ReadStream:
+        """Start a read and wait for its first rows; raises SourceUnavailable, StatementFailed.
+
+        `begun` gets the stream before the database is asked, so that another thread can close it meanwhile.
+        """
 
     def writing(self, limits: Limits) -> AbstractContextManager[WriteSession]:
         """Open a transaction that may write; raises SourceUnavailable."""
@@ -60,6 +79,12 @@ class Source(Protocol):
 
     def ledger(self, change_ids: Sequence[str]) -> frozenset[str]:
         """Which of these changes the ledger knows as executed."""
+
+    def identity(self) -> str:
+        """What the server, or the file, says of itself now; raises SourceUnavailable."""
+
+    def findings(self) -> Sequence[tuple[str, str]]:
+        """What the operator should know of the account's rights: ids (`source.W…`) and sentences."""
 
     def close(self) -> None:
         """Give back what is held."""

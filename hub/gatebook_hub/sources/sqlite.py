@@ -1,19 +1,12 @@
-"""How is a governed SQLite file read and written?
-
-Reads open the file read only, with an authorizer that allows exactly the tables and columns that the analysis named:
-what SQLite sees beyond them is refused and reported.
-"""
+"""How is a governed SQLite file read and written? By worker processes that can be killed, never by the gateway."""
 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import sqlite3
-import threading
-import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,43 +15,47 @@ from urllib.parse import quote
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from gatebook_hub.errors import (
-    GatebookError,
-    LedgerMissing,
-    LimitExceeded,
-    SourceUnavailable,
-    StatementFailed,
-    StatementTimeout,
-)
+from gatebook_hub.errors import GatebookError, LedgerMissing, SourceUnavailable, StatementFailed
 from gatebook_hub.model import Engine, Limits, Schema
+from gatebook_hub.sources import embedded
+from gatebook_hub.sources.identity import Pin, file_identity
 from gatebook_hub.sources.reflecting import SchemaCache, reflect
-from gatebook_hub.sources.source import LEDGER
-from gatebook_hub.sources.stream import CursorStream
+from gatebook_hub.sources.source import LEDGER, ReadStream, SeenMore
+from gatebook_hub.sources.workers import WorkerPool
 from gatebook_hub.sql import Plan
 from gatebook_hub.sql.functions import FUNCTIONS, SQLITE_OPERATORS, TABLE_FUNCTIONS
 
-_PROGRESS_STEPS = 10_000
+__all__ = ["SeenMore", "SqliteSource"]
+
 _LOCK_WAIT_S = 5.0
-_MOST_BYTES = 32_000_000
-_DEFAULT_TIME_S = 60.0
+_MEMORY_BYTES = 1_500_000_000
 _FUNCTIONS = FUNCTIONS[Engine.SQLITE] | TABLE_FUNCTIONS[Engine.SQLITE] | SQLITE_OPERATORS
-
-
-class SeenMore(StatementFailed):
-    """SQLite saw the statement reach for something that the analysis did not name: refused, and an alarm."""
 
 
 class SqliteSource:
     """A Source over one SQLite file."""
 
-    def __init__(self, name: str, path: Path) -> None:
+    def __init__(self, name: str, path: Path, *, lock_wait_s: float = _LOCK_WAIT_S) -> None:
         self.name = name
-        self._path = path
-        database = create_engine("sqlite://", creator=lambda: self._connect("ro"), poolclass=NullPool)
+        self.pin = Pin(name)
+        self._path = path.absolute()
+        self._pool = WorkerPool(
+            {
+                "engine": "sqlite",
+                "path": str(self._path),
+                "functions": sorted(_FUNCTIONS),
+                "lock_wait_s": lock_wait_s,
+                "memory_bytes": _MEMORY_BYTES,
+            }
+        )
+        path_now = self._path
+        database = create_engine("sqlite://", creator=lambda: _connect(path_now), poolclass=NullPool)
         self._schema = SchemaCache(lambda: reflect(database, source=name, engine=Engine.SQLITE, namespace="main"))
 
     def schema(self) -> Schema:
         """Its tables."""
+        self._check()
+        self._pool.warm()
         try:
             return self._schema.get()
         except GatebookError:
@@ -66,199 +63,95 @@ class SqliteSource:
         except Exception as error:
             raise SourceUnavailable(f"the source `{self.name}` cannot be read now") from error
 
-    def read(self, plan: Plan, parameters: Mapping[str, Any], limits: Limits) -> CursorStream:
-        """Start a read on a connection of its own."""
-        connection = self._connect("ro")
-        guard = _Guard(connection, plan, limits)
-        try:
-            cursor = connection.execute(plan.sql, _bindable(parameters))
-            return CursorStream(
-                cursor,
-                declared=lambda found: [None] * len(found.description),
-                translate=guard.translate,
-                end=guard.end,
-            )
-        except GatebookError:
-            guard.end()
-            raise
-        except Exception as error:
-            guard.end()
-            raise guard.translate(error) from error
+    def read(
+        self,
+        plan: Plan,
+        parameters: Mapping[str, Any],
+        limits: Limits,
+        *,
+        begun: Callable[[ReadStream], None] | None = None,
+    ) -> ReadStream:
+        """Start a read in a worker."""
+        self._check()
+        request = {"op": "read", **embedded.request_of(plan, _bindable(parameters))}
+        stream = embedded.WorkerStream(self._pool.lease(), self._pool.give_back)
+        if begun is not None:
+            begun(stream)
+        stream.start(request, limits.time_s or embedded.DEFAULT_TIME_S)
+        return stream
 
-    @contextmanager
-    def writing(self, limits: Limits) -> Iterator[_SqliteWriting]:
+    def writing(self, limits: Limits) -> AbstractContextManager[embedded.WorkerWriting]:
         """Take the write lock at once, so that nothing moves between reading and writing."""
-        connection = self._connect("rw")
-        try:
-            try:
-                connection.execute("BEGIN IMMEDIATE")
-            except sqlite3.Error as error:
-                raise SourceUnavailable(f"the source `{self.name}` is busy with another write") from error
-            session = _SqliteWriting(connection, limits)
-            yield session
-            try:
-                connection.execute("COMMIT" if session.is_committed else "ROLLBACK")
-            except sqlite3.Error as error:
-                raise translate(error) from error
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            connection.close()
+        self._check()
+        return embedded.writing(self._pool, limits, _bindable)
 
     def prepare(self) -> None:
         """Make the ledger table if it is missing."""
-        connection = self._connect("rw")
+        statement = (
+            f"CREATE TABLE IF NOT EXISTS {LEDGER} "
+            "(change_id TEXT PRIMARY KEY, digest TEXT NOT NULL, executed_at TEXT NOT NULL)"
+        )
         try:
-            connection.execute(
-                f"CREATE TABLE IF NOT EXISTS {LEDGER} "
-                "(change_id TEXT PRIMARY KEY, digest TEXT NOT NULL, executed_at TEXT NOT NULL)"
-            )
-        except sqlite3.Error as error:
+            with self.writing(Limits()) as session:
+                session.run(statement, {})
+                session.commit()
+        except StatementFailed as error:
             raise LedgerMissing(f"the ledger of `{self.name}` cannot be made") from error
-        finally:
-            connection.close()
 
     def ledger(self, change_ids: Sequence[str]) -> frozenset[str]:
         """Which of these changes were executed."""
-        connection = self._connect("ro")
+        self._check()
+        query = f"SELECT change_id FROM {LEDGER} WHERE change_id = :id"  # noqa: S608 - a constant
+        found: set[str] = set()
         try:
-            query = f"SELECT change_id FROM {LEDGER} WHERE change_id = ?"  # noqa: S608 - a constant
-            found = [row for change_id in change_ids for row in connection.execute(query, (change_id,))]
-        except sqlite3.OperationalError:
+            for change_id in change_ids:
+                request = {"op": "ask", "sql": query, "params": {"id": change_id}}
+                rows, _ = embedded.ask(self._pool, request, embedded.DEFAULT_TIME_S)
+                found.update(row[0] for row in rows)
+        except LedgerMissing:
             return frozenset()
-        finally:
-            connection.close()
-        return frozenset(row[0] for row in found)
+        return frozenset(found)
+
+    def identity(self) -> str:
+        """Which file lies there now."""
+        return file_identity(self.name, self._path)
+
+    def findings(self) -> Sequence[tuple[str, str]]:
+        """Nothing to say of the account: the file is opened read only for reads."""
+        return ()
 
     def close(self) -> None:
-        """Nothing is held between calls."""
+        """End the workers."""
+        self._pool.close()
 
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        try:
-            connection = sqlite3.connect(
-                f"file:{quote(str(self._path))}?mode={mode}",
-                uri=True,
-                isolation_level=None,
-                check_same_thread=False,
-                timeout=_LOCK_WAIT_S,
-            )
-            connection.execute("PRAGMA trusted_schema=OFF")
-            connection.execute("PRAGMA foreign_keys=ON")
-            if mode == "ro":
-                connection.execute("PRAGMA query_only=ON")
-            connection.create_function("gatebook_hash", 3, keyed_hash, deterministic=True)
-        except sqlite3.Error as error:
-            raise SourceUnavailable(f"the source `{self.name}` cannot be opened") from error
-        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
-        # One function call cannot be interrupted, so what it may work on is bounded.
-        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MOST_BYTES)
-        return connection
+    @property
+    def process_ids(self) -> tuple[int, ...]:
+        """The worker processes that there are."""
+        return self._pool.process_ids
+
+    def _check(self) -> None:
+        """The file that is there now is the one that was there when the source was first met."""
+        found = self.identity()
+        self.pin.check(lambda: found)
 
 
-class _Guard:
-    """What watches one statement: the authorizer, the clock, and the way out."""
-
-    def __init__(self, connection: sqlite3.Connection, plan: Plan, limits: Limits) -> None:
-        self._connection = connection
-        self._reads = plan.reads
-        self._functions = _FUNCTIONS | plan.functions
-        self._deadline = time.monotonic() + (limits.time_s or _DEFAULT_TIME_S)
-        self._lock = threading.Lock()
-        self._is_open = True
-        self._is_late = False
-        self.refused: str | None = None
-        connection.set_authorizer(self._authorize)
-        connection.set_progress_handler(self._tick, _PROGRESS_STEPS)
-
-    def translate(self, error: Exception) -> Exception:
-        """SQLite's error as ours; its text may carry values, so it is not repeated."""
-        if self.refused is not None:
-            return SeenMore(f"the database saw the statement reach for {self.refused}, which the analysis did not name")
-        if self._is_late:
-            return StatementTimeout("the statement took longer than allowed and was stopped")
-        return translate(error)
-
-    def end(self) -> None:
-        """Interrupt what runs and close."""
-        with self._lock:
-            if not self._is_open:
-                return
-            self._is_open = False
-        self._connection.interrupt()
-        self._connection.close()
-
-    def off(self) -> None:
-        """Stop watching; the connection goes on with the gate's own statements."""
-        self._connection.set_authorizer(None)
-        self._connection.set_progress_handler(None, 0)
-
-    def _tick(self) -> int:
-        self._is_late = self._is_late or time.monotonic() > self._deadline
-        return int(self._is_late)
-
-    def _authorize(self, action: int, first: str | None, second: str | None, *_: Any) -> int:
-        if action in {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE}:
-            return sqlite3.SQLITE_OK
-        if action == sqlite3.SQLITE_READ:
-            columns = self._reads.get((first or "").lower())
-            if columns is not None and (not second or second.lower() in columns):
-                return sqlite3.SQLITE_OK
-            self.refused = f"`{first}.{second}`"
-        elif action == sqlite3.SQLITE_FUNCTION:
-            if (second or "").upper() in self._functions:
-                return sqlite3.SQLITE_OK
-            self.refused = f"the function `{second}`"
-        else:
-            self.refused = f"action {action}"
-        return sqlite3.SQLITE_DENY
-
-
-class _SqliteWriting:
-    """A WriteSession on one connection that holds the write lock."""
-
-    def __init__(self, connection: sqlite3.Connection, limits: Limits) -> None:
-        self._connection = connection
-        self._limits = limits
-        self.is_committed = False
-
-    def select(self, plan: Plan, parameters: Mapping[str, Any], limit_rows: int) -> list[tuple[Any, ...]]:
-        """The person's read, watched as any read."""
-        guard = _Guard(self._connection, plan, self._limits)
-        try:
-            rows = self._connection.execute(plan.sql, _bindable(parameters)).fetchmany(limit_rows + 1)
-        except Exception as error:
-            raise guard.translate(error) from error
-        finally:
-            guard.off()
-        if len(rows) > limit_rows:
-            raise LimitExceeded(f"the write concerns more than {limit_rows:,} rows; narrow it")
-        return rows
-
-    def run(self, sql: str, parameters: Mapping[str, Any]) -> tuple[list[tuple[Any, ...]], int]:
-        """One of the gate's own statements."""
-        try:
-            cursor = self._connection.execute(sql, _bindable(parameters))
-            rows = cursor.fetchall() if cursor.description else []
-        except sqlite3.Error as error:
-            raise translate(error) from error
-        return rows, cursor.rowcount if cursor.rowcount >= 0 else len(rows)
-
-    def commit(self) -> None:
-        """Make it last when the session ends."""
-        self.is_committed = True
+def _connect(path: Path) -> sqlite3.Connection:
+    """A connection of the gateway's own, to read the schema alone."""
+    connection = sqlite3.connect(
+        f"file:{quote(str(path))}?mode=ro",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=_LOCK_WAIT_S,
+    )
+    connection.execute("PRAGMA trusted_schema=OFF")
+    connection.execute("PRAGMA query_only=ON")
+    return connection
 
 
 def _bindable(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Values in SQLite's five types: numbers compare as numbers, moments as the texts that its functions write."""
     return {name: _native(value) for name, value in parameters.items()}
-
-
-def keyed_hash(outer: bytes, inner: bytes, value: Any) -> str | None:
-    """The mask `hash`, which SQLite has no functions for: see `sql/masks.py`."""
-    if value is None:
-        return None
-    within = hashlib.sha256(inner + str(value).encode()).digest()
-    return hashlib.sha256(outer + within).hexdigest()[:32]
 
 
 def _native(value: Any) -> Any:
@@ -275,35 +168,3 @@ def _native(value: Any) -> Any:
             return str(value)
         case _:
             return value
-
-
-def translate(error: Exception) -> Exception:
-    """The class of an SQLite error in words, without its text."""
-    match error:
-        case sqlite3.IntegrityError():
-            return StatementFailed(f"the write breaks a rule of the database ({_constraint(error)})")
-        case sqlite3.OperationalError() if "no such table: gatebook_ledger" in str(error):
-            return LedgerMissing("the source has no ledger yet; the operator runs `gatebook source prepare`")
-        case sqlite3.OperationalError() if "locked" in str(error):
-            return SourceUnavailable("the source is busy with another write; try again")
-        case sqlite3.OperationalError() if "interrupted" in str(error):
-            return StatementFailed("the statement was cancelled")
-        case sqlite3.Error():
-            return StatementFailed(f"the database refused the statement ({_name(error)})")
-        case _:
-            return StatementFailed("the values do not fit the statement")
-
-
-def _name(error: sqlite3.Error) -> str:
-    return str(getattr(error, "sqlite_errorname", "") or "SQLITE_ERROR")
-
-
-def _constraint(error: sqlite3.Error) -> str:
-    names = {
-        "SQLITE_CONSTRAINT_UNIQUE": "a unique value",
-        "SQLITE_CONSTRAINT_PRIMARYKEY": "a unique key",
-        "SQLITE_CONSTRAINT_FOREIGNKEY": "a reference to another table",
-        "SQLITE_CONSTRAINT_NOTNULL": "a value that must not be empty",
-        "SQLITE_CONSTRAINT_CHECK": "a check",
-    }
-    return names.get(_name(error), "a constraint")

@@ -2,68 +2,125 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
+from gatebook_hub.errors import GatebookError, StatementFailed
 from gatebook_hub.sources.arrow import BATCH_BYTES, BATCH_ROWS, batch_of, schema_of
 
-_FEWEST_ROWS = 64
+_FIRST_ROWS = 16
 _MOST_ROWS = 4_096
+_CANCEL_AGAIN_S = 0.25
+_POLITE_ATTEMPTS = 12
+
+
+class Driven(Protocol):
+    """What a stream needs of its database. All but `cancel` are called by one thread at a time."""
+
+    def execute(self) -> Any:
+        """Run the statement and return its cursor."""
+
+    def declared(self, cursor: Any) -> Sequence[pa.DataType | None]:
+        """The types that the engine itself names."""
+
+    def translate(self, error: Exception) -> Exception:
+        """The driver's error as ours."""
+
+    def cancel(self, *, is_polite: bool) -> None:
+        """Stop what runs, from another thread: by the engine's own means, or else by cutting the connection."""
+
+    def end(self, *, is_cancelled: bool) -> None:
+        """Free the connection; a cancelled one serves nobody else."""
 
 
 class CursorStream:
-    """A ReadStream over a cursor. `translate` turns the driver's errors into ours, `end` frees the connection."""
+    """A ReadStream over a cursor. Every call of the driver holds a lock, so that `close` knows when it has returned."""
 
-    def __init__(
-        self,
-        cursor: Any,
-        *,
-        declared: Callable[[Any], Sequence[pa.DataType | None]],
-        translate: Callable[[Exception], Exception],
-        end: Callable[[], None],
-    ) -> None:
-        self._cursor = cursor
-        self._translate = translate
-        self._end = end
+    def __init__(self, driven: Driven) -> None:
+        self._driven = driven
+        self._calling = threading.Lock()
+        self._closing = threading.Lock()
         self._is_closed = False
-        self._step = _FEWEST_ROWS
-        self._first = self._fetch()
-        names = [str(item[0]) for item in cursor.description]
-        self.schema = schema_of(names, declared(cursor), self._first)
+        self._is_ended = False
+        self._step = _FIRST_ROWS
+        self._cursor: Any = None
+        self._first: list[tuple[Any, ...]] = []
+        self.schema = pa.schema([])
+
+    def start(self) -> None:
+        """Execute, and wait for the first rows."""
+        self._cursor = self._call(self._driven.execute)
+        self._first = self._call(self._fetch)
+        try:
+            names = [str(item[0]) for item in self._cursor.description]
+            self.schema = schema_of(names, self._driven.declared(self._cursor), self._first)
+        except BaseException:
+            self.close()
+            raise
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Fetch on and on, a batch at a time."""
         rows, self._first = self._first, []
         while rows:
             yield batch_of(self.schema, rows)
-            rows = self._fetch()
+            rows = self._call(self._fetch)
 
     def close(self) -> None:
-        """Free the database; safe to call twice."""
-        if not self._is_closed:
+        """Free the database; safe to call twice and from another thread."""
+        with self._closing:
+            if self._is_ended:
+                return
             self._is_closed = True
-            self._end()
+            attempts = 0
+            while not self._calling.acquire(timeout=_CANCEL_AGAIN_S if attempts else 0):
+                self._driven.cancel(is_polite=attempts < _POLITE_ATTEMPTS)
+                attempts += 1
+            try:
+                self._is_ended = True
+                self._driven.end(is_cancelled=attempts > 0)
+            finally:
+                self._calling.release()
+
+    def _call(self, function: Callable[[], Any]) -> Any:
+        try:
+            with self._calling:
+                self._check_open()
+                return function()
+        except BaseException as error:
+            self.close()
+            if isinstance(error, GatebookError) or not isinstance(error, Exception):
+                raise
+            raise self._driven.translate(error) from error
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StatementFailed("the statement was cancelled")
 
     def _fetch(self) -> list[tuple[Any, ...]]:
         """The rows of a batch, in steps that shrink where rows are large: a row may hold a thousand megabytes."""
         rows: list[tuple[Any, ...]] = []
         size = 0
-        try:
-            while len(rows) < BATCH_ROWS and size < BATCH_BYTES:
-                step = min(self._step, BATCH_ROWS - len(rows))
-                found = self._cursor.fetchmany(step)
-                rows.extend(found)
-                taken = sum(_size(row) for row in found)
-                size += taken
-                self._step = min(_MOST_ROWS, self._step * 4) if taken < BATCH_BYTES // 16 else _FEWEST_ROWS
-                if len(found) < step:
-                    break
-        except Exception as error:
-            self.close()
-            raise self._translate(error) from error
+        while len(rows) < BATCH_ROWS and size < BATCH_BYTES:
+            step = min(self._step, BATCH_ROWS - len(rows))
+            found = self._cursor.fetchmany(step)
+            rows.extend(found)
+            taken = sum(_size(row) for row in found)
+            size += taken
+            self._step = min(_MOST_ROWS, self._step * 4) if taken < BATCH_BYTES // 16 else max(1, self._step // 8)
+            if len(found) < step:
+                break
         return rows
+
+
+def cut(descriptor: int) -> None:
+    """Shut a connection's socket down, so that whoever waits on it returns."""
+    with socket.socket(fileno=os.dup(descriptor)) as copy:
+        copy.shutdown(socket.SHUT_RDWR)
 
 
 def _size(row: Sequence[Any]) -> int:

@@ -4,6 +4,7 @@ The only room that imports sqlglot. Pure: statement, schema, obligations and a n
 """
 
 from gatebook_hub.sql.analysis import Analysis, analyse
+from gatebook_hub.sql.asking import Asked, Explain, ShowColumns, ShowTables, asked
 from gatebook_hub.sql.generating import Plan
 from gatebook_hub.sql.keyed import KeyedStatements, keyed_lookup, keyed_statements
 from gatebook_hub.sql.lifting import LiftedStatement, lift
@@ -14,14 +15,19 @@ from gatebook_hub.sql.writing import plan_write
 
 __all__ = [
     "Analysis",
+    "Asked",
+    "Explain",
     "KeyedStatements",
     "LiftedStatement",
     "Plan",
+    "ShowColumns",
+    "ShowTables",
     "Statement",
     "StatementKind",
     "WritePlan",
     "WriteStep",
     "analyse",
+    "asked",
     "check_condition",
     "keyed_lookup",
     "keyed_statements",

@@ -20,6 +20,9 @@ from gatebook_hub.sql.functions import TABLE_FUNCTION_COLUMNS
 from gatebook_hub.sql.parsing import Statement, StatementKind
 
 BASE = "gatebook_base"
+# How SQLite and DuckDB call what identifies a row of a table; no column, and no `*` has it.
+ROW_IDS = frozenset({"rowid", "oid", "_rowid_"})
+_HAVE_ROW_IDS = {Engine.SQLITE: ROW_IDS, Engine.DUCKDB: frozenset({"rowid"})}
 CTE_INDEX = "gatebook_cte"
 
 
@@ -207,7 +210,7 @@ class _Walker:
             case exp.Lateral() if isinstance(node.this, exp.Subquery):
                 # It sees the relations before it, as a correlated query does.
                 self._bind(node, _named(self.query(node.this, ctes, scope)), None, scope)
-            case exp.Subquery() if isinstance(node.this, exp.Table) or node.this.args.get("joins"):
+            case exp.Subquery() if isinstance(node.this, exp.Table | exp.Subquery):
                 self._parenthesis(node, ctes, scope)
             case exp.Subquery():
                 self._bind(node, _named(self.query(node, ctes, scope.outer)), None, scope)
@@ -320,14 +323,23 @@ class _Walker:
                 return
             if name in level.aliases:
                 return
+            if self._row_id(name, list(level.relations.values())):
+                return
             # A VALUES list without names: the engine resolves the name there, or further out, or refuses.
             is_perhaps_known |= any(not relation.columns for relation in level.relations.values())
         if is_perhaps_known:
             return
         raise UnknownColumn(f"there is no column `{node.sql()}` in the tables of this query that you may see")
 
+    def _row_id(self, name: str, relations: list[_Relation]) -> bool:
+        """Whether the name is the row id of the one table there is; then it is read."""
+        if name not in _HAVE_ROW_IDS.get(self.engine, ()) or len(relations) != 1 or relations[0].base is None:
+            return False
+        self.reads[relations[0].base].add(name)
+        return True
+
     def _read(self, relation: _Relation, name: str, node: exp.Column) -> None:
-        if relation.columns and name not in relation.columns:
+        if relation.columns and name not in relation.columns and not self._row_id(name, [relation]):
             raise UnknownColumn(f"there is no column `{node.sql()}` that you may see")
         if relation.base is not None:
             self.reads[relation.base].add(name)

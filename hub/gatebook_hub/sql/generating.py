@@ -24,7 +24,7 @@ from gatebook_hub.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
 class Plan:
     """A read that may be sent: text in the driver's own parameter style, the parameters it binds, what it reads.
 
-    `functions` are those that masks and policy bring, beside the engine's own list.
+    `functions` are those that masks and policy bring, beside the engine's own list; `views` the reads that are views.
     """
 
     engine: Engine
@@ -32,6 +32,7 @@ class Plan:
     parameters: frozenset[str]
     reads: Mapping[str, frozenset[str]]
     functions: frozenset[str] = frozenset()
+    views: frozenset[str] = frozenset()
 
 
 def quote(name: str, engine: Engine) -> str:
@@ -58,6 +59,7 @@ def generate(
     reads: Mapping[str, frozenset[str]],
     nonce: str,
     functions: AbstractSet[str],
+    views: AbstractSet[str],
 ) -> Plan:
     """Write the rewritten tree, read it back, and refuse any difference; consumes the tree.
 
@@ -83,7 +85,14 @@ def generate(
         sql = sql.replace("%", "%%")
     for name in names:
         sql = sql.replace(quote(_marker(name, nonce), engine), bound(name, engine))
-    return Plan(engine=engine, sql=sql, parameters=frozenset(names), reads=dict(reads), functions=frozenset(functions))
+    return Plan(
+        engine=engine,
+        sql=sql,
+        parameters=frozenset(names),
+        reads=dict(reads),
+        functions=frozenset(functions),
+        views=frozenset(views),
+    )
 
 
 def cte_name(index: int, nonce: str) -> str:

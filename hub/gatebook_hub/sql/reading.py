@@ -6,10 +6,11 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from gatebook_hub.errors import PolicyInvalid, StatementRefused, UnknownRelation
+from gatebook_hub.errors import PolicyInvalid, StatementRefused, UnknownColumn, UnknownRelation
 from gatebook_hub.model import Engine, RowFilter, Schema, Table, TableObligation
-from gatebook_hub.sql.analysis import BASE, CTE_INDEX, Analysis
+from gatebook_hub.sql.analysis import BASE, CTE_INDEX, ROW_IDS, Analysis
 from gatebook_hub.sql.dialects import fold, fold_identifiers
+from gatebook_hub.sql.fences import Kinds, can_raise, kinds_of, repeatable
 from gatebook_hub.sql.functions import TABLE_FUNCTION_COLUMNS
 from gatebook_hub.sql.generating import Plan, cte_name, generate
 from gatebook_hub.sql.labels import label_projections
@@ -17,18 +18,6 @@ from gatebook_hub.sql.masks import MASK_FUNCTIONS, masked
 from gatebook_hub.sql.parsing import parse_condition
 
 PRINCIPAL_PARAMETER = "gb_principal"
-_LONG_PATTERN = 1_000
-
-# What cannot raise an error on any value, so that a planner may evaluate it before a row filter without telling.
-# LIKE and queries used as values are looked at more closely by `_can_raise`.
-_CANNOT_RAISE = (
-    exp.Select | exp.From | exp.Join | exp.Where | exp.Group | exp.Having | exp.Order | exp.Ordered | exp.Limit
-    | exp.Offset | exp.With | exp.CTE | exp.TableAlias | exp.Table | exp.Subquery | exp.SetOperation | exp.Distinct
-    | exp.Alias | exp.Column | exp.Identifier | exp.Star | exp.Literal | exp.Null | exp.Boolean | exp.Placeholder
-    | exp.Paren | exp.Tuple | exp.EQ | exp.NEQ | exp.GT | exp.GTE | exp.LT | exp.LTE | exp.Is | exp.In | exp.Between
-    | exp.Like | exp.Not | exp.And | exp.Or | exp.Count | exp.Coalesce | exp.Exists
-)  # fmt: skip
-_CALLS_THAT_CANNOT_RAISE = frozenset({"MIN", "MAX", "ROW_NUMBER", "RANK", "DENSE_RANK"})
 
 
 def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], schema: Schema, *, nonce: str) -> Plan:
@@ -40,8 +29,11 @@ def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], sche
     engine = schema.engine
     fold_identifiers(tree, engine)
     label_projections(tree, analysis.statement)
-    is_fenced = any(_can_raise(node) for node in tree.walk())
-    reads: dict[str, frozenset[str]] = {}
+    masked_names = {name for obligation in obligations.values() for name in obligation.masks}
+    kinds = kinds_of(tree, [schema.tables[use.table] for use in analysis.uses], engine, masked_names)
+    is_fenced = any(can_raise(node, kinds) for node in tree.walk())
+    row_ids = {use.table for use in analysis.uses if use.reads & ROW_IDS}
+    reads: dict[str, frozenset[str]] = dict.fromkeys(row_ids, frozenset({"rowid"}))
     for cte in list(tree.find_all(exp.CTE)):
         name = cte_name(cte.meta[CTE_INDEX], nonce)
         cte.args["alias"].set("this", exp.to_identifier(name, quoted=True))
@@ -59,29 +51,21 @@ def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], sche
         if obligation is None:
             raise UnknownRelation(f"there is no table `{node.name}` in `{schema.source}` that you may see")
         world = _Governed(obligation, schema, nonce)
-        node.replace(world.subquery(node, is_fenced=is_fenced))
+        if row_ids & {world.table.name} and not world.is_plain:
+            raise UnknownColumn(f"`{node.name}` shows no row ids, since you may not see all of it")
+        node.replace(world.relation(node, kinds, is_fenced=is_fenced))
         for table, columns in world.reads.items():
             reads[table] = reads.get(table, frozenset()) | columns
     functions = MASK_FUNCTIONS[engine] | analysis.statement.functions
-    return generate(tree, engine=engine, namespace=schema.namespace, reads=reads, nonce=nonce, functions=functions)
-
-
-def _can_raise(node: exp.Expr) -> bool:
-    """Whether evaluating the node can end in an error that depends on the rows it meets."""
-    match node:
-        case exp.Like():
-            # A pattern that ends in a backslash raises on PostgreSQL, once the text matched up to there.
-            pattern = node.expression
-            is_plain = isinstance(pattern, exp.Literal) and "\\" not in pattern.name
-            return not is_plain or len(pattern.name) > _LONG_PATTERN
-        case exp.Subquery():
-            # As a value, a query of two rows raises.
-            is_relation = isinstance(node.parent, exp.From | exp.Join | exp.In | exp.Exists | exp.Query | exp.CTE)
-            return not is_relation and node.parent is not None
-        case exp.Anonymous():
-            return node.name.upper() not in _CALLS_THAT_CANNOT_RAISE
-        case _:
-            return not isinstance(node, _CANNOT_RAISE)
+    return generate(
+        tree,
+        engine=engine,
+        namespace=schema.namespace,
+        reads=reads,
+        nonce=nonce,
+        functions=functions,
+        views={use.table for use in analysis.uses if schema.tables[use.table].is_view},
+    )
 
 
 def check_condition(text: str, table: Table, schema: Schema) -> None:
@@ -114,19 +98,42 @@ class _Governed:
         self.alias = f"gb_{nonce}_t"
         self.reads: dict[str, frozenset[str]] = {self.table.name: frozenset(obligation.columns)}
 
-    def subquery(self, node: exp.Table, *, is_fenced: bool) -> exp.Subquery:
-        """The subquery in place of `node`, under the name that the statement knows it by."""
-        projections = [self._projection(name) for name in self.obligation.columns]
-        source = self._base(self.table.name, self.alias)
-        select = exp.Select(expressions=projections, from_=exp.From(this=source))
-        conditions = self.conditions()
-        if conditions:
-            select.set("where", exp.Where(this=exp.and_(*conditions)))
-            if is_fenced:
-                self._fence(select)
+    @property
+    def is_plain(self) -> bool:
+        """Whether the principal sees all of the table as it is."""
+        everything = {column.name for column in self.table.columns}
+        return (
+            not self.obligation.masks and not self.obligation.row_filters and everything == set(self.obligation.columns)
+        )
+
+    def relation(self, node: exp.Table, kinds: Kinds | None, *, is_fenced: bool) -> exp.Expr:
+        """What stands in place of `node`, under the name that the statement knows it by."""
         written = node.args.get("alias")
         name = written.this if written is not None and written.this is not None else node.this
-        return exp.Subquery(this=select, alias=exp.TableAlias(this=name.copy()), joins=node.args.get("joins"))
+        joins = node.args.get("joins")
+        if self.is_plain:
+            base = self._base(self.table.name, name.name)
+            base.args["alias"].set("this", name.copy())
+            base.set("joins", joins)
+            return base
+        select = self._select(node, name.name, kinds, is_fenced=is_fenced)
+        return exp.Subquery(this=select, alias=exp.TableAlias(this=name.copy()), joins=joins)
+
+    def _select(self, node: exp.Table, name: str, kinds: Kinds | None, *, is_fenced: bool) -> exp.Select:
+        projections = [self._projection(column) for column in self.obligation.columns]
+        select = exp.Select(expressions=projections, from_=exp.From(this=self._base(self.table.name, self.alias)))
+        conditions = self.conditions()
+        if conditions and is_fenced:
+            conditions += repeatable(node, name, self._own_column, kinds)
+            self._fence(select)
+        if conditions:
+            select.set("where", exp.Where(this=exp.and_(*conditions)))
+        return select
+
+    def _own_column(self, column: exp.Column) -> exp.Column | None:
+        name = fold(column.name, self.engine, is_quoted=bool(column.this.args.get("quoted")))
+        is_open = name in self.obligation.columns and name not in self.obligation.masks
+        return self._column(name, self.alias) if is_open else None
 
     def conditions(self) -> list[exp.Expr]:
         """The row filters, every column bound to its table so that none is captured from the statement."""

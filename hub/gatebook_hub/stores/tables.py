@@ -118,3 +118,9 @@ run = Table(
     Column("seconds", Float),
     Index("run_job", "job", "scheduled_for"),
 )
+source_identity = Table(
+    "source_identity",
+    STATE,
+    Column("source", String(64), primary_key=True),
+    Column("identity", String(256), nullable=False),
+)

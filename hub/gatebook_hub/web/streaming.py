@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gatebook_hub.errors import GatebookError
+from gatebook_hub.services.describing import Told
 from gatebook_hub.services.queries import Answer
 from gatebook_hub.web.problems import problem_of
 
@@ -25,7 +26,7 @@ class ArrowResponse(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer | Told) -> None:
         super().__init__()
         self._answer = answer
         del self.headers["content-length"]
@@ -101,7 +102,7 @@ class _Sink:
         return taken
 
 
-def _chunks(answer: Answer) -> Iterator[bytes]:
+def _chunks(answer: Answer | Told) -> Iterator[bytes]:
     sink = _Sink()
     writer = pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), answer.schema)
     last: dict[str, str]

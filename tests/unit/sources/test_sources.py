@@ -13,6 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import psycopg
 import pyarrow as pa
 import pymysql
@@ -30,6 +31,7 @@ from gatebook_hub.errors import (
 )
 from gatebook_hub.model import Engine, Limits
 from gatebook_hub.sources.arrow import BATCH_ROWS, batch_of, schema_of
+from gatebook_hub.sources.duckdb import DuckdbSource
 from gatebook_hub.sources.mariadb import MariadbSource
 from gatebook_hub.sources.postgresql import PostgresqlSource
 from gatebook_hub.sources.registry import open_sources
@@ -42,6 +44,7 @@ SLOW = {
     Engine.SQLITE: ENDLESS,
     Engine.POSTGRESQL: "SELECT count(*) FROM generate_series(1, 100000000000)",
     Engine.MARIADB: "SELECT count(*) FROM track a, track b, track c, track d",
+    Engine.DUCKDB: "SELECT count(*) FROM track a, track b, track c, track d WHERE a.name || b.name < c.name || d.name",
 }
 
 
@@ -75,6 +78,7 @@ class Opened:
 @pytest.fixture(
     params=[
         pytest.param(Engine.SQLITE, id="sqlite"),
+        pytest.param(Engine.DUCKDB, id="duckdb"),
         pytest.param(Engine.POSTGRESQL, id="postgresql", marks=pytest.mark.postgres),
         pytest.param(Engine.MARIADB, id="mariadb", marks=pytest.mark.mariadb),
     ]
@@ -90,6 +94,13 @@ def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
 
             def run(sql: str) -> list[Any]:
                 with closing(sqlite3.connect(path)) as connection:
+                    return connection.execute(sql).fetchall()
+        case Engine.DUCKDB:
+            path = Path(shutil.copy2(request.getfixturevalue("chinook_duckdb_template"), tmp_path / "x.duckdb"))
+            source = DuckdbSource("chinook", path)
+
+            def run(sql: str) -> list[Any]:
+                with duckdb.connect(str(path), read_only=True) as connection:
                     return connection.execute(sql).fetchall()
         case Engine.POSTGRESQL:
             url: str = request.getfixturevalue("chinook_postgres")
@@ -177,6 +188,7 @@ def test_a_close_from_another_thread_frees_the_database(opened: Opened) -> None:
         Engine.SQLITE: "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT n FROM t",
         Engine.POSTGRESQL: "SELECT a.trackid FROM @track a, @track b, @track c, @track d",
         Engine.MARIADB: "SELECT a.trackid FROM track a, track b, track c, track d",
+        Engine.DUCKDB: "SELECT a.trackid FROM track a, track b, track c, track d",
     }
     stream = opened.source.read(opened.plan(many[opened.engine]), {}, Limits(time_s=60))
     ended = threading.Event()
@@ -194,7 +206,7 @@ def test_a_close_from_another_thread_frees_the_database(opened: Opened) -> None:
     stream.close()
     assert ended.wait(20)
     reader.join()
-    if opened.engine is not Engine.SQLITE:
+    if opened.engine in {Engine.POSTGRESQL, Engine.MARIADB}:
         until = time.monotonic() + 10
         while _is_running(opened) and time.monotonic() < until:
             time.sleep(0.1)
@@ -299,10 +311,10 @@ def test_a_write_of_too_many_rows_is_refused(opened: Opened) -> None:
 
 def test_errors_of_writes_are_in_our_words(opened: Opened) -> None:
     genre, invoice = opened.table("genre"), opened.table("invoice")
-    for sql, word in (
-        (f"INSERT INTO {genre} (genreid, name) VALUES (1, 'secret-value')", "breaks a rule"),
-        (f"UPDATE {invoice} SET customerid = 99999 WHERE invoiceid = 1", "breaks a rule"),
-    ):
+    statements = [(f"INSERT INTO {genre} (genreid, name) VALUES (1, 'secret-value')", "breaks a rule")]
+    if opened.engine is not Engine.DUCKDB:  # its demo has no foreign keys
+        statements.append((f"UPDATE {invoice} SET customerid = 99999 WHERE invoiceid = 1", "breaks a rule"))
+    for sql, word in statements:
         with pytest.raises(StatementFailed, match=word) as caught, opened.source.writing(Limits()) as session:
             session.run(sql, {})
         assert "secret-value" not in str(caught.value)
@@ -317,7 +329,7 @@ def test_the_ledger_is_made_once_and_asked(opened: Opened) -> None:
 
 
 def test_values_are_bound_as_what_they_are(opened: Opened) -> None:
-    mark = ":v" if opened.engine is Engine.SQLITE else "%(v)s"
+    mark = {Engine.SQLITE: ":v", Engine.DUCKDB: "$v"}.get(opened.engine, "%(v)s")
     for value in (1, 2**40, 1.5, "it's %s :v", None):
         cast = {str: "text", int: "bigint", float: "double precision"}.get(type(value), "text")
         sql = f"SELECT CAST({mark} AS {cast}) AS x" if opened.engine is Engine.POSTGRESQL else f"SELECT {mark} AS x"
@@ -335,6 +347,7 @@ def test_a_database_that_is_down_is_unavailable(tmp_path: Path) -> None:
         PostgresqlSource("x", "postgresql+psycopg://nobody@127.0.0.1:9/none"),
         MariadbSource("x", "mysql+pymysql://nobody@127.0.0.1:9/none"),
         SqliteSource("x", tmp_path / "nosuch.sqlite"),
+        DuckdbSource("x", tmp_path / "nosuch.duckdb"),
     ]
     for source in sources:
         plan = Plan(engine=Engine.SQLITE, sql="SELECT 1", parameters=frozenset(), reads={})
@@ -347,9 +360,8 @@ def test_a_database_that_is_down_is_unavailable(tmp_path: Path) -> None:
         source.close()
 
 
-def test_a_busy_sqlite_file_is_unavailable_and_not_lost(chinook_sqlite: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gatebook_hub.sources.sqlite._LOCK_WAIT_S", 0.1)
-    source = SqliteSource("x", chinook_sqlite)
+def test_a_busy_sqlite_file_is_unavailable_and_not_lost(chinook_sqlite: Path) -> None:
+    source = SqliteSource("x", chinook_sqlite, lock_wait_s=0.1)
     with source.writing(Limits()) as session:
         with pytest.raises(SourceUnavailable), source.writing(Limits()):
             pass
@@ -387,15 +399,17 @@ def test_sources_are_opened_by_their_urls(tmp_path: Path, monkeypatch: pytest.Mo
             "a": (Engine.SQLITE, "sqlite:///${state}/a.sqlite"),
             "b": (Engine.POSTGRESQL, "postgresql://u:${env:GBTEST_SECRET}@h/d"),
             "c": (Engine.MARIADB, f"mysql://u:${{file:{tmp_path}/secret}}@h/d"),
+            "d": (Engine.DUCKDB, "duckdb:///${state}/d.duckdb"),
         },
         tmp_path,
     )
-    assert list(sources) == ["a", "b", "c"]
+    assert list(sources) == ["a", "b", "c", "d"]
     with pytest.raises(NotFound):
-        sources.get("d")
+        sources.get("e")
     sources.close()
     for engine, url in (
         (Engine.SQLITE, "x"),
+        (Engine.DUCKDB, "sqlite:///x"),
         (Engine.POSTGRESQL, "::"),
         (Engine.POSTGRESQL, "postgresql://${env:GBTEST_NOSUCH}@h/d"),
         (Engine.MARIADB, "mysql://${file:/nosuch}@h/d"),

@@ -19,7 +19,7 @@ from sqlalchemy import make_url
 from gatebook_hub import sql
 from gatebook_hub.errors import PolicyInvalid, StatementRefused
 from gatebook_hub.model import Column, Engine, Mask, Schema, Table, TableObligation
-from gatebook_hub.sources.sqlite import keyed_hash
+from gatebook_hub.sources.worker.sqlite import keyed_hash
 from gatebook_hub.sql.masks import HASH_INNER, HASH_OUTER, check_mask
 
 KEY = b"k" * 32

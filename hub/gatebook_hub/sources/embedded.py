@@ -1,0 +1,201 @@
+"""How does a database that lives in a file answer through its workers?"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pyarrow as pa
+
+from gatebook_hub.errors import (
+    GatebookError,
+    LedgerMissing,
+    LimitExceeded,
+    SourceUnavailable,
+    StatementFailed,
+    StatementTimeout,
+)
+from gatebook_hub.model import Limits
+from gatebook_hub.sources.frames import BATCH, SCHEMA, FrameError, pack, unpack_rows
+from gatebook_hub.sources.source import SeenMore
+from gatebook_hub.sources.workers import Worker, WorkerPool
+from gatebook_hub.sql import Plan
+
+DEFAULT_TIME_S = 60.0
+_COMMIT_S = 60.0
+_MOST_SENTENCE = 400
+Bindable = Callable[[Mapping[str, Any]], dict[str, Any]]
+_ERRORS: Mapping[str, type[GatebookError]] = {
+    kind.__name__: kind
+    for kind in (LedgerMissing, LimitExceeded, SeenMore, SourceUnavailable, StatementFailed, StatementTimeout)
+}
+
+
+class WorkerStream:
+    """A ReadStream whose statement runs in a worker; `close` stops it, by force if need be."""
+
+    def __init__(self, worker: Worker, give_back: Callable[[Worker], None]) -> None:
+        self._worker = worker
+        self._give_back = give_back
+        self._lock = threading.Lock()
+        self._asking = threading.Lock()
+        self._is_given_back = False
+        self.is_closed = False
+        self.schema = pa.schema([])
+
+    def start(self, request: Mapping[str, Any], time_s: float) -> None:
+        """Run the statement until its first answer."""
+        try:
+            with self._asking:  # one that closes meanwhile waits until there is something to interrupt
+                self._check_open()
+                self._worker.ask(request, time_s)
+            kind, value = self._next()
+            self.schema = _schema(kind, value)
+        except BaseException:
+            self.close()
+            raise
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """Batches as they come, each validated: they were made by a process that ran a person's statement."""
+        try:
+            while True:
+                kind, value = self._next()
+                if kind != BATCH:
+                    break
+                yield self._batch(value)
+        except BaseException:
+            self.close()
+            raise
+        self._leave()
+
+    def close(self) -> None:
+        """Stop the statement if it runs, and free the worker; safe to call twice and from another thread."""
+        with self._lock:
+            self.is_closed = True
+            if self._is_given_back:
+                return
+            with self._asking:
+                if not self._worker.is_answered:
+                    self._worker.abort()
+            self._leave()
+
+    def _batch(self, data: bytes) -> pa.RecordBatch:
+        try:
+            batch = pa.ipc.read_record_batch(pa.py_buffer(data), self.schema)
+            batch.validate(full=True)
+        except (pa.ArrowException, OSError) as error:
+            raise StatementFailed("a column holds a value that its type cannot; cast it to another type") from error
+        return batch
+
+    def _next(self) -> tuple[bytes, Any]:
+        kind, value = self._worker.receive()
+        self._check_open()
+        if isinstance(value, dict):
+            raise_told(value)
+        return kind, value
+
+    def _check_open(self) -> None:
+        if self.is_closed:
+            raise StatementFailed("the statement was cancelled")
+
+    def _leave(self) -> None:
+        if not self._is_given_back:
+            self._is_given_back = True
+            self._give_back(self._worker)
+
+
+class WorkerWriting:
+    """A WriteSession in one worker: a process that ends takes its transaction with it, and the file rolls back."""
+
+    def __init__(self, worker: Worker, limits: Limits, bindable: Bindable) -> None:
+        self._worker = worker
+        self._bindable = bindable
+        self._time_s = limits.time_s or DEFAULT_TIME_S
+        self.is_committed = False
+
+    def select(self, plan: Plan, parameters: Mapping[str, Any], limit_rows: int) -> list[tuple[Any, ...]]:
+        """The person's read, watched as any read."""
+        request = {"op": "select", "limit_rows": limit_rows, **request_of(plan, self._bindable(parameters))}
+        return self.ask(request)[0]
+
+    def run(self, sql: str, parameters: Mapping[str, Any]) -> tuple[list[tuple[Any, ...]], int]:
+        """One of the gate's own statements."""
+        return self.ask({"op": "run", "sql": sql, "params": _packed(self._bindable(parameters))})
+
+    def commit(self) -> None:
+        """Make it last when the session ends."""
+        self.is_committed = True
+
+    def ask(self, request: Mapping[str, Any], time_s: float | None = None) -> tuple[list[tuple[Any, ...]], int]:
+        """Send a request and wait for its rows and their number."""
+        self._worker.ask(request, self._time_s if time_s is None else time_s)
+        return _answer(self._worker)
+
+
+@contextmanager
+def writing(pool: WorkerPool, limits: Limits, bindable: Bindable) -> Iterator[WorkerWriting]:
+    """A session whose transaction begins now, with the write lock taken."""
+    worker = pool.lease()
+    try:
+        session = WorkerWriting(worker, limits, bindable)
+        session.ask({"op": "begin"})
+        try:
+            yield session
+        except BaseException:
+            with suppress(GatebookError):
+                session.ask({"op": "end", "commit": False})
+            raise
+        session.ask({"op": "end", "commit": session.is_committed}, _COMMIT_S)
+    finally:
+        pool.give_back(worker)
+
+
+def ask(pool: WorkerPool, request: Mapping[str, Any], time_s: float) -> tuple[list[tuple[Any, ...]], int]:
+    """One request of the gate itself to any worker."""
+    worker = pool.lease()
+    try:
+        worker.ask(request, time_s)
+        return _answer(worker)
+    finally:
+        pool.give_back(worker)
+
+
+def request_of(plan: Plan, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan as plain data."""
+    reads = {table: sorted(columns) for table, columns in plan.reads.items()}
+    beyond = {"functions": sorted(plan.functions), "views": sorted(plan.views)}
+    return {"sql": plan.sql, "params": _packed(parameters), "reads": reads, **beyond}
+
+
+def raise_told(reply: Mapping[str, Any]) -> None:
+    """Raise the error that a reply tells of, if it does."""
+    name = reply.get("error")
+    if name is not None:
+        found = _ERRORS.get(str(name), StatementFailed)
+        raise found(str(reply.get("detail", ""))[:_MOST_SENTENCE])
+
+
+def _schema(kind: bytes, value: Any) -> pa.Schema:
+    try:
+        if kind == SCHEMA:
+            return pa.ipc.read_schema(pa.py_buffer(value))
+    except (pa.ArrowException, OSError) as error:
+        raise StatementFailed("the process that ran the statement gave no answer") from error
+    raise StatementFailed("the process that ran the statement gave no answer")
+
+
+def _answer(worker: Worker) -> tuple[list[tuple[Any, ...]], int]:
+    kind, reply = worker.receive()
+    if not isinstance(reply, dict):
+        raise StatementFailed(f"the process that ran the statement gave no answer ({kind!r})")
+    raise_told(reply)
+    try:
+        return unpack_rows(reply.get("rows", [])), int(reply.get("count", 0))
+    except (FrameError, TypeError, ValueError) as error:
+        raise StatementFailed("the process that ran the statement gave no answer") from error
+
+
+def _packed(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: pack(value) for name, value in parameters.items()}
