@@ -86,13 +86,17 @@ class StockDuckdb:
     def _tables(self) -> dict[str, Table]:
         query = (
             "SELECT lower(table_name), lower(column_name), lower(data_type), is_nullable FROM duckdb_columns() "
-            "WHERE schema_name = 'main' AND NOT internal AND table_name IN (SELECT table_name FROM duckdb_tables()) "
+            "WHERE schema_name = 'main' AND NOT internal "
             "AND database_name = current_database() ORDER BY table_name, column_index"
         )
         columns: dict[str, list[Column]] = {}
         for table, name, kind, nullable in self._connection.execute(query).fetchall():
             columns.setdefault(table, []).append(Column(name=name, type=kind, nullable=bool(nullable)))
-        return {table: Table(name=table, columns=tuple(found)) for table, found in columns.items()}
+        views = self._connection.execute("SELECT lower(view_name) FROM duckdb_views() WHERE NOT internal").fetchall()
+        return {
+            table: Table(name=table, columns=tuple(found), is_view=(table,) in views)
+            for table, found in columns.items()
+        }
 
     def _copied(self, step: Step) -> None:
         """A CSV text goes in through Arrow's reader, since this engine reads files only."""

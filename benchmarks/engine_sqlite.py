@@ -11,8 +11,9 @@ from typing import Any
 from engines import MOST_ROWS, Answer, Reflected, Refused, engine_on
 from steps import Step
 
-from gatebook_hub.model import Engine, Limits, Schema
+from gatebook_hub.model import Engine, Schema
 from gatebook_hub.sources import sqlite as sqlite_source
+from gatebook_hub.sources.worker import sqlite as worker
 from gatebook_hub.sql import Plan
 
 
@@ -38,6 +39,8 @@ class StockSqlite:
 
     def __init__(self) -> None:
         self._connection: sqlite3.Connection | None = None
+        functions = sorted(sqlite_source._FUNCTIONS)  # noqa: SLF001 - the source's list
+        self._served = worker.SqliteServed({"path": ":memory:", "functions": functions, "lock_wait_s": 1})
         self.fresh()
 
     def fresh(self) -> None:
@@ -67,7 +70,9 @@ class StockSqlite:
         """As the source: under its authorizer and its clock."""
         connection = self._connection
         assert connection is not None
-        guard = sqlite_source._Guard(connection, plan, Limits(time_s=self.time_s))  # noqa: SLF001 - what the source runs
+        guard = worker._Guard(self._served, connection, time.monotonic() + self.time_s, 1)  # noqa: SLF001 - its own
+        reads = {table: sorted(columns) for table, columns in plan.reads.items()}
+        guard.allow({"reads": reads, "functions": sorted(plan.functions), "views": sorted(plan.views)})
         try:
             answer = _sqlite_answer(connection.execute(plan.sql, dict(parameters)))
         except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
