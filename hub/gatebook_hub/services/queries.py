@@ -188,7 +188,7 @@ class Queries:
             return self._describing.tell(call, question.source, about)
         try:
             source, rule, schema = gate.source(question.source, call.principal)
-            statement = sql.parse(question.sql, schema.engine, schema.functions)
+            statement = self._plans.statement(question.sql, schema)
             if statement.kind is not StatementKind.READ:
                 return self._changes.propose(call, question.source, statement, question.parameters)
             parameters = bind(statement, question.parameters, {})

@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from gatebook_hub import policy, sql
 from gatebook_hub.audit import recorded_parameters, recorded_values
@@ -23,6 +23,9 @@ from gatebook_hub.values import encode
 
 RESERVED = "gb_"
 _MOST_PLANS = 2_000
+# Characters: what is longer is parsed and planned anew.
+_LONGEST_KEPT = 10_000
+K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,26 +59,48 @@ class DecidedWrite:
 
 
 class PlanCache:
-    """Decided reads by statement, schema, policy revision and entitlements; bounded, least recently used goes first."""
+    """Parsed texts, and decided reads by statement, schema, policy revision and entitlements.
+
+    Bounded; least recently used goes first.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._plans: OrderedDict[tuple[Any, ...], DecidedRead] = OrderedDict()
+        self._statements: OrderedDict[tuple[Any, ...], Statement] = OrderedDict()
+
+    def statement(self, text: str, schema: Schema) -> Statement:
+        """A parsed text, which means the same for everybody; raises what `sql.parse` raises."""
+        key = (text, schema.engine, schema.functions)
+        known = self._get(self._statements, key)
+        if known is not None:
+            return known
+        statement = sql.parse(text, schema.engine, schema.functions)
+        if len(text) <= _LONGEST_KEPT:
+            self._put(self._statements, key, statement)
+        return statement
 
     def get(self, key: tuple[Any, ...]) -> DecidedRead | None:
         """A plan, if it is known."""
-        with self._lock:
-            found = self._plans.get(key)
-            if found is not None:
-                self._plans.move_to_end(key)
-            return found
+        return self._get(self._plans, key)
 
     def put(self, key: tuple[Any, ...], plan: DecidedRead) -> None:
         """Keep a plan."""
+        if len(plan.statement.text) <= _LONGEST_KEPT:
+            self._put(self._plans, key, plan)
+
+    def _get(self, kept: OrderedDict[tuple[Any, ...], K], key: tuple[Any, ...]) -> K | None:
         with self._lock:
-            self._plans[key] = plan
-            while len(self._plans) > _MOST_PLANS:
-                self._plans.popitem(last=False)
+            found = kept.get(key)
+            if found is not None:
+                kept.move_to_end(key)
+            return found
+
+    def _put(self, kept: OrderedDict[tuple[Any, ...], K], key: tuple[Any, ...], value: K) -> None:
+        with self._lock:
+            kept[key] = value
+            while len(kept) > _MOST_PLANS:
+                kept.popitem(last=False)
 
 
 def decide_read(gate: Gate, call: Call, statement: Statement, schema: Schema, plans: PlanCache) -> DecidedRead:

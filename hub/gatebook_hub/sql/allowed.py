@@ -10,7 +10,8 @@ NODES = frozenset(
     Add Sub Mul Div IntDiv Mod DPipe DataType DataTypeParam Window WindowSpec Filter Interval Var
     Values Cube Rollup GroupingSets WithinGroup IgnoreNulls RespectNulls
     Qualify BitwiseAnd BitwiseLeftShift BitwiseNot BitwiseOr BitwiseRightShift BitwiseXor SimilarTo Glob AtTimeZone
-    Overlaps Bracket Slice Lateral JSONPath JSONPathRoot JSONPathKey JSONPathSubscript HexString Any All
+    Overlaps Bracket Slice Lateral JSONPath JSONPathRoot JSONPathKey JSONPathSubscript HexString BitString
+    ByteString RawString Adjacent ExtendsLeft ExtendsRight Distance Any All
     PropertyEQ Prior
     """.split()  # noqa: SIM905 - a list of a hundred names reads better as text
 )
@@ -23,7 +24,7 @@ ARGUMENTS: dict[str, frozenset[str]] = {
             *("order", "limit", "offset", "distinct"),
         }
     ),
-    "Table": frozenset({"this", "db", "alias", "joins"}),
+    "Table": frozenset({"this", "db", "alias", "joins", "ordinality"}),
     "Join": frozenset({"this", "side", "kind", "on", "using", "method"}),
     "Subquery": frozenset({"this", "alias", "order", "limit", "offset", "with_", "joins"}),
     "Union": frozenset({"with_", "this", "expression", "distinct", "order", "limit", "offset"}),
@@ -66,6 +67,13 @@ TYPES = frozenset(
     SIGNED SMALLINT SMALLMONEY STRING STRUCT TEXT TIME TIMESTAMP TIMESTAMPLTZ TIMESTAMPNTZ TIMESTAMPTZ TIMESTAMP_MS
     TIMESTAMP_NS TIMESTAMP_S TIMETZ TINYBLOB TINYINT TINYTEXT TSMULTIRANGE TSRANGE TSTZMULTIRANGE TSTZRANGE UBIGINT
     UHUGEINT UINT UINT128 UINTEGER UMEDIUMINT UNSIGNED USMALLINT UTINYINT UUID VARBINARY VARBIT VARCHAR VARYING YEAR
+    """.split()  # noqa: SIM905 - as above
+)
+
+# Types of PostgreSQL that the parser knows by their names alone.
+NAMED_TYPES = frozenset(
+    """
+    box circle jsonpath line lseg macaddr macaddr8 name path pg_lsn point polygon tsquery tsvector
     """.split()  # noqa: SIM905 - as above
 )
 

@@ -284,7 +284,9 @@ class _Walker:
         listed = alias.args.get("columns") if alias is not None else None
         if listed:
             if base is not None:
-                raise ConstructRefused("columns of a table are renamed with `as` in the select list, not in from")
+                # By position, of the columns that the principal sees: which those are is not known here.
+                self.wholes.add(base)
+                base = None
             columns = (*(self._fold(column) for column in listed), *columns[len(listed) :])
         if name in scope.relations:
             raise ConstructRefused(f"the name `{name}` is used twice in one from clause; give an alias")

@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from gatebook_hub.errors import ConstructRefused, FunctionRefused, NotParsed
 from gatebook_hub.model import Engine
-from gatebook_hub.sql.allowed import ARGUMENTS, JOIN_KINDS, JOIN_METHODS, NODES, TYPES
+from gatebook_hub.sql.allowed import ARGUMENTS, JOIN_KINDS, JOIN_METHODS, NAMED_TYPES, NODES, TYPES
 from gatebook_hub.sql.costs import MAX_DEPTH
 from gatebook_hub.sql.functions import CLASSES, FUNCTIONS, TABLE_FUNCTIONS
 
@@ -118,7 +118,8 @@ def _check_details(node: exp.Expr, engine: Engine) -> None:
         case exp.DataType():
             _check_type(node, engine)
         case exp.Var():
-            if not isinstance(node.parent, _HAVE_WORDS):
+            is_all = isinstance(node.parent, exp.Ordered) and node.name.upper() == "ALL" and engine is Engine.DUCKDB
+            if not isinstance(node.parent, _HAVE_WORDS) and not is_all:
                 raise ConstructRefused(f"the word `{node.name}` is not understood here")
         case exp.Placeholder():
             parameter_name(node)
@@ -152,6 +153,9 @@ def _clause_of(node: exp.Expr) -> exp.Expr | None:
 def _check_type(node: exp.DataType, engine: Engine) -> None:
     inner = node.args.get("expressions") or []
     name = str(node.this.name if hasattr(node.this, "name") else node.this).upper()
+    kind = node.args.get("kind")
+    if name == "USERDEFINED" and engine is Engine.POSTGRESQL and str(kind).lower() in NAMED_TYPES:
+        return
     if name not in TYPES or not all(isinstance(part, exp.DataTypeParam | exp.DataType) for part in inner):
         raise ConstructRefused(f"the type `{node.sql().lower()}` is not taken in a cast")
     if engine is Engine.SQLITE and name in _SQLITE_MOMENTS:

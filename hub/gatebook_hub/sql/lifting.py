@@ -14,6 +14,9 @@ from sqlglot import exp
 from gatebook_hub.sql.dialects import dialect_of
 from gatebook_hub.sql.parsing import Statement
 
+# Everything that holds a value as it was typed.
+_VALUES = (exp.Literal, exp.ByteString, exp.RawString, exp.BitString, exp.HexString, exp.National, exp.JSONPath)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiftedValue:
@@ -41,13 +44,14 @@ def lift(statement: Statement, protected: Collection[str], unprotected: Collecti
     # A name that the statement itself gives may hide a protected column behind an unprotected one's name.
     known = set(unprotected) - _given_names(tree)
     is_all_open = not closed
-    for node in list(tree.find_all(exp.Literal, exp.Placeholder)):
+    for node in list(tree.find_all(*_VALUES, exp.Placeholder)):
         is_open = is_all_open or _is_open(node, closed, known)
         if isinstance(node, exp.Placeholder):
             if not is_open:
                 hidden.add(node.name)
             continue
-        values.append(LiftedValue(text=node.name, is_protected=not is_open))
+        text = node.sql() if isinstance(node, exp.JSONPath) else str(node.this)
+        values.append(LiftedValue(text=text, is_protected=not is_open))
         node.replace(exp.Var(this=f"?{len(values)}"))
     shape = tree.sql(dialect=dialect_of(statement.engine), comments=False)
     return LiftedStatement(shape=shape, values=tuple(values), protected_parameters=frozenset(hidden))

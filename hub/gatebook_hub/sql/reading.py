@@ -117,13 +117,14 @@ class _Governed:
         written = node.args.get("alias")
         name = written.this if written is not None and written.this is not None else node.this
         joins = node.args.get("joins")
+        alias = exp.TableAlias(this=name.copy(), columns=written.args.get("columns") if written is not None else None)
         if self.is_plain:
             base = self._base(self.table.name, name.name)
-            base.args["alias"].set("this", name.copy())
+            base.set("alias", alias)
             base.set("joins", joins)
             return base
         select = self._select(node, name.name, kinds, is_fenced=is_fenced)
-        return exp.Subquery(this=select, alias=exp.TableAlias(this=name.copy()), joins=joins)
+        return exp.Subquery(this=select, alias=alias, joins=joins)
 
     def _select(self, node: exp.Table, name: str, kinds: Kinds | None, *, is_fenced: bool) -> exp.Select:
         projections = [self._projection(column) for column in self.obligation.columns]
