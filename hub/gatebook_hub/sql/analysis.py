@@ -7,6 +7,7 @@ table by what the principal may see.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -58,6 +59,8 @@ class _Scope:
             yield scope
             scope = scope.outer
 
+
+_CATALOGUE = re.compile(r"(information_schema|pg_catalog|mysql|sys|performance_schema)\.|.*\.(pg_|sqlite_|duckdb_)")
 
 _Ctes: TypeAlias = Mapping[str, tuple[int, tuple[str, ...]]]
 _LATER: tuple[int, tuple[str, ...]] = (-1, ())
@@ -273,7 +276,11 @@ class _Walker:
         is_here = namespace is None or self._fold(namespace) in {"main", self.schema.namespace, self.schema.source}
         table = self.schema.tables.get(name) if is_here else None
         if table is None:
-            raise UnknownRelation(f"there is no table `{node.sql()}` in `{self.schema.source}` that you may see")
+            where = f"there is no table `{node.sql()}` in `{self.schema.source}` that you may see"
+            is_catalogue = _CATALOGUE.match(f"{node.db}.{node.name}".lower())
+            raise UnknownRelation(
+                f"{where}; `show tables` and `describe NAME` tell what there is" if is_catalogue else where
+            )
         return table
 
     def _bind(self, node: exp.Expr, columns: tuple[str, ...], base: str | None, scope: _Scope) -> None:

@@ -19,6 +19,7 @@ from gatebook_hub.sql.checking import check_node, parameter_name
 from gatebook_hub.sql.costs import check_cost
 from gatebook_hub.sql.dialects import dialect_of, fold_identifiers
 from gatebook_hub.sql.generating import check_calls, write
+from gatebook_hub.sql.kinds import refusal_of
 
 MAX_LENGTH = 100_000
 _EXECUTABLE_COMMENT = re.compile(r"/\*[M!+]")
@@ -82,8 +83,7 @@ def parse(text: str, engine: Engine, functions: AbstractSet[str] = frozenset()) 
     tree = _parse_one(text, engine)
     kind = _KINDS.get(type(tree))
     if kind is None:
-        taken = "`select`, `insert`, `update`, `delete` and `merge` are"
-        raise KindRefused(f"`{_first_word(text)}` statements are not taken here; {taken}")
+        raise KindRefused(refusal_of(_first_word(text)))
     try:
         statement = statement_from(tree, kind=kind, text=text, engine=engine, functions=functions)
         statement = _read_back(statement)

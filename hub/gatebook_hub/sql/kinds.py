@@ -1,0 +1,37 @@
+"""What kind of statement is this, if it is none that the gate takes, and what can be done instead?"""
+
+from __future__ import annotations
+
+_CLASSES = {
+    "a change of the schema": (
+        "alter comment create drop rename security truncate",
+        "schemas change through the database's own migrations",
+    ),
+    "about the session": (
+        (
+            "abort begin close commit deallocate declare discard end execute fetch handler listen lock move notify "
+            "prepare release reset rollback savepoint set start unlisten unlock use"
+        ),
+        "each statement is a transaction of its own, and the gate sets the session",
+    ),
+    "administration": (
+        (
+            "analyze attach call checkpoint cluster copy detach do export flush grant import install kill load pragma "
+            "reindex reassign refresh repair revoke shutdown vacuum"
+        ),
+        "it belongs to the database's operator",
+    ),
+    "a question about the source": (
+        "desc describe explain show summarize",
+        "`show tables`, `describe NAME` and `explain STATEMENT` are answered",
+    ),
+}
+_TAKEN = "`select`, `insert`, `update`, `delete` and `merge` are taken"
+
+
+def refusal_of(word: str) -> str:
+    """Why a statement that begins with this word is not taken, in a sentence."""
+    for what, (words, instead) in _CLASSES.items():
+        if word in words.split():
+            return f"`{word}` is {what} and not taken here; {instead}"
+    return f"`{word}` statements are not taken here; {_TAKEN}"
