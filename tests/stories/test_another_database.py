@@ -47,7 +47,7 @@ def test_a_caller_who_leaves_before_the_first_rows_frees_the_place(gateway: Alon
     started = time.monotonic()
     while gateway.ask(GOOD, token=token).status_code == 429 and time.monotonic() - started < 10:
         time.sleep(0.1)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
     assert rows_of(gateway.ask(GOOD, token=token)) == [{"name": "Rock"}]
     ended = [event for event in gateway.events(kind="query.outcome") if event.get("outcome") == "failed"]
     assert [event["code"] for event in ended] == ["GB-502"]

@@ -47,10 +47,10 @@ def test_a_bomb_is_refused(pattern: str) -> None:
 )
 def test_what_people_write_is_taken_and_quick(pattern: str) -> None:
     assert why_slow(pattern) is None
-    started = time.monotonic()
+    started = time.process_time()
     for text in ("a" * 200, "a@" * 100, "0" * 200 + "!", "INV-" + "1" * 200 + "x"):
         re.search(pattern, text)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_an_action_with_a_bomb_does_not_load() -> None:
@@ -67,7 +67,7 @@ sql: insert into t (x) values (:code)
 
 def test_a_long_condition_is_refused_before_it_is_matched() -> None:
     rules = "approvals:\n  - {id: a, on: shop.t, when: 'rows >" + " " * 200_000 + "x', require: [{groups: [r]}]}\n"
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(PolicyInvalid, match="not a comparison"):
         load({"rules.yaml": rules})
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5

@@ -36,10 +36,10 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_refused_quickly_with_a_line(name: str) -> None:
     text, reason = BOMBS[name]
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(PolicyInvalid, match=rf"rules.yaml:\d+: .*({reason})"):
         load({"rules.yaml": text})
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10  # seconds of this process, however busy the machine is
 
 
 def test_a_tag_of_python_makes_nothing() -> None:

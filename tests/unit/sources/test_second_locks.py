@@ -127,8 +127,8 @@ def test_a_close_before_the_first_rows_cancels_in_the_database(source: Server) -
         started = time.monotonic()
         begun.pop().close()
         waiting.join(5)
-        assert time.monotonic() - started < 1
-        while _runs(source) and time.monotonic() < started + 1:
+        assert time.monotonic() - started < 4
+        while _runs(source) and time.monotonic() < started + 4:
             time.sleep(0.05)
         assert not _runs(source)
     assert all(isinstance(error, StatementFailed | StatementTimeout) for error in caught)
