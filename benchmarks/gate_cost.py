@@ -22,6 +22,7 @@ from trying import open_policy
 from gatebook_hub import sql
 from gatebook_hub.errors import GatebookError
 from gatebook_hub.model import Column, Engine, Principal, PrincipalKind, Schema, Table
+from gatebook_hub.policy import Circumstances
 from gatebook_hub.services.gate import Call
 from gatebook_hub.services.statements import PlanCache, decide_read
 
@@ -63,7 +64,10 @@ def main() -> None:
 
 
 def _measure(texts: list[str], schema: Schema, runs: int) -> tuple[list[float], list[float]]:
-    gate: Any = SimpleNamespace(policy=open_policy("postgresql"), new_id=lambda: "5eed5eed")
+    always = Circumstances(is_look=True)
+    gate: Any = SimpleNamespace(
+        policy=open_policy("postgresql"), new_id=lambda: "5eed5eed", circumstances=lambda _: always
+    )
     plans = PlanCache()
     cold: list[float] = []
     cached: list[float] = []

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Engine as Database
 from sqlalchemy import inspect
-from sqlalchemy.engine.reflection import ObjectKind
+from sqlalchemy.engine.reflection import Inspector
+from sqlalchemy.exc import SQLAlchemyError
 
 from gatebook_hub.model import Column, Engine, Schema, Table
 from gatebook_hub.sources.source import LEDGER
 
 _FRESH_S = 30.0
+_log = logging.getLogger(__name__)
 
 
 def reflect(database: Database, *, source: str, engine: Engine, namespace: str | None) -> Schema:
     """Read the tables and views of one namespace from the database's own catalogue; our ledger is left out."""
     inspector = inspect(database)
     schema = namespace if engine is not Engine.SQLITE else None
-    columns = inspector.get_multi_columns(schema=schema, kind=ObjectKind.ANY)
     views = {*inspector.get_view_names(schema=schema)}
     if engine is Engine.POSTGRESQL:
         views |= {*inspector.get_materialized_view_names(schema=schema)}
+    columns = _columns(inspector, schema, views)
     keys = inspector.get_multi_pk_constraint(schema=schema)
     # As `fold` looks them up: SQLite ignores the case of every name, MariaDB that of columns.
     of_table = str.lower if engine is Engine.SQLITE else str
@@ -53,6 +56,22 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
             is_view=found_name in views,
         )
     return Schema(source=source, engine=engine, version=fingerprint(tables), tables=tables, namespace=namespace)
+
+
+def _columns(inspector: Inspector, schema: str | None, views: Iterable[str]) -> dict[tuple[str | None, str], list[Any]]:
+    """The columns of each table and view; one that the database itself cannot describe (its table is gone) is none."""
+    found: dict[tuple[str | None, str], list[Any]] = {}
+    try:
+        found.update(inspector.get_multi_columns(schema=schema))
+        rest = [*views]
+    except SQLAlchemyError:
+        rest = [*inspector.get_table_names(schema=schema), *views]
+    for name in rest:
+        try:
+            found[schema, name] = inspector.get_columns(name, schema=schema)
+        except SQLAlchemyError:
+            _log.warning("`%s` cannot be described by its database and is left out", name)
+    return found
 
 
 def _type_name(kind: Any) -> str:

@@ -272,6 +272,9 @@ class _Guard:
             columns = self._reads.get((first or "").lower())
             if columns is not None and (not second or second.lower() in columns):
                 return sqlite3.SQLITE_OK
+            if self._views and not second:
+                # A view may be made of a table without any of its columns.
+                return sqlite3.SQLITE_OK
             self.refused = f"`{first}.{second}`"
         elif action == sqlite3.SQLITE_FUNCTION:
             if (second or "").upper() in self._functions:
