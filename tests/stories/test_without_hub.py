@@ -61,6 +61,30 @@ def test_a_read_is_a_frame_masked_and_scoped(connection: gatebook.Connection) ->
     assert outcome["row_filters"] == [{"table": "customer", "rule": "analysts-customers-dach"}]
 
 
+def test_what_is_there_and_what_would_be_decided_is_asked_like_a_read(connection: gatebook.Connection) -> None:
+    tables = connection.arrow("show tables").to_pylist()
+    assert "customer" in {row["table"] for row in tables}
+    columns = {row["column"]: row for row in connection.arrow("describe customer").to_pylist()}
+    assert columns["email"]["shown"] == "masked: email"
+    steps = connection.arrow("explain select email from customer").to_pylist()
+    assert {"mask", "rows", "rules", "limit"} <= {row["step"] for row in steps}
+    with pytest.raises(gatebook.errors.AccessRefused) as refused:
+        connection.query("explain select birthdate from employee")
+    assert refused.value.rule == "birthdate-people-only"
+
+
+def test_a_purpose_opens_what_a_grant_ties_to_it(gateway: Alone) -> None:
+    with gatebook.connect("chinook", url=gateway.url, token=gateway.token("pia", "privacy")) as privacy:
+        with pytest.raises(gatebook.errors.AccessRefused) as refused:
+            privacy.query("select email from customer where customerid = 2")
+        assert "access_request" in str(refused.value)
+        frame = privacy.query(
+            "select email from customer where customerid = 2", purpose="access_request", reason="a letter"
+        )
+    assert isinstance(frame, pd.DataFrame)
+    assert frame["email"].tolist() == ["leonekohler@surfeu.de"]
+
+
 def test_a_refusal_names_the_rule_and_what_to_ask_for(connection: gatebook.Connection) -> None:
     with pytest.raises(gatebook.errors.AccessRefused) as refused:
         connection.query("select birthdate from employee")
