@@ -131,7 +131,9 @@ name. Unknown keys are errors; so are aliases, tags, links that lead out of the 
   of them are met; the statement names its purpose in `purpose` beside `sql`.
 * **Protections** apply to everybody whom `unless` does not name, and all that match apply. Of several masks the one
   that shows least wins: null, redact, hash, then last, first, email, then year, then bucket; a custom one beside any
-  but null and redact becomes null. In its `expression` the word `value` stands for the column.
+  but null and redact becomes null. In its `expression` the word `value` stands for the column. The mask `"null"` is in
+  quotes, or YAML reads no mask at all. NULL stays NULL under every mask.
+* **Views** are named one by one: `shop.*` means the tables, and their protections do not follow into a view.
 * **Approvals**: where several rules match a write, all of their quorums are needed, within the shortest of their times;
   where none does, the source's `default_quorum` is. `on` and `actions` say what is meant (either); `writes`, `via`,
   `tag`, `production` and `when` narrow it (all). A `tag` is met by a write of a column that has it, and by the removal
@@ -148,7 +150,8 @@ name. Unknown keys are errors; so are aliases, tags, links that lead out of the 
 | `gatebook policy reload` | whether the folder came into force in the running gateway |
 | `gatebook policy schema` | the JSON Schema of all this, for editors |
 
-None of them executes a statement.
+None of them executes a statement. `OLD` and `NEW` are folders, or revisions in git such as `HEAD~1:policies`.
+[Change the policy](../how-to/change-the-policy.md) shows each.
 """
 _DOCUMENTS = {
     "sources/NAME.yaml": (of.SourceDocument, of.RequirementDocument, of.LimitsDocument),

@@ -48,15 +48,17 @@ def query(
     params: Mapping[str, object] | None = None,
     *,
     reason: str | None = None,
+    purpose: str | None = None,
     limit_rows: int | None = None,
     **named: object,
 ) -> pd.DataFrame | Change | Outcome:
     """Run one statement on `source`: a read gives a DataFrame, a write its change request or its outcome.
 
-    `:name` in the SQL takes its value from the keyword `name` or from `params`. A DataFrame carries its outcome in
-    `attrs["gatebook"]`.
+    `:name` in the SQL takes its value from the keyword `name` or from `params`. `reason` says why and `purpose` for
+    what, where a grant asks for it. `show tables`, `describe …` and `explain …` are answered by the gate. A DataFrame
+    carries its outcome in `attrs["gatebook"]`.
     """
-    return connect(source).query(sql, params, reason=reason, limit_rows=limit_rows, **named)
+    return connect(source).query(sql, params, reason=reason, purpose=purpose, limit_rows=limit_rows, **named)
 
 
 def action(
@@ -64,14 +66,18 @@ def action(
     params: Mapping[str, object] | None = None,
     *,
     reason: str | None = None,
+    purpose: str | None = None,
     idempotency_key: str | None = None,
     **named: object,
 ) -> Change | Outcome:
     """Run a reviewed action: its outcome, or the change request if somebody has to agree first.
 
-    A parameter of the action that is called `reason` goes into `params`; the keyword says why it is called at all.
+    A parameter of the action that is called `reason` or `purpose` goes into `params`; the keyword says why, or
+    for what, it is called at all.
     """
-    return act(gate(), name, {**(params or {}), **named}, reason=reason, idempotency_key=idempotency_key)
+    return act(
+        gate(), name, {**(params or {}), **named}, reason=reason, purpose=purpose, idempotency_key=idempotency_key
+    )
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

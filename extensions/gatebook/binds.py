@@ -1,8 +1,8 @@
 """Which `:name` in a statement are bind variables?
 
-Those outside of strings, comments and quoted identifiers, and not part of a cast (`::`), an assignment (`:=`) or a
-slice (`a[lo:hi]`). What counts as a string or a comment differs between engines; a statement is only read here,
-never changed: the gate gets it as it was typed, with the values beside it.
+Those outside of strings, comments and quoted identifiers, and not part of a cast (`::`), an assignment (`:=`), a
+slice (`a[lo:hi]`) or a struct (`{'a':b}`). What counts as a string or a comment differs between engines; a statement is
+only read here, never changed: the gate gets it as it was typed, with the values beside it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _BLOCK_COMMENT = r"/\*.*?(?:\*/|\Z)"
 _STRING = r"'[^']*(?:''[^']*)*(?:'|\Z)"
 _NAME = r'"[^"]*(?:""[^"]*)*(?:"|\Z)'
 _BACKTICK_NAME = r"`[^`]*(?:``[^`]*)*(?:`|\Z)"
-_BIND = r"(?<!\w):(?P<bind>[^\W\d]\w*)"
+_BIND = r"(?<![\w'\"]):(?P<bind>[^\W\d]\w*)"
 _REST = r"::|:=|\w+"
 
 # MySQL and MariaDB: a backslash escapes, "…" is a string, # begins a comment, -- only before white space.

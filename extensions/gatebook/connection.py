@@ -37,6 +37,7 @@ class Connection:
         params: Mapping[str, object] | None = None,
         *,
         reason: str | None = None,
+        purpose: str | None = None,
         limit_rows: int | None = None,
         **named: object,
     ) -> pd.DataFrame | Change | Outcome:
@@ -45,7 +46,7 @@ class Connection:
         Parameters are `:name` in the SQL, given by keyword or in `params`. Raises `Refused`, `StreamCut` and the rest
         of `gatebook.errors`.
         """
-        answer = self._run(sql, params, named, reason=reason, limit_rows=limit_rows)
+        answer = self._run(sql, params, named, reason=reason, purpose=purpose, limit_rows=limit_rows)
         if isinstance(answer, (Change, Outcome)):
             return answer
         from gatebook.frames import frame_of, mark
@@ -61,13 +62,14 @@ class Connection:
         params: Mapping[str, object] | None = None,
         *,
         reason: str | None = None,
+        purpose: str | None = None,
         limit_rows: int | None = None,
         **named: object,
     ) -> pa.Table:
         """Run one read and give all of it as an Arrow table; raises `NotATable` if it was a write."""
         import pyarrow as pa
 
-        with self.batches(sql, params, reason=reason, limit_rows=limit_rows, **named) as batches:
+        with self.batches(sql, params, reason=reason, purpose=purpose, limit_rows=limit_rows, **named) as batches:
             return pa.Table.from_batches(batches, batches.schema)
 
     def batches(
@@ -76,11 +78,12 @@ class Connection:
         params: Mapping[str, object] | None = None,
         *,
         reason: str | None = None,
+        purpose: str | None = None,
         limit_rows: int | None = None,
         **named: object,
     ) -> Batches:
         """Run one read and give its batches as they arrive, in bounded memory; use it in a `with` block."""
-        answer = self._run(sql, params, named, reason=reason, limit_rows=limit_rows)
+        answer = self._run(sql, params, named, reason=reason, purpose=purpose, limit_rows=limit_rows)
         if isinstance(answer, (Change, Outcome)):
             error = NotATable(
                 f"the statement is a write, so there are no rows; it went its way ({answer})",
@@ -110,6 +113,7 @@ class Connection:
         named: Mapping[str, object],
         *,
         reason: str | None,
+        purpose: str | None,
         limit_rows: int | None,
     ) -> Batches | Change | Outcome:
         if self._is_closed:
@@ -120,6 +124,7 @@ class Connection:
             "sql": sql,
             "params": encode_parameters({**(params or {}), **named}),
             "reason": reason,
+            "purpose": purpose,
             "limit_rows": limit_rows,
             "provenance": claims(),
         }
@@ -135,12 +140,19 @@ def connect(source: str, url: str | None = None, token: str | None = None) -> Co
 
 
 def act(
-    through: Gate, name: str, params: Mapping[str, Any], *, reason: str | None, idempotency_key: str | None
+    through: Gate,
+    name: str,
+    params: Mapping[str, Any],
+    *,
+    reason: str | None = None,
+    purpose: str | None = None,
+    idempotency_key: str | None = None,
 ) -> Change | Outcome:
     """Run the action `name`. With an idempotency key a broken connection is tried again, without one never."""
     body = {
         "params": encode_parameters(params),
         "reason": reason,
+        "purpose": purpose,
         "idempotency_key": idempotency_key,
         "provenance": claims(),
     }

@@ -15,6 +15,7 @@ GatebookError                 the base, never raised
 │   └── AccessRefused         GB-301  policy says no
 ├── ChangeRefused             GB-4xx  a change request cannot move on
 ├── SourceUnavailable         GB-501  the database cannot be reached
+│   └── SourceChanged         GB-506  another database answers than the one that is known, so nothing was sent
 ├── StatementFailed           GB-502, other GB-5xx  the database refused the statement
 ├── LimitExceeded             GB-107, GB-503, GB-504  too many, too long or too large
 └── GatewayFailed             everything else that the gateway answers
@@ -193,6 +194,13 @@ class SourceUnavailable(GatebookError):
     sentence = "the source is unavailable"
 
 
+class SourceChanged(SourceUnavailable):
+    """Another database answers than the one that is known as this source, so nothing was sent to it."""
+
+    default_code = "GB-506"
+    sentence = "another database answers, so nothing was sent to it"
+
+
 class StatementFailed(GatebookError):
     """The database refused the statement."""
 
@@ -226,6 +234,7 @@ _BY_CODE: Mapping[str, type[GatebookError]] = {
     "GB-501": SourceUnavailable,
     "GB-503": LimitExceeded,
     "GB-504": LimitExceeded,
+    "GB-506": SourceChanged,
 }
 _BY_FAMILY: Mapping[str, type[GatebookError]] = {
     "GB-2": StatementRefused,

@@ -1,9 +1,10 @@
 """How does SQL in a notebook cell become a statement at the gate?
 
-    %%sql SOURCE [--into NAME] [--limit N] [--reason "…"]
+    %%sql SOURCE [--into NAME] [--limit N] [--purpose NAME] [--reason "…"]
     select … where country = :country
 
-`:country` is the Python variable `country`, sent beside the statement and never pasted into it.
+`:country` is the Python variable `country`, sent beside the statement and never pasted into it. `show tables`,
+`describe TABLE` and `explain STATEMENT` are answered by the gate.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -25,13 +25,13 @@ from gatebook.completion import complete_sql
 from gatebook.connection import connect
 from gatebook.errors import ParameterRefused
 from gatebook.model import Outcome
+from gatebook.results import Footer, shown
 
 if TYPE_CHECKING:
-    import pandas as pd
     from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
 
 display: Callable[[object], object] = _untyped_display
-USAGE = 'usage: %%sql SOURCE [--into NAME] [--limit N] [--reason "…"]'
+USAGE = 'usage: %%sql SOURCE [--into NAME] [--limit N] [--purpose NAME] [--reason "…"]'
 LAST_RESULT = "_sql"
 _OPTION = re.compile(
     r"""\s*--(?P<name>[a-z]+)(?:=|\s+)(?:"(?P<quoted>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s"']\S*))(?=\s|$)"""
@@ -45,6 +45,7 @@ class Call:
     source: str
     into: str | None = None
     limit_rows: int | None = None
+    purpose: str | None = None
     reason: str | None = None
     rest: str = ""
 
@@ -71,14 +72,18 @@ class GatebookMagics(Magics):
         namespace = {**shell.user_ns, **(local_ns or {})}
         names = bind_names(statement, catalogue.engine_of(call.source))
         result = connect(call.source).query(
-            statement, _values(names, namespace), reason=call.reason, limit_rows=call.limit_rows
+            statement,
+            _values(names, namespace),
+            reason=call.reason,
+            purpose=call.purpose,
+            limit_rows=call.limit_rows,
         )
         shell.user_ns[call.into or LAST_RESULT] = result
         if cell is None:
             if not isinstance(result, (Change, Outcome)):
                 display(Footer(result))
             return result  # so that `rows = %sql …` works
-        display(result if isinstance(result, (Change, Outcome)) else Result(result))
+        display(result if isinstance(result, (Change, Outcome)) else shown(statement, result))
         return None
 
     @line_magic
@@ -86,41 +91,6 @@ class GatebookMagics(Magics):
         """Who am I here, which sources and actions are open to me, and where do my requests stand?"""
         del line
         display(catalogue.overview())
-
-
-class Footer:
-    """What is worth knowing about a result: how many rows, how long, which masks, where in the book."""
-
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self._text = str(Outcome.from_json(frame.attrs["gatebook"]))
-
-    def __repr__(self) -> str:
-        return self._text
-
-    def _repr_html_(self) -> str:
-        colour = "var(--jp-ui-font-color2,light-dark(#57606a,#9198a1))"
-        return f'<p class="gatebook-footer" style="font-size:.9em;color:{colour}">{escape(self._text)}</p>'
-
-
-class Result:
-    """A table and its footer as one output."""
-
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self._frame = frame
-        self._footer = Footer(frame)
-
-    def __repr__(self) -> str:
-        return f"{self._frame!r}\n{self._footer!r}"
-
-    def _repr_html_(self) -> str:
-        import pandas as pd
-
-        # Text of a database is no formula: two prices in dollars would otherwise be set by MathJax.
-        with pd.option_context("display.html.use_mathjax", False):
-            table = self._frame.to_html(
-                max_rows=pd.get_option("display.max_rows"), show_dimensions=False, notebook=True
-            )
-        return f"{table}{self._footer._repr_html_()}"
 
 
 def parse_call(line: str) -> Call:
@@ -132,7 +102,7 @@ def parse_call(line: str) -> Call:
     options: dict[str, str] = {}
     while match := _OPTION.match(rest):
         name = match["name"]
-        if name not in {"into", "limit", "reason"}:
+        if name not in {"into", "limit", "purpose", "reason"}:
             break
         options[name] = match["quoted"] or match["single"] or match["bare"] or ""
         rest = rest[match.end() :]
@@ -148,7 +118,12 @@ def parse_call(line: str) -> Call:
         message = f"`--limit {limit}` is not a number of rows"
         raise UsageError(message)
     return Call(
-        source=source, into=into, limit_rows=int(limit) if limit else None, reason=options.get("reason"), rest=rest
+        source=source,
+        into=into,
+        limit_rows=int(limit) if limit else None,
+        purpose=options.get("purpose"),
+        reason=options.get("reason"),
+        rest=rest,
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.repo.test_policies import gatebook
 
 ROOT = Path(__file__).resolve().parents[2]
+MASK = re.compile(r"`mask: ([^`]+)`")
 BLOCK = re.compile(r"(?ms)^```yaml\n(.*?)^```$")
 
 
@@ -39,3 +40,24 @@ def test_the_rules_of_the_page_are_good_and_hold(state: Path, tmp_path: Path) ->
     tested = gatebook("policy", "test", state=state, policies=policies)
     assert tested.returncode == 0, tested.stdout + tested.stderr
     assert re.search(r"^[4-9] passed, 0 failed$", tested.stdout, re.MULTILINE)
+
+
+def test_every_mask_of_the_page_is_one(state: Path, tmp_path: Path) -> None:
+    """Each on a column of its own that it fits, as it is written in the page's table."""
+    page = (ROOT / "docs" / "how-to" / "protect-a-column.md").read_text()
+    masks = sorted({mask for mask in MASK.findall(page) if mask != "custom"})
+    columns = {"year": "employee.birthdate", "bucket(100)": "invoice.total"}
+    rules = [
+        f"  - {{id: mask-{number}, on: chinook.{columns.get(mask, 'customer.email')}, mask: {mask}}}"
+        for number, mask in enumerate(masks)
+    ]
+    custom = re.search(r"`mask: custom` with `(expression: [^`]+)`", page)
+    assert custom is not None
+    rules.append(f"  - id: own\n    on: chinook.customer.phone\n    mask: custom\n    {custom[1]}")
+    policies = tmp_path / "policies"
+    (policies / "sources").mkdir(parents=True)
+    shutil.copyfile(ROOT / "policies" / "sources" / "chinook.yaml", policies / "sources" / "chinook.yaml")
+    (policies / "masks.yaml").write_text("protections:\n" + "\n".join(rules) + "\n")
+    checked = gatebook("policy", "check", state=state, policies=policies)
+    assert "0 errors" in checked.stdout, checked.stdout + checked.stderr
+    assert len(masks) == 8

@@ -6,6 +6,7 @@ block must appear in what came out.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -58,6 +59,30 @@ def test_a_read_is_a_frame_masked_and_scoped(connection: gatebook.Connection) ->
     assert outcome["rows"] == len(frame)
     assert {mask["column"] for mask in outcome["masks"]} == {"customer.email", "customer.phone"}
     assert outcome["row_filters"] == [{"table": "customer", "rule": "analysts-customers-dach"}]
+
+
+def test_what_is_there_and_what_would_be_decided_is_asked_like_a_read(connection: gatebook.Connection) -> None:
+    tables = connection.arrow("show tables").to_pylist()
+    assert "customer" in {row["table"] for row in tables}
+    columns = {row["column"]: row for row in connection.arrow("describe customer").to_pylist()}
+    assert columns["email"]["shown"] == "masked: email"
+    steps = connection.arrow("explain select email from customer").to_pylist()
+    assert {"mask", "rows", "rules", "limit"} <= {row["step"] for row in steps}
+    with pytest.raises(gatebook.errors.AccessRefused) as refused:
+        connection.query("explain select birthdate from employee")
+    assert refused.value.rule == "birthdate-people-only"
+
+
+def test_a_purpose_opens_what_a_grant_ties_to_it(gateway: Alone) -> None:
+    with gatebook.connect("chinook", url=gateway.url, token=gateway.token("pia", "privacy")) as privacy:
+        with pytest.raises(gatebook.errors.AccessRefused) as refused:
+            privacy.query("select email from customer where customerid = 2")
+        assert "access_request" in str(refused.value)
+        frame = privacy.query(
+            "select email from customer where customerid = 2", purpose="access_request", reason="a letter"
+        )
+    assert isinstance(frame, pd.DataFrame)
+    assert frame["email"].tolist() == ["leonekohler@surfeu.de"]
 
 
 def test_a_refusal_names_the_rule_and_what_to_ask_for(connection: gatebook.Connection) -> None:
@@ -227,7 +252,8 @@ def run_page(name: str, folder: Path, port: int, environment: dict[str, str]) ->
             told, _ = process.communicate(timeout=200)
         finally:
             if process.returncode != 0:
-                os.killpg(process.pid, signal.SIGTERM)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGTERM)
     assert process.returncode == 0, told
     assert [line for line in expected if line.replace("8001", str(port)) not in told] == [], told
 
@@ -247,9 +273,26 @@ def test_the_page_on_verifying_the_book_works_as_written(tmp_path: Path, gateway
     run_page("verify-the-book.md", tmp_path, gateway.port, {"GATEBOOK_STATE": str(gateway.state)})
 
 
+@pytest.mark.slow
+def test_the_page_on_changing_the_policy_works_as_written(tmp_path: Path, chinook_template: Path) -> None:
+    """In a repository of its own, whose folder a gateway has in force."""
+    folder = tmp_path / "repository"
+    shutil.copytree(APP / "policies", folder / "policies")
+    who = ("-c", "user.name=test", "-c", "user.email=test@example.com")
+    for words in (("init", "-q"), ("add", "-A"), (*who, "commit", "-qm", "rules")):
+        subprocess.run(["git", *words], cwd=folder, check=True)
+    (tmp_path / "gateway").mkdir()
+    with Alone(tmp_path / "gateway", chinook_template, policies=folder / "policies") as running:
+        run_page("change-the-policy.md", folder, running.port, {"GATEBOOK_STATE": str(running.state)})
+
+
 def test_the_pages_say_what_comes_out() -> None:
     """Guards the tests above: a page without expected lines would pass by running."""
     for name in ("serve-without-a-hub.md", "verify-the-book.md"):
         script, expected = script_of(DOCS / "how-to" / name)
         assert "gatebook audit verify" in script
         assert expected
+    script, expected = script_of(DOCS / "how-to" / "change-the-policy.md")
+    commands = ("check", "test", "explain", "diff", "who-can", "reload")
+    assert [word for word in commands if f"gatebook policy {word}" not in script] == []
+    assert expected

@@ -112,7 +112,7 @@ class SourceDocument(Document):
     source: Name = Field(description="The name that statements use.")
     title: str = Field(description="What people read in the catalogue.")
     description: str = Field("", description="What is in it.")
-    engine: Engine = Field(description="sqlite, postgresql or mariadb.")
+    engine: Engine = Field(description="sqlite, duckdb, postgresql or mariadb.")
     url: str = Field(description="SQLAlchemy URL; `${state}`, `${env:NAME}` and `${file:PATH}` are filled in.")
     production: bool = Field(default=False, description="Whether it holds production data.")
     sandbox: bool = Field(default=False, description="A play source: writes need nobody; refused beside production.")

@@ -80,7 +80,10 @@ class Pin:
         )
         if is_news:
             memory.alarm(self._source, sentence)
-        raise SourceChanged(f"the database behind the source `{self._source}` is not the one that was met first")
+        raise SourceChanged(
+            f"the database behind the source `{self._source}` is not the one that was met first, so nothing was sent",
+            ask="tell the operator of the gateway, who looks at it and accepts it if it is right",
+        )
 
 
 def file_identity(source: str, path: Path) -> str:

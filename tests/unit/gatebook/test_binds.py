@@ -30,6 +30,7 @@ EVERY_ENGINE = ("postgresql", "mariadb", "sqlite")
         ("set @x := 1", ()),
         ("select a[lo:hi]", ()),
         ("select '12:30'", ()),
+        ("select {'a':b, \"c\":d}, :e", ("e",)),
         ("select :1, : a", ()),
         ("select ':a", ()),
         ("select /* :a", ()),

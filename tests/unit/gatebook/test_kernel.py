@@ -82,7 +82,7 @@ def test_a_cell_of_sql_shows_rows_and_what_is_worth_knowing(gate_server: Any, ke
     assert kernel.value("'pandas' in __import__('sys').modules") == "False"  # a kernel starts without it
     kernel.run("country = 'Ger\\'many'; nothing = None")
     cell = (
-        '%%sql chinook --into found --limit 10 --reason "ticket 5"\n'
+        '%%sql chinook --into found --limit 10 --purpose billing --reason "ticket 5"\n'
         "select id, email from customer where country = :country and x is :nothing and y = ':no {country} $country'"
     )
     outputs = kernel.run(cell, cell_id="cell-1")
@@ -97,9 +97,21 @@ def test_a_cell_of_sql_shows_rows_and_what_is_worth_knowing(gate_server: Any, ke
     (body,) = gate_server.bodies("/query")
     assert body["sql"] == cell.split("\n", 1)[1]
     assert body["params"] == {"country": "Ger'many", "nothing": None}
-    assert (body["limit_rows"], body["reason"]) == (10, "ticket 5")
+    assert (body["limit_rows"], body["purpose"], body["reason"]) == (10, "billing", "ticket 5")
     assert body["provenance"] == {"cell_id": "cell-1", "cell": "sha256:" + hashlib.sha256(cell.encode()).hexdigest()}
     assert kernel.value("found['id'].tolist()") == "[1, <NA>]"
+
+
+def test_what_the_gate_says_of_a_statement_is_shown_word_for_word(gate_server: Any, kernel: Any) -> None:
+    condition = "country in ('Germany', 'Austria', 'Switzerland', 'Liechtenstein', 'Luxembourg')"
+    names = ["step", "what", "rules"]
+    said = pa.table([["rows", "limit"], [condition, "10"], ["dach", None]], names=names)
+    gate_server.on("POST", "/query", gate_server.rows(said))
+    ((_, content),) = kernel.run("%%sql chinook\nexplain select * from customer")
+    for text in (content["data"]["text/plain"], content["data"]["text/html"]):
+        assert "Luxembourg" in text
+        assert "NaN" not in text
+    assert content["data"]["text/plain"].splitlines()[2] == "limit  10"
 
 
 def test_the_line_form_gives_a_frame_and_pastes_nothing_into_the_text(gate_server: Any, kernel: Any) -> None:

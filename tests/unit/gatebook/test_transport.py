@@ -17,12 +17,14 @@ ME = {"name": "analyst", "kind": "user", "groups": ["analysts"], "sources": ["ch
 def test_a_statement_travels_as_it_was_typed_with_its_values_beside_it(gate_server: Any) -> None:
     gate_server.on("POST", "/query", gate_server.rows(ONE))
     sql = "select id from customer where country = :country -- as typed"
-    gatebook.query("chinook", sql, {"reason": "x"}, reason="ticket 5", limit_rows=10, country="Germany")
+    gatebook.query(
+        "chinook", sql, {"reason": "x"}, reason="ticket 5", purpose="billing", limit_rows=10, country="Germany"
+    )
     (body,) = gate_server.bodies("/query")
     assert body["source"] == "chinook"
     assert body["sql"] == sql
     assert body["params"] == {"reason": "x", "country": "Germany"}
-    assert (body["reason"], body["limit_rows"]) == ("ticket 5", 10)
+    assert (body["reason"], body["purpose"], body["limit_rows"]) == ("ticket 5", "billing", 10)
 
 
 @pytest.mark.parametrize("token, header", [("gbk_k", "GateToken gbk_k"), ("gbt_p", "Bearer gbt_p")])
@@ -98,11 +100,11 @@ def test_a_statement_whose_answer_is_lost_is_not_sent_twice(gate_server: Any) ->
 def test_an_action_is_sent_again_only_with_an_idempotency_key(gate_server: Any) -> None:
     answers = [None, gate_server.said({"kind": "outcome", "rows_changed": 1, "audit_index": 3, "change": None})]
     gate_server.on("POST", "/actions/refund_invoice", lambda _: answers.pop(0))
-    outcome = gatebook.action("refund_invoice", idempotency_key="k1", invoice=5)
+    outcome = gatebook.action("refund_invoice", idempotency_key="k1", purpose="billing", invoice=5)
     assert outcome.rows_changed == 1
     sent = gate_server.bodies("/actions/refund_invoice")
     assert [one["idempotency_key"] for one in sent] == ["k1", "k1"]
-    assert sent[0]["params"] == {"invoice": 5}
+    assert (sent[0]["params"], sent[0]["purpose"]) == ({"invoice": 5}, "billing")
 
     gate_server.on("POST", "/actions/refund_invoice", lambda _: None)
     gate_server.asked.clear()
