@@ -19,7 +19,6 @@ from sqlglot.tokenizer_core import TokenType
 
 from gatebook_hub.errors import ConstructRefused, NotParsed
 
-
 _OPENS = {TokenType.L_BRACKET, TokenType.L_BRACE}
 _CLOSES = {TokenType.R_BRACKET, TokenType.R_BRACE}
 
