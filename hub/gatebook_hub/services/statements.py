@@ -128,7 +128,8 @@ def _scope(write: WritePlan, allowed: Allowed, schema: Schema, nonce: str) -> Pl
 def bind(statement: Statement, given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """The values that the database gets; raises ParameterMismatch unless they are exactly those that are named."""
     wanted = {name for name in statement.parameters if name not in own}
-    reserved = sorted(name for name in (*wanted, *given) if name.startswith(RESERVED))
+    # DuckDB binds a value to a name in any case.
+    reserved = sorted(name for name in (*wanted, *given) if name.lower().startswith(RESERVED))
     if reserved:
         raise ParameterMismatch(f"names that begin with `{RESERVED}` belong to the gate: `{reserved[0]}`")
     missing, unknown = sorted(wanted - given.keys()), sorted(given.keys() - wanted)

@@ -99,6 +99,8 @@ def statement_from(
         check_node(node, engine, functions, is_top=node is tree)
         if isinstance(node, exp.Placeholder):
             parameters.add(parameter_name(node))
+    if len({name.lower() for name in parameters}) < len(parameters):
+        raise ConstructRefused("two parameters differ by the case of their letters alone; give them other names")
     return Statement(
         engine=engine, kind=kind, text=text, parameters=frozenset(parameters), tree=tree, functions=functions
     )
