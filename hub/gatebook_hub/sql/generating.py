@@ -20,6 +20,10 @@ from gatebook_hub.sql.dialects import dialect_of
 from gatebook_hub.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
 
 
+# A clause without the one that it stands on, as in `select 1 full join t`, makes the generator stumble.
+_GENERATOR_BUGS = (TypeError, AttributeError, LookupError, ValueError)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A read that may be sent: text in the driver's own parameter style, the parameters it binds, what it reads.
@@ -108,7 +112,7 @@ def write(tree: exp.Expr, engine: Engine) -> str:
     """The text of a tree with every name quoted; raises ConstructRefused for what the dialect cannot say."""
     try:
         return tree.sql(dialect=dialect_of(engine), identify=True, comments=False, unsupported_level=ErrorLevel.RAISE)
-    except SqlglotError as error:
+    except (SqlglotError, *_GENERATOR_BUGS) as error:
         raise ConstructRefused(
             "the statement cannot be written for this database; write it in a simpler way"
         ) from error

@@ -41,14 +41,17 @@ def lift(statement: Statement, protected: Collection[str], unprotected: Collecti
     # A name that the statement itself gives may hide a protected column behind an unprotected one's name.
     known = set(unprotected) - _given_names(tree)
     is_all_open = not closed
-    for node in list(tree.find_all(exp.Literal, exp.Placeholder)):
-        is_open = is_all_open or _is_open(node, closed, known)
+    met: dict[int, bool] = {}
+    for node in tree.find_all(exp.Literal, exp.Placeholder):
+        is_open = is_all_open or _is_open(node, closed, known, met)
         if isinstance(node, exp.Placeholder):
             if not is_open:
                 hidden.add(node.name)
             continue
         values.append(LiftedValue(text=node.name, is_protected=not is_open))
-        node.replace(exp.Var(this=f"?{len(values)}"))
+        # In place: to replace one of many siblings costs as much as there are siblings. A number is written as it is.
+        node.set("this", f"?{len(values)}")
+        node.set("is_string", False)
     shape = tree.sql(dialect=dialect_of(statement.engine), comments=False)
     return LiftedStatement(shape=shape, values=tuple(values), protected_parameters=frozenset(hidden))
 
@@ -58,15 +61,20 @@ def _given_names(tree: exp.Expr) -> set[str]:
     return names | {column.name.lower() for alias in tree.find_all(exp.TableAlias) for column in alias.columns}
 
 
-def _is_open(node: exp.Expr, protected: set[str], unprotected: set[str]) -> bool:
-    """Whether the nearest comparison, assignment or limit around the value names unprotected columns alone."""
+def _is_open(node: exp.Expr, protected: set[str], unprotected: set[str], met: dict[int, bool]) -> bool:
+    """Whether the nearest comparison, assignment or limit around the value names unprotected columns alone.
+
+    `met` remembers what was found of each comparison: one may hold thousands of values.
+    """
     parent = node.parent
     if isinstance(parent, exp.Limit | exp.Offset | exp.Interval | exp.DataTypeParam | exp.Ordered | exp.Group):
         return True  # a number of rows or a position: the value itself stands there, not an expression around it
     while parent is not None:
         if isinstance(parent, exp.Predicate | exp.Between | exp.In | exp.EQ | exp.Like):
-            names = {column.name.lower() for column in parent.find_all(exp.Column)}
-            return bool(names) and names <= unprotected and not names & protected
+            if id(parent) not in met:
+                names = {column.name.lower() for column in parent.find_all(exp.Column)}
+                met[id(parent)] = bool(names) and names <= unprotected and not names & protected
+            return met[id(parent)]
         if isinstance(parent, exp.Query | exp.Insert | exp.Delete):
             return False
         parent = parent.parent

@@ -70,6 +70,9 @@ def plan_merge(composer: Composer, tree: exp.Merge) -> WritePlan:
             steps.append(step)
     if not steps:
         raise WriteRefused("this merge does nothing")
+    if len({frozenset(step.columns) for step in steps if step.kind is StatementKind.INSERT}) > 1:
+        # What an insert does not name is given at execution, and no approval binds it: it must be the same for all.
+        raise WriteRefused("every `insert` of a merge names the same columns")
     return WritePlan(kind=StatementKind.MERGE, table=table, steps=tuple(steps), has_condition=True)
 
 

@@ -23,6 +23,8 @@ from gatebook_hub.sql.generating import check_calls, write
 MAX_LENGTH = 100_000
 _EXECUTABLE_COMMENT = re.compile(r"/\*[M!+]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# Half an expression, as in `select 1 ?#`, makes the parser stumble over its own parts.
+_PARSER_BUGS = (TypeError, AttributeError, LookupError, ValueError)
 _TOO_DEEP = "the statement is nested too deeply; split it with common table expressions"
 
 
@@ -155,6 +157,8 @@ def _parse_one(text: str, engine: Engine) -> exp.Expr:
         raise NotParsed(_parse_failure(error)) from error
     except RecursionError as error:
         raise NotParsed(_TOO_DEEP) from error
+    except _PARSER_BUGS as error:
+        raise NotParsed("the statement does not parse") from error
     trees = [tree for tree in found if tree is not None and not isinstance(tree, exp.Semicolon)]
     if len(trees) != 1:
         raise NotOneStatement(f"exactly one statement is taken at a time, this is {len(trees) or 'none'}")

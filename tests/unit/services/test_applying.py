@@ -1,0 +1,38 @@
+"""Does a write leave rows outside of what its caller may see, when the scope looks at rows that it writes too?"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from tests.unit.services.shop import Shop, ann
+
+from gatebook_hub.errors import WriteRefused
+from gatebook_hub.services.queries import Question
+
+RULES = """
+grants:
+  - id: team
+    to: group:team
+    on: shop.member
+    allow: [select, update]
+    where: boss in (select id from member where country = 'DE')
+"""
+
+
+def test_a_scope_is_checked_after_the_last_row_is_written(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    with closing(sqlite3.connect(shop.database)) as connection:
+        connection.executescript(
+            """
+            create table member (id integer primary key, boss integer, country text);
+            insert into member values (1, 2, 'DE'), (2, 3, 'DE'), (3, 3, 'DE');
+            """
+        )
+    shop.write(RULES)
+    with shop.open() as cases, pytest.raises(WriteRefused):
+        cases.queries.ask(
+            ann("team"), Question(source="shop", sql="update member set country = 'FR' where id < 3", parameters={})
+        )
