@@ -135,7 +135,8 @@ def _check_relation(node: exp.Join | exp.Table) -> None:
             raise ConstructRefused(f"the join `{node.args.get('method') or node.kind}` is not taken")
         return
     is_function = isinstance(node.this, exp.Func) and not node.args.get("db")
-    if not isinstance(node.this, exp.Identifier) and not is_function:
+    is_named = isinstance(node.this, exp.Identifier) and isinstance(node.args.get("db"), exp.Identifier | None)
+    if not is_named and not is_function:
         raise ConstructRefused("expressions are not taken as tables")
     if node.args.get("joins") and not isinstance(_clause_of(node), exp.Update | exp.Delete | exp.Subquery):
         raise ConstructRefused("a join is not taken here")

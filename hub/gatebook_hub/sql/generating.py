@@ -19,7 +19,6 @@ from gatebook_hub.sql.allowed import BEFORE_PARENTHESIS, TYPES
 from gatebook_hub.sql.dialects import dialect_of
 from gatebook_hub.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
 
-
 # A clause without the one that it stands on, as in `select 1 full join t`, makes the generator stumble.
 _GENERATOR_BUGS = (TypeError, AttributeError, LookupError, ValueError)
 
@@ -131,7 +130,10 @@ def _check_tables(tree: exp.Expr, namespace: str | None, bases: Iterable[str], n
 
 def check_calls(sql: str, engine: Engine, functions: AbstractSet[str]) -> None:
     """Every name that is sent before a parenthesis is an allowed function, a type or a word of the grammar."""
-    tokens = sqlglot.tokenize(sql, dialect=dialect_of(engine))
+    try:
+        tokens = sqlglot.tokenize(sql, dialect=dialect_of(engine))
+    except SqlglotError as error:
+        raise ConstructRefused("the statement cannot be written back safely; write it in a simpler way") from error
     allowed = FUNCTIONS[engine] | TABLE_FUNCTIONS[engine] | TYPES | BEFORE_PARENTHESIS | functions
     for before, token in pairwise(tokens):
         if token.token_type is not TokenType.L_PAREN or before.token_type is TokenType.IDENTIFIER:

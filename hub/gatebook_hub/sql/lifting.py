@@ -10,7 +10,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
+from gatebook_hub.errors import ConstructRefused
 from gatebook_hub.sql.dialects import dialect_of
 from gatebook_hub.sql.parsing import Statement
 
@@ -33,7 +35,10 @@ class LiftedStatement:
 
 
 def lift(statement: Statement, protected: Collection[str], unprotected: Collection[str]) -> LiftedStatement:
-    """Lift literals; a value is open only where it meets columns that are known and unprotected, by column name."""
+    """Lift literals; a value is open only where it meets columns that are known and unprotected, by column name.
+
+    Raises ConstructRefused.
+    """
     tree = statement.tree.copy()
     values: list[LiftedValue] = []
     hidden: set[str] = set()
@@ -52,7 +57,10 @@ def lift(statement: Statement, protected: Collection[str], unprotected: Collecti
         # In place: to replace one of many siblings costs as much as there are siblings. A number is written as it is.
         node.set("this", f"?{len(values)}")
         node.set("is_string", False)
-    shape = tree.sql(dialect=dialect_of(statement.engine), comments=False)
+    try:
+        shape = tree.sql(dialect=dialect_of(statement.engine), comments=False)
+    except SqlglotError as error:
+        raise ConstructRefused("the statement's shape cannot be recorded; write it in a simpler way") from error
     return LiftedStatement(shape=shape, values=tuple(values), protected_parameters=frozenset(hidden))
 
 

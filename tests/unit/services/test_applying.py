@@ -22,7 +22,7 @@ grants:
 """
 
 
-def test_a_scope_is_checked_after_the_last_row_is_written(tmp_path: Path) -> None:
+def test_a_scope_is_checked_after_the_last_step(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     with closing(sqlite3.connect(shop.database)) as connection:
         connection.executescript(
@@ -32,7 +32,10 @@ def test_a_scope_is_checked_after_the_last_row_is_written(tmp_path: Path) -> Non
             """
         )
     shop.write(RULES)
-    with shop.open() as cases, pytest.raises(WriteRefused):
-        cases.queries.ask(
-            ann("team"), Question(source="shop", sql="update member set country = 'FR' where id < 3", parameters={})
-        )
+    text = (
+        "merge into member t using (select id as k from member) s on s.k = t.id "
+        "when matched and t.id = 1 then update set country = 'XX' "
+        "when matched and t.id = 2 then update set country = 'FR'"
+    )
+    with shop.open() as cases, pytest.raises(WriteRefused, match="outside"):
+        cases.queries.ask(ann("team"), Question(source="shop", sql=text, parameters={}))
