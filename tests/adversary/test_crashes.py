@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from gatebook_hub import sql
-from gatebook_hub.errors import GatebookError
+from gatebook_hub.errors import GatebookError, StatementRefused
 from gatebook_hub.model import Column, Engine, Schema, Table, TableObligation
 from gatebook_hub.sql import StatementKind
 
@@ -67,3 +67,17 @@ def test_what_the_book_records_of_a_long_list_costs_less_than_to_read_it(engine:
     read = time.process_time()
     sql.lift(statement, {"name"}, {"id"})
     assert time.process_time() - read < 2 * (read - began)
+
+
+@pytest.mark.parametrize("engine", list(Engine))
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"select id from artist where id in (1{', 1' * 30_000})",
+        f"select {'(select 1), ' * 3_000} 1 from artist",
+        f"select {', '.join(f':a{number}' for number in range(10_000))} from artist",
+    ],
+)
+def test_a_text_that_costs_more_than_a_moment_is_refused(engine: Engine, text: str) -> None:
+    with pytest.raises(StatementRefused):
+        through(text, engine)

@@ -29,6 +29,8 @@ _PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 # A width of five digits, or one that an argument gives, makes a value of any size.
 _WIDE_FORMAT = re.compile(r"\*|\d{4,}")
 _MOST_REPEATS = 1_000
+# No engine's tables have more, and naming each costs as much as there are.
+_MOST_COLUMNS = 2_000
 _HAVE_WORDS = (
     exp.Interval,
     exp.WindowSpec,
@@ -122,6 +124,8 @@ def _check_details(node: exp.Expr, engine: Engine) -> None:
                 raise ConstructRefused(f"the word `{node.name}` is not understood here")
         case exp.Placeholder():
             parameter_name(node)
+        case exp.Select() if len(node.expressions) > _MOST_COLUMNS:
+            raise ConstructRefused(f"a select list may have {_MOST_COLUMNS:,} columns")
         case exp.Collate():
             if not isinstance(node.expression, exp.Var | exp.Identifier) and not _is_name(node.expression):
                 raise ConstructRefused("`collate` is followed by the name of a collation")
