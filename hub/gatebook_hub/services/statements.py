@@ -11,12 +11,12 @@ from typing import Any
 
 from gatebook_hub import policy, sql
 from gatebook_hub.audit import recorded_parameters, recorded_values
-from gatebook_hub.errors import AccessRefused, GatebookError, ParameterMismatch, UnknownRelation
+from gatebook_hub.errors import AccessRefused, GatebookError, ParameterMismatch, UnknownRelation, WriteRefused
 from gatebook_hub.model import Allowed, Denied, Principal, Schema, TableUse
 from gatebook_hub.policy import Action, PolicySet
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.steps import decide_steps, together
-from gatebook_hub.sql import Plan, Statement, WritePlan, WriteStep
+from gatebook_hub.sql import Plan, Statement, StatementKind, WritePlan, WriteStep
 from gatebook_hub.sql.masks import HASH_INNER, HASH_OUTER
 from gatebook_hub.sql.reading import PRINCIPAL_PARAMETER
 from gatebook_hub.values import encode
@@ -104,6 +104,8 @@ def decide_write(
     decisions = decide_steps(gate.policy, call.principal, schema, write, action, gate.circumstances(call.purpose))
     if isinstance(decisions, Denied):
         raise _refusal(decisions)
+    for allowed in decisions:
+        _check_key(write, allowed)
     nonce = gate.new_id()
     steps = []
     uses: dict[tuple[str, str], TableUse] = {}
@@ -115,6 +117,15 @@ def decide_write(
     return DecidedWrite(
         statement=statement, write=write, uses=tuple(uses.values()), allowed=together(decisions), steps=tuple(steps)
     )
+
+
+def _check_key(write: WritePlan, allowed: Allowed) -> None:
+    """Rows are written by their keys: one that a mask made would be another row's, of those that are hidden perhaps."""
+    obligation = allowed.obligations[write.table.name]
+    masked = sorted(set(write.table.key) & obligation.masks.keys())
+    is_bound = write.kind is not StatementKind.INSERT or len(write.steps) > 1 or bool(obligation.row_filters)
+    if masked and is_bound:
+        raise WriteRefused(f"the key `{masked[0]}` of `{write.table.name}` is masked for you, so no row is found by it")
 
 
 def _scope(write: WritePlan, allowed: Allowed, schema: Schema, nonce: str) -> Plan | None:

@@ -39,3 +39,31 @@ def test_a_scope_is_checked_after_the_last_step(tmp_path: Path) -> None:
     )
     with shop.open() as cases, pytest.raises(WriteRefused, match="outside"):
         cases.queries.ask(ann("team"), Question(source="shop", sql=text, parameters={}))
+
+
+MASKED_KEY = """
+grants:
+  - id: team
+    to: group:team
+    on: shop.member
+    allow: [select, update, delete]
+    where: country = 'DE'
+protections:
+  - {id: coarse, on: shop.member.id, mask: bucket(10)}
+"""
+
+
+@pytest.mark.parametrize("text", ["update member set boss = 9 where id = 10", "delete from member where boss = 2"])
+def test_a_masked_key_finds_no_row_to_write(tmp_path: Path, text: str) -> None:
+    """The row with the key that the mask shows is another one, which may be hidden."""
+    shop = Shop(tmp_path)
+    with closing(sqlite3.connect(shop.database)) as connection:
+        connection.executescript(
+            """
+            create table member (id integer primary key, boss integer, country text);
+            insert into member values (10, 1, 'FR'), (17, 2, 'DE');
+            """
+        )
+    shop.write(MASKED_KEY)
+    with shop.open() as cases, pytest.raises(WriteRefused, match="key"):
+        cases.queries.ask(ann("team"), Question(source="shop", sql=text, parameters={}))
