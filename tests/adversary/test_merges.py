@@ -155,6 +155,10 @@ NEVER = [
     "merge into support_ticket t using customer c on c.customerid = t.customerid when matched then do nothing",
     "merge into support_ticket t using customer c on pg_sleep(9) is null when matched then delete",
     "merge into support_ticket t using customer c on c.customerid = t.customerid when matched then delete returning *",
+    # no approval would bind what the other insert does not name
+    "merge into support_ticket t using customer c on 1 = 0 when not matched and c.customerid = 2 "
+    "then insert (customerid, subject, body) values (c.customerid, c.lastname, 'b') "
+    "when not matched and c.customerid = 4 then insert (customerid, subject) values (c.customerid, 'x')",
     "with x as (select 1) merge into support_ticket t using x on 1 = 1 when matched then delete",
     "insert or replace into support_ticket (ticketid, customerid, subject, body) values (1, 2, 'x', 'y')",
     "replace into support_ticket (ticketid, customerid, subject, body) values (1, 2, 'x', 'y')",

@@ -86,3 +86,7 @@ def test_what_is_asked_otherwise_is_refused(walls: Fortress) -> None:
         assert isinstance(walls.refused(text), GatebookError)
 
     every(NEVER, check)
+
+
+def test_a_question_about_an_unknown_table_is_in_the_book(walls: Fortress) -> None:
+    assert walls.refused("describe nosuch").reference is not None

@@ -32,15 +32,17 @@ def apply(
         raise LimitExceeded(f"the write concerns more than {limit_rows:,} rows; narrow it")
     _check_once(decided, found)
     changed: list[RowChange] = []
+    scoped: list[tuple[Plan, RowChange]] = []
     for decided_step, rows in zip(decided.steps, found, strict=True):
         step = decided_step.step
         statements = sql.keyed_statements(write.table, step.columns, schema)
         written = [_one(session, statements, step.kind, write.table, row) for row in rows]
         moved = [row for row in written if row.before != row.after]
         if decided_step.scope is not None and step.kind is not StatementKind.DELETE:
-            for row in moved:
-                _check_scope(session, decided_step.scope, row, parameters)
+            scoped += [(decided_step.scope, row) for row in moved]
         changed += moved
+    for scope, row in scoped:  # after the last write: a scope may look at other rows of the table
+        _check_scope(session, scope, row, parameters)
     every = tuple(column.name for column in write.table.columns)
     given = [set(step.step.columns) for step in decided.steps if step.step.kind is StatementKind.INSERT]
     return RowDiff(

@@ -73,12 +73,17 @@ class Describing:
                 tables = self._access.source(call, source).tables
                 view = next((view for view in tables if view.name.lower() == name), None)
                 if view is None:
-                    raise UnknownRelation(f"there is no table `{name}` in `{source}` that you may see")
+                    raise self._unknown(call, source, name)
                 return Told(("column", "type", "nullable", "key", "shown", "rule"), _columns(view), None)
             case Explain(statement=text):
                 return self._explain(call, source, text)
             case _:
                 assert_never(question)
+
+    def _unknown(self, call: Call, source: str, name: str) -> UnknownRelation:
+        error = UnknownRelation(f"there is no table `{name}` in `{source}` that you may see")
+        error.reference = self._gate.refuse(EventKind.SCHEMA_READ, call, error, source=source)
+        return error
 
     def _explain(self, call: Call, source: str, text: str) -> Told:
         gate = self._gate

@@ -11,12 +11,12 @@ from typing import Any, TypeVar
 
 from gatebook_hub import policy, sql
 from gatebook_hub.audit import recorded_parameters, recorded_values
-from gatebook_hub.errors import AccessRefused, GatebookError, ParameterMismatch, UnknownRelation
+from gatebook_hub.errors import AccessRefused, GatebookError, ParameterMismatch, UnknownRelation, WriteRefused
 from gatebook_hub.model import Allowed, Denied, Principal, Schema, TableUse
 from gatebook_hub.policy import Action, PolicySet
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.steps import decide_steps, together
-from gatebook_hub.sql import Plan, Statement, WritePlan, WriteStep
+from gatebook_hub.sql import Plan, Statement, StatementKind, WritePlan, WriteStep
 from gatebook_hub.sql.masks import HASH_INNER, HASH_OUTER
 from gatebook_hub.sql.reading import PRINCIPAL_PARAMETER
 from gatebook_hub.values import encode
@@ -129,6 +129,8 @@ def decide_write(
     decisions = decide_steps(gate.policy, call.principal, schema, write, action, gate.circumstances(call.purpose))
     if isinstance(decisions, Denied):
         raise _refusal(decisions)
+    for allowed in decisions:
+        _check_key(write, allowed)
     nonce = gate.new_id()
     steps = []
     uses: dict[tuple[str, str], TableUse] = {}
@@ -142,6 +144,15 @@ def decide_write(
     )
 
 
+def _check_key(write: WritePlan, allowed: Allowed) -> None:
+    """Rows are written by their keys: one that a mask made would be another row's, of those that are hidden perhaps."""
+    obligation = allowed.obligations[write.table.name]
+    masked = sorted(set(write.table.key) & obligation.masks.keys())
+    is_bound = write.kind is not StatementKind.INSERT or len(write.steps) > 1 or bool(obligation.row_filters)
+    if masked and is_bound:
+        raise WriteRefused(f"the key `{masked[0]}` of `{write.table.name}` is masked for you, so no row is found by it")
+
+
 def _scope(write: WritePlan, allowed: Allowed, schema: Schema, nonce: str) -> Plan | None:
     """The read that tells whether a written row is still one that the principal may see; None without row scopes."""
     if not allowed.obligations[write.table.name].row_filters:
@@ -153,7 +164,8 @@ def _scope(write: WritePlan, allowed: Allowed, schema: Schema, nonce: str) -> Pl
 def bind(statement: Statement, given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """The values that the database gets; raises ParameterMismatch unless they are exactly those that are named."""
     wanted = {name for name in statement.parameters if name not in own}
-    reserved = sorted(name for name in (*wanted, *given) if name.startswith(RESERVED))
+    # DuckDB binds a value to a name in any case.
+    reserved = sorted(name for name in (*wanted, *given) if name.lower().startswith(RESERVED))
     if reserved:
         raise ParameterMismatch(f"names that begin with `{RESERVED}` belong to the gate: `{reserved[0]}`")
     missing, unknown = sorted(wanted - given.keys()), sorted(given.keys() - wanted)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from gatebook_hub import policy
-from gatebook_hub.model import Allowed, Denied, Limits, Principal, Schema
+from gatebook_hub.model import Allowed, Denied, Limits, Principal, Schema, TableObligation
 from gatebook_hub.policy import Action, Circumstances, PolicySet
 from gatebook_hub.sql import WritePlan
 
@@ -37,7 +38,11 @@ def decide_steps(
 
 def together(decisions: Sequence[Allowed]) -> Allowed:
     """What several decisions about one statement say: every rule, the tightest limits."""
-    obligations = {name: obligation for decision in decisions for name, obligation in decision.obligations.items()}
+    obligations: dict[str, TableObligation] = {}
+    for decision in decisions:
+        for name, found in decision.obligations.items():
+            known = obligations.get(name)
+            obligations[name] = found if known is None else replace(found, masks={**known.masks, **found.masks})
     rules = {rule.id: rule for decision in decisions for rule in decision.rules}
     return Allowed(
         obligations=obligations,

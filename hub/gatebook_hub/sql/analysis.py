@@ -317,7 +317,7 @@ class _Walker:
             raise ConstructRefused(f"`{node.sql()}` is not taken as a value")
         name = self._fold(node.this)
         table = node.args.get("table")
-        is_perhaps_known = False
+        is_perhaps_known = has_base = False
         for level in scope.chain():
             if table is not None:
                 relation = level.relations.get(self._fold(table))
@@ -334,9 +334,11 @@ class _Walker:
                 return
             if self._row_id(name, list(level.relations.values())):
                 return
-            # A VALUES list without names: the engine resolves the name there, or further out, or refuses.
+            # A VALUES list without names: the engine resolves the name there, or refuses. Beside a table it could be a
+            # system column, or one that is newer than what we know of the table.
             is_perhaps_known |= any(not relation.columns for relation in level.relations.values())
-        if is_perhaps_known:
+            has_base |= any(relation.base is not None for relation in level.relations.values())
+        if is_perhaps_known and not has_base:
             return
         raise UnknownColumn(f"there is no column `{node.sql()}` in the tables of this query that you may see")
 

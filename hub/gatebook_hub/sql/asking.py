@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 _BEFORE = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
 _NAME = r"(?:[A-Za-z_][A-Za-z0-9_]*\.)?[\"`\[]?(?P<name>[A-Za-z_][A-Za-z0-9_]*)[\"`\]]?"
-_END = r"\s*;?\s*"
+_END = r"\s*(?:;\s*)?"  # one way alone to match a row of spaces
 _TABLES = re.compile(rf"\s*show\s+(?:full\s+)?tables{_END}", re.IGNORECASE)
 _COLUMNS = re.compile(
     rf"\s*(?:describe|desc|show\s+(?:full\s+)?columns\s+(?:from|in))\s+(?:table\s+)?{_NAME}{_END}", re.IGNORECASE

@@ -29,6 +29,8 @@ _PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 # A width of five digits, or one that an argument gives, makes a value of any size.
 _WIDE_FORMAT = re.compile(r"\*|\d{4,}")
 _MOST_REPEATS = 1_000
+# No engine's tables have more, and naming each costs as much as there are.
+_MOST_COLUMNS = 2_000
 _HAVE_WORDS = (
     exp.Interval,
     exp.WindowSpec,
@@ -123,6 +125,8 @@ def _check_details(node: exp.Expr, engine: Engine) -> None:
                 raise ConstructRefused(f"the word `{node.name}` is not understood here")
         case exp.Placeholder():
             parameter_name(node)
+        case exp.Select() if len(node.expressions) > _MOST_COLUMNS:
+            raise ConstructRefused(f"a select list may have {_MOST_COLUMNS:,} columns")
         case exp.Collate():
             if not isinstance(node.expression, exp.Var | exp.Identifier) and not _is_name(node.expression):
                 raise ConstructRefused("`collate` is followed by the name of a collation")
@@ -136,7 +140,8 @@ def _check_relation(node: exp.Join | exp.Table) -> None:
             raise ConstructRefused(f"the join `{node.args.get('method') or node.kind}` is not taken")
         return
     is_function = isinstance(node.this, exp.Func) and not node.args.get("db")
-    if not isinstance(node.this, exp.Identifier) and not is_function:
+    is_named = isinstance(node.this, exp.Identifier) and isinstance(node.args.get("db"), exp.Identifier | None)
+    if not is_named and not is_function:
         raise ConstructRefused("expressions are not taken as tables")
     if node.args.get("joins") and not isinstance(_clause_of(node), exp.Update | exp.Delete | exp.Subquery):
         raise ConstructRefused("a join is not taken here")

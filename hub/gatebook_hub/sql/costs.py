@@ -18,6 +18,8 @@ from gatebook_hub.errors import ConstructRefused, NotParsed
 from gatebook_hub.model import Engine
 
 MAX_DEPTH = 200
+# About a second of work; a list of ten thousand values has twenty thousand.
+MAX_TOKENS = 30_000
 _MOST_OPEN = 6
 _MOST_DOUBLINGS = 8
 _SETS = {TokenType.UNION, TokenType.EXCEPT, TokenType.INTERSECT}
@@ -53,7 +55,9 @@ class _Level:
 
 
 def check_cost(tokens: Sequence[Token], engine: Engine) -> None:
-    """Raise NotParsed for deep nesting, ConstructRefused for what the parser would try again and again."""
+    """Raise NotParsed for length and deep nesting, ConstructRefused for what the parser would try again and again."""
+    if len(tokens) > MAX_TOKENS:
+        raise NotParsed(f"a statement may have {MAX_TOKENS:,} words and signs, this one has {len(tokens):,}")
     _check_words(tokens, engine)
     if engine is Engine.MARIADB:
         _check_comparisons(tokens)

@@ -19,6 +19,9 @@ from gatebook_hub.sql.allowed import BEFORE_PARENTHESIS, TYPES
 from gatebook_hub.sql.dialects import dialect_of
 from gatebook_hub.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
 
+# A clause without the one that it stands on, as in `select 1 full join t`, makes the generator stumble.
+_GENERATOR_BUGS = (TypeError, AttributeError, LookupError, ValueError)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -108,9 +111,7 @@ def write(tree: exp.Expr, engine: Engine) -> str:
     """The text of a tree with every name quoted; raises ConstructRefused for what the dialect cannot say."""
     try:
         return tree.sql(dialect=dialect_of(engine), identify=True, comments=False, unsupported_level=ErrorLevel.RAISE)
-    except RecursionError:
-        raise
-    except Exception as error:  # an unsupported construct, or one that the writer stumbles over
+    except (SqlglotError, *_GENERATOR_BUGS) as error:
         raise ConstructRefused(
             "the statement cannot be written for this database; write it in a simpler way"
         ) from error
@@ -129,7 +130,10 @@ def _check_tables(tree: exp.Expr, namespace: str | None, bases: Iterable[str], n
 
 def check_calls(sql: str, engine: Engine, functions: AbstractSet[str]) -> None:
     """Every name that is sent before a parenthesis is an allowed function, a type or a word of the grammar."""
-    tokens = sqlglot.tokenize(sql, dialect=dialect_of(engine))
+    try:
+        tokens = sqlglot.tokenize(sql, dialect=dialect_of(engine))
+    except SqlglotError as error:
+        raise ConstructRefused("the statement cannot be written back safely; write it in a simpler way") from error
     allowed = FUNCTIONS[engine] | TABLE_FUNCTIONS[engine] | TYPES | BEFORE_PARENTHESIS | functions
     for before, token in pairwise(tokens):
         if token.token_type is not TokenType.L_PAREN or before.token_type is TokenType.IDENTIFIER:

@@ -37,12 +37,14 @@ def label_projections(tree: exp.Expr, statement: Statement) -> None:
     for position, select in enumerate(selects):
         texts = typed[position] if len(typed) == len(selects) else []
         is_typed = len(texts) == len(select.expressions)
-        for index, node in enumerate(list(select.expressions)):
+        labelled = list(select.expressions)
+        for index, node in enumerate(select.expressions):
             if isinstance(node, exp.Alias | exp.Column | exp.Star) or node.alias:
                 continue
             text = texts[index] if is_typed else node.sql(dialect=dialect_of(statement.engine), comments=False)
             label = (text[:_MAX_LABEL] if statement.engine is Engine.MARIADB else text).strip() or "?"
-            node.replace(exp.Alias(this=node.copy(), alias=exp.to_identifier(label, quoted=True)))
+            labelled[index] = exp.Alias(this=node.copy(), alias=exp.to_identifier(label, quoted=True))
+        select.set("expressions", labelled)
 
 
 def _label_as_told(tree: exp.Expr, statement: Statement) -> None:
@@ -52,9 +54,11 @@ def _label_as_told(tree: exp.Expr, statement: Statement) -> None:
         select = select.this
     if not isinstance(select, exp.Select) or len(statement.labels) != len(select.expressions):
         return
-    for label, node in zip(statement.labels, list(select.expressions), strict=True):
+    labelled = list(select.expressions)
+    for index, (label, node) in enumerate(zip(statement.labels, select.expressions, strict=True)):
         if label is not None and not isinstance(node, exp.Alias | exp.Column | exp.Star):
-            node.replace(exp.Alias(this=node.copy(), alias=exp.to_identifier(label, quoted=True)))
+            labelled[index] = exp.Alias(this=node.copy(), alias=exp.to_identifier(label, quoted=True))
+    select.set("expressions", labelled)
 
 
 def _selects(node: exp.Expr) -> Iterator[exp.Select]:

@@ -10,7 +10,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
+from gatebook_hub.errors import ConstructRefused
 from gatebook_hub.sql.dialects import dialect_of
 from gatebook_hub.sql.parsing import Statement
 
@@ -36,7 +38,10 @@ class LiftedStatement:
 
 
 def lift(statement: Statement, protected: Collection[str], unprotected: Collection[str]) -> LiftedStatement:
-    """Lift literals; a value is open only where it meets columns that are known and unprotected, by column name."""
+    """Lift literals; a value is open only where it meets columns that are known and unprotected, by column name.
+
+    Raises ConstructRefused.
+    """
     tree = statement.tree.copy()
     values: list[LiftedValue] = []
     hidden: set[str] = set()
@@ -44,16 +49,25 @@ def lift(statement: Statement, protected: Collection[str], unprotected: Collecti
     # A name that the statement itself gives may hide a protected column behind an unprotected one's name.
     known = set(unprotected) - _given_names(tree)
     is_all_open = not closed
+    met: dict[int, bool] = {}
     for node in list(tree.find_all(*_VALUES, exp.Placeholder)):
-        is_open = is_all_open or _is_open(node, closed, known)
+        is_open = is_all_open or _is_open(node, closed, known, met)
         if isinstance(node, exp.Placeholder):
             if not is_open:
                 hidden.add(node.name)
             continue
         text = node.sql() if isinstance(node, exp.JSONPath) else str(node.this)
         values.append(LiftedValue(text=text, is_protected=not is_open))
-        node.replace(exp.Var(this=f"?{len(values)}"))
-    shape = tree.sql(dialect=dialect_of(statement.engine), comments=False)
+        if isinstance(node, exp.Literal):
+            # In place: to replace one of many siblings costs as much as there are siblings. A number is written bare.
+            node.set("this", f"?{len(values)}")
+            node.set("is_string", False)
+        else:
+            node.replace(exp.Var(this=f"?{len(values)}"))
+    try:
+        shape = tree.sql(dialect=dialect_of(statement.engine), comments=False)
+    except SqlglotError as error:
+        raise ConstructRefused("the statement's shape cannot be recorded; write it in a simpler way") from error
     return LiftedStatement(shape=shape, values=tuple(values), protected_parameters=frozenset(hidden))
 
 
@@ -62,15 +76,20 @@ def _given_names(tree: exp.Expr) -> set[str]:
     return names | {column.name.lower() for alias in tree.find_all(exp.TableAlias) for column in alias.columns}
 
 
-def _is_open(node: exp.Expr, protected: set[str], unprotected: set[str]) -> bool:
-    """Whether the nearest comparison, assignment or limit around the value names unprotected columns alone."""
+def _is_open(node: exp.Expr, protected: set[str], unprotected: set[str], met: dict[int, bool]) -> bool:
+    """Whether the nearest comparison, assignment or limit around the value names unprotected columns alone.
+
+    `met` remembers what was found of each comparison: one may hold thousands of values.
+    """
     parent = node.parent
     if isinstance(parent, exp.Limit | exp.Offset | exp.Interval | exp.DataTypeParam | exp.Ordered | exp.Group):
         return True  # a number of rows or a position: the value itself stands there, not an expression around it
     while parent is not None:
         if isinstance(parent, exp.Predicate | exp.Between | exp.In | exp.EQ | exp.Like):
-            names = {column.name.lower() for column in parent.find_all(exp.Column)}
-            return bool(names) and names <= unprotected and not names & protected
+            if id(parent) not in met:
+                names = {column.name.lower() for column in parent.find_all(exp.Column)}
+                met[id(parent)] = bool(names) and names <= unprotected and not names & protected
+            return met[id(parent)]
         if isinstance(parent, exp.Query | exp.Insert | exp.Delete):
             return False
         parent = parent.parent

@@ -23,6 +23,8 @@ def plan_upsert(
 ) -> WritePlan:
     """Plan `on conflict`, `on duplicate key update`, `insert ignore`; the conflict is one of the primary key."""
     conflict = tree.args.get("conflict")
+    if any(alias.name.lower() == "excluded" for alias in tree.find_all(exp.TableAlias)):
+        raise WriteRefused("`excluded` is the inserted row; give another name")
     alternative = str(tree.args.get("alternative") or "").lower()
     if alternative not in {"", "ignore"}:
         raise WriteRefused(f"`insert or {alternative}` is not taken; write `on conflict (…) do update set …`")
@@ -70,6 +72,9 @@ def plan_merge(composer: Composer, tree: exp.Merge) -> WritePlan:
             steps.append(step)
     if not steps:
         raise WriteRefused("this merge does nothing")
+    if len({frozenset(step.columns) for step in steps if step.kind is StatementKind.INSERT}) > 1:
+        # What an insert does not name is given at execution, and no approval binds it: it must be the same for all.
+        raise WriteRefused("every `insert` of a merge names the same columns")
     return WritePlan(kind=StatementKind.MERGE, table=table, steps=tuple(steps), has_condition=True)
 
 

@@ -11,7 +11,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from gatebook_hub.errors import ConstructRefused, GatebookError, InvalidInput, KindRefused, NotOneStatement, NotParsed
+from gatebook_hub.errors import ConstructRefused, InvalidInput, KindRefused, NotOneStatement, NotParsed
 from gatebook_hub.model import Access, Engine
 from gatebook_hub.sql import agreeing
 from gatebook_hub.sql.asking import bare
@@ -25,6 +25,8 @@ MAX_LENGTH = 100_000
 _EXECUTABLE_COMMENT = re.compile(r"/\*[M!+]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _HAVE_PARSERS = frozenset({Engine.POSTGRESQL, Engine.DUCKDB})
+# Half an expression, as in `select 1 ?#`, makes the parser stumble over its own parts.
+_PARSER_BUGS = (TypeError, AttributeError, LookupError, ValueError)
 _TOO_DEEP = "the statement is nested too deeply; split it with common table expressions"
 
 
@@ -101,6 +103,8 @@ def statement_from(
         check_node(node, engine, functions, is_top=node is tree)
         if isinstance(node, exp.Placeholder):
             parameters.add(parameter_name(node))
+    if len({name.lower() for name in parameters}) < len(parameters):
+        raise ConstructRefused("two parameters differ by the case of their letters alone; give them other names")
     return Statement(
         engine=engine, kind=kind, text=text, parameters=frozenset(parameters), tree=tree, functions=functions
     )
@@ -148,9 +152,7 @@ def _parse_one(text: str, engine: Engine) -> exp.Expr:
         raise NotParsed(_parse_failure(error)) from error
     except RecursionError as error:
         raise NotParsed(_TOO_DEEP) from error
-    except GatebookError:
-        raise
-    except Exception as error:  # the parser stumbles over odd texts in ways of its own
+    except _PARSER_BUGS as error:
         raise NotParsed("the statement does not parse") from error
     trees = [tree for tree in found if tree is not None and not isinstance(tree, exp.Semicolon)]
     if len(trees) != 1:

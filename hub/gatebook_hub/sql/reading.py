@@ -31,8 +31,12 @@ def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], sche
     label_projections(tree, analysis.statement)
     masked_names = {name for obligation in obligations.values() for name in obligation.masks}
     kinds = kinds_of(tree, [schema.tables[use.table] for use in analysis.uses], engine, masked_names)
-    is_fenced = any(can_raise(node, kinds) for node in tree.walk())
+    # What a data owner's own mask does with the value of a hidden row is not known here.
+    is_fenced = any(mask.expression for obligation in obligations.values() for mask in obligation.masks.values())
+    is_fenced = is_fenced or any(can_raise(node, kinds) for node in tree.walk())
     row_ids = {use.table for use in analysis.uses if use.reads & ROW_IDS}
+    # A `*` would take columns that the table got since it was looked at: they are listed, but where row ids are read.
+    wholes = {use.table for use in analysis.uses if use.is_whole} - row_ids
     reads: dict[str, frozenset[str]] = dict.fromkeys(row_ids, frozenset({"rowid"}))
     for cte in list(tree.find_all(exp.CTE)):
         name = cte_name(cte.meta[CTE_INDEX], nonce)
@@ -50,7 +54,7 @@ def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], sche
         obligation = obligations.get(node.meta.get(BASE, ""))
         if obligation is None:
             raise UnknownRelation(f"there is no table `{node.name}` in `{schema.source}` that you may see")
-        world = _Governed(obligation, schema, nonce)
+        world = _Governed(obligation, schema, nonce, is_whole=obligation.table in wholes)
         if row_ids & {world.table.name} and not world.is_plain:
             raise UnknownColumn(f"`{node.name}` shows no row ids, since you may not see all of it")
         node.replace(world.relation(node, kinds, is_fenced=is_fenced))
@@ -96,9 +100,10 @@ def _rename(node: exp.Table, name: str) -> None:
 class _Governed:
     """One base table as the principal may see it."""
 
-    def __init__(self, obligation: TableObligation, schema: Schema, nonce: str) -> None:
+    def __init__(self, obligation: TableObligation, schema: Schema, nonce: str, *, is_whole: bool = False) -> None:
         self.obligation = obligation
         self.schema = schema
+        self.is_whole = is_whole
         self.engine = schema.engine
         self.table = schema.tables[obligation.table]
         self.alias = f"gb_{nonce}_t"
@@ -118,7 +123,7 @@ class _Governed:
         name = written.this if written is not None and written.this is not None else node.this
         joins = node.args.get("joins")
         alias = exp.TableAlias(this=name.copy(), columns=written.args.get("columns") if written is not None else None)
-        if self.is_plain:
+        if self.is_plain and not self.is_whole:
             base = self._base(self.table.name, name.name)
             base.set("alias", alias)
             base.set("joins", joins)

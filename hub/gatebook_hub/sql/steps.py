@@ -171,6 +171,8 @@ class Composer:
 
 def called(table: exp.Expr) -> exp.Identifier:
     """The identifier by which a statement calls a relation."""
+    if not isinstance(table, exp.Table | exp.Subquery):
+        raise WriteRefused("one table is written at a time")
     alias = table.args.get("alias")
     found = alias.this if alias is not None and alias.this is not None else table.this
     if not isinstance(found, exp.Identifier):

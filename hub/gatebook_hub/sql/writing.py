@@ -72,9 +72,7 @@ def _source(tree: exp.Insert, width: int) -> exp.Expr:
     source = tree.expression
     if isinstance(source, exp.Values):
         rows = [exp.select(*[value.copy() for value in row.expressions]) for row in source.expressions]
-        query: exp.Expr = rows[0]
-        for row in rows[1:]:
-            query = exp.Union(this=query, expression=row, distinct=False)
+        query: exp.Expr = _all_of(rows)
     elif isinstance(source, exp.Query):
         query = source.copy()
         if tree.args.get("with_"):
@@ -85,6 +83,14 @@ def _source(tree: exp.Insert, width: int) -> exp.Expr:
     if is_star or len(getattr(query, "selects", [])) != width:
         raise WriteRefused(f"{width} columns are named, so list {width} values, without `*`")
     return query
+
+
+def _all_of(rows: Sequence[exp.Expr]) -> exp.Expr:
+    """One query of many, halved again and again: a chain would be as deep as there are rows."""
+    if len(rows) == 1:
+        return rows[0]
+    middle = len(rows) // 2
+    return exp.Union(this=_all_of(rows[:middle]), expression=_all_of(rows[middle:]), distinct=False)
 
 
 def _skeleton(tree: exp.Expr, target: exp.Expr, others: Sequence[exp.Expr]) -> exp.Select:

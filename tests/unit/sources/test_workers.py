@@ -252,6 +252,13 @@ refused(lambda: bytearray(2_000_000_000))
 libc = ctypes.CDLL(None)
 assert libc.ptrace(16, os.getppid(), 0, 0) == -1
 assert libc.syscall(425, 8, 0) == -1
+machine = os.uname().machine
+tgkill, tkill, prlimit = (234, 200, 302) if machine == "x86_64" else (131, 130, 261)
+assert libc.syscall(tgkill, os.getppid(), os.getppid(), 0) == -1
+assert libc.syscall(tkill, os.getppid(), 0) == -1
+assert libc.syscall(prlimit, os.getppid(), 7, 0, 0) == -1
+assert libc.syscall(tgkill, os.getpid(), threading.get_native_id(), 0) == 0
+resource.setrlimit(resource.RLIMIT_CPU, (1000, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
 assert libc.prctl(3, 0, 0, 0, 0) == 0
 thread = threading.Thread(target=lambda: None); thread.start(); thread.join()

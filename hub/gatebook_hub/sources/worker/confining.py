@@ -28,20 +28,26 @@ _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF, _RULE_PATH = 444, 445, 446, 1
 _READ_FILE, _READ_DIR, _WRITE_FILE, _REMOVE_FILE, _MAKE_REG, _TRUNCATE = 1 << 2, 1 << 3, 1 << 1, 1 << 5, 1 << 8, 1 << 14
 _HANDLED_BY_VERSION = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
 
-# Per machine: its number in audit, its `clone` and `clone3`, and what is refused: fork vfork execve execveat socket
-# connect accept accept4 bind listen ptrace kill process_vm_readv process_vm_writev unshare setns mount bpf
+# Per machine: its number in audit, what is looked at more closely, and what is refused: fork vfork execve execveat
+# socket connect accept accept4 bind listen ptrace kill process_vm_readv process_vm_writev unshare setns mount bpf
 # perf_event_open userfaultfd io_uring_setup pidfd_open pidfd_getfd keyctl open_by_handle_at process_madvise add_key
-# request_key.
+# request_key tkill rt_sigqueueinfo rt_tgsigqueueinfo pidfd_send_signal.
 _REFUSED_CALLS: dict[str, tuple[int, dict[str, int], str]] = {
     "x86_64": (
         0xC000003E,
-        {"clone": 56, "clone3": 435},
-        "57 58 59 322 41 42 43 288 49 50 101 62 310 311 272 308 165 321 298 323 425 434 438 250 304 440 248 249",
+        {"clone": 56, "clone3": 435, "tgkill": 234, "prlimit64": 302},
+        (
+            "57 58 59 322 41 42 43 288 49 50 101 62 310 311 272 308 165 321 298 323 425 434 438 250 304 440 248 249 "
+            "200 129 297 424"
+        ),
     ),
     "aarch64": (
         0xC00000B7,
-        {"clone": 220, "clone3": 435},
-        "221 281 198 203 202 242 200 201 117 129 270 271 97 268 40 280 241 282 425 434 438 219 265 440 217 218",
+        {"clone": 220, "clone3": 435, "tgkill": 131, "prlimit64": 261},
+        (
+            "221 281 198 203 202 242 200 201 117 129 270 271 97 268 40 280 241 282 425 434 438 219 265 440 217 218 "
+            "130 138 240 424"
+        ),
     ),
 }
 _CLONE_THREAD = 0x00010000
@@ -117,6 +123,10 @@ def _filter(architecture: int, special: dict[str, int], refused: Sequence[int]) 
     program += [step(at_least, 0x40000000, 0, 1), step(end, kill)]  # x32, the same numbers under another name
     for number in refused:
         program += [step(equal, number, 0, 1), step(end, fails | errno.EPERM)]
+    # To this process alone: the C library ends itself so, and sets its own limits.
+    for name, process in (("tgkill", os.getpid()), ("prlimit64", 0)):
+        program += [step(equal, special[name], 0, 4), step(load, 16), step(equal, process, 1, 0)]
+        program += [step(end, fails | errno.EPERM), step(end, allow)]
     # Its flags lie in memory, where a filter cannot look; the C library then uses `clone`.
     program += [step(equal, special["clone3"], 0, 1), step(end, fails | errno.ENOSYS)]
     program += [step(equal, special["clone"], 0, 4), step(load, 16), step(has, _CLONE_THREAD, 1, 0)]
