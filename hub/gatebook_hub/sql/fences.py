@@ -7,16 +7,32 @@ cannot raise are repeated inside, beside the filter, where an index serves them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from sqlglot import exp
 
 from gatebook_hub.model import Engine, Table
 
-# Columns by what they hold, where the name says so.
-Kinds = Mapping[str, str]
 
+@dataclass(frozen=True, slots=True)
+class Kinds:
+    """Columns by what they hold, where the name says so; and whether any two become one type without an error."""
+
+    of: Mapping[str, str]
+    is_mixable: bool
+
+    def known(self, name: str) -> str | None:
+        """What the columns of that name hold, None if that is not sure."""
+        found = self.of.get(name.lower())
+        return None if found == _UNKNOWN else found
+
+
+_UNKNOWN = "unknown"
+# Digits that a number may have to fit beside any of 64 bits into DuckDB's widest, which has 38.
+_FITTING_DIGITS = 18
 _LONG_PATTERN = 1_000
 # What cannot raise an error on any value, so that a planner may evaluate it before a row filter without telling.
 # LIKE and queries used as values are looked at more closely by `can_raise`.
@@ -31,6 +47,11 @@ _CALLS_THAT_CANNOT_RAISE = frozenset({"MIN", "MAX", "ROW_NUMBER", "RANK", "DENSE
 # Comparisons that are not true of NULL: repeated inside the optional side of an outer join, they take away nothing.
 _REPEATED = exp.EQ | exp.GT | exp.GTE | exp.LT | exp.LTE | exp.In | exp.Between | exp.Like
 _COMPARES = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between)
+# DuckDB makes true or false of a text where it takes a condition, and that raises as well.
+_CONDITIONS = (
+    *_COMPARES, exp.Like, exp.And, exp.Or, exp.Not, exp.Is, exp.Exists, exp.Boolean, exp.Null, exp.Count,
+)  # fmt: skip
+_DECIMAL = re.compile(r"(?:decimal|numeric)\((\d+)")
 _NUMBERS = ("int", "decimal", "numeric", "double", "float", "real")
 _OF_COMPARISONS = exp.Column | exp.Identifier | exp.Literal | exp.Placeholder | exp.Paren | exp.Neg | _REPEATED
 
@@ -47,9 +68,14 @@ def kinds_of(tree: exp.Expr, tables: Iterable[Table], engine: Engine, masked: Ab
     for table in tables:
         for column in table.columns:
             found.setdefault(column.name, set()).add(_kind(column.type))
+    every = set().union(*found.values())
+    days = {kind for kind in every if kind.startswith(("date", "time"))}
     given = masked | {node.alias.lower() for node in tree.find_all(exp.Alias)}
     given |= {column.name.lower() for node in tree.find_all(exp.TableAlias) for column in node.columns}
-    return {name: kinds.pop() for name, kinds in found.items() if len(kinds) == 1 and name not in given}
+    return Kinds(
+        of={name: min(kinds) for name, kinds in found.items() if len(kinds) == 1 and name not in given},
+        is_mixable=_UNKNOWN not in every and len(days) < 2,
+    )
 
 
 def can_raise(node: exp.Expr, kinds: Kinds | None) -> bool:
@@ -66,30 +92,75 @@ def can_raise(node: exp.Expr, kinds: Kinds | None) -> bool:
             return not is_relation and node.parent is not None
         case exp.Anonymous():
             return node.name.upper() not in _CALLS_THAT_CANNOT_RAISE
-        case _ if kinds is not None and isinstance(node, _COMPARES):
-            return not _is_of_one_kind(node, kinds)
         case _:
-            return not isinstance(node, _CANNOT_RAISE)
+            return not isinstance(node, _CANNOT_RAISE) or (kinds is not None and _converts(node, kinds))
+
+
+def _converts(node: exp.Expr, kinds: Kinds) -> bool:
+    """Whether DuckDB makes one type of another for this node, row by row."""
+    match node:
+        case exp.EQ() | exp.NEQ() | exp.GT() | exp.GTE() | exp.LT() | exp.LTE() | exp.In() | exp.Between():
+            return not _is_of_one_kind(node, kinds)
+        case exp.Where() | exp.Having() | exp.And() | exp.Or() | exp.Not() | exp.Is() | exp.Join():
+            using = [kinds.known(column.name) for column in node.args.get("using") or []]
+            is_natural = (node.args.get("method") or "").upper() == "NATURAL"
+            return is_natural or None in using or not all(_is_condition(part, kinds) for part in _conditions(node))
+        case exp.SetOperation() | exp.Coalesce():
+            return not kinds.is_mixable
+        case exp.With():
+            # What a recursion adds becomes what it began with.
+            return bool(node.args.get("recursive"))
+        case exp.Literal():
+            return not node.is_string and len(node.name) > _FITTING_DIGITS
+        case _:
+            return isinstance(node, exp.Placeholder)
 
 
 def _is_of_one_kind(node: exp.Expr, kinds: Kinds) -> bool:
     """Whether all that is compared is of one kind; a text in quotes becomes what it is compared with, once."""
-    found = set()
+    found: set[str | None] = set()
     for part in node.iter_expressions():
         inner = part.this if isinstance(part, exp.Neg | exp.Paren) else part
         if isinstance(inner, exp.Column):
-            found.add(kinds.get(inner.name.lower(), "unknown"))
+            found.add(kinds.known(inner.name))
         elif isinstance(inner, exp.Literal):
             found |= set() if inner.is_string else {"number"}
         elif not isinstance(inner, exp.Null):
-            found.add("unknown")
-    return len(found) <= 1 and "unknown" not in found
+            found.add(None)
+    return len(found) <= 1 and None not in found
+
+
+def _conditions(node: exp.Expr) -> Iterator[exp.Expr]:
+    """What the node takes as true or false."""
+    match node:
+        case exp.Join():
+            yield from filter(None, [node.args.get("on")])
+        case exp.Is():
+            if not isinstance(node.expression, exp.Null):
+                yield node.this
+        case exp.And() | exp.Or():
+            yield from (node.this, node.expression)
+        case _:
+            yield node.this
+
+
+def _is_condition(node: exp.Expr, kinds: Kinds) -> bool:
+    """Whether it is true or false by itself, or becomes so without an error; a text does not."""
+    match node:
+        case exp.Paren():
+            return _is_condition(node.this, kinds)
+        case exp.Column():
+            return kinds.known(node.name) in {"number", "bool", "boolean"}
+        case _:
+            return isinstance(node, _CONDITIONS)
 
 
 def _kind(declared: str) -> str:
     name = declared.lower()
-    if any(word in name for word in ("[", "struct", "map", "list", "union")):
-        return "unknown"
+    if any(word in name for word in ("[", "struct", "map", "list", "union", "huge", "interval")):
+        return _UNKNOWN
+    if (decimal := _DECIMAL.match(name)) and int(decimal[1]) > _FITTING_DIGITS:
+        return _UNKNOWN
     if any(word in name for word in ("char", "text", "string")):
         return "text"
     return "number" if any(word in name for word in _NUMBERS) else name
