@@ -115,7 +115,8 @@ class Table:
 class Schema:
     """The tables of one source; `version` is a fingerprint of all of it.
 
-    `functions` are those that policy allows in it beside the engine's own list.
+    `functions` are those that policy allows in it beside the engine's own list; `known` are the tables that exist for
+    the caller, None for all: row filters may read others.
     """
 
     source: str
@@ -124,6 +125,11 @@ class Schema:
     tables: Mapping[str, Table] = field(default_factory=dict)
     namespace: str | None = None
     functions: frozenset[str] = frozenset()
+    known: frozenset[str] | None = None
+
+    def knows(self, table: str) -> bool:
+        """Whether the table exists for the caller."""
+        return table in self.tables and (self.known is None or table in self.known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

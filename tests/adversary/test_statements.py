@@ -434,3 +434,25 @@ def test_values_of_every_type_are_bound(walls: Fortress) -> None:
         if walls.engine not in {Engine.POSTGRESQL, Engine.DUCKDB}:
             assert isinstance(answered, Answered), (value, answered)
     assert walls.read("select count(*) from invoice where total > :v", v=Decimal("0.5")).rows[0][0] > 0
+
+
+GUESSES = [
+    "select {column} from {table}",
+    "select x.{column} from {table} x",
+    "select * from {table}",
+    "update {table} set {column} = 1",
+    "delete from {table} where {column} = 1",
+    "insert into {table} ({column}) values (1)",
+    "explain select {column} from {table}",
+    "describe {table}",
+]
+
+
+def test_names_cannot_be_guessed(walls: Fortress) -> None:
+    """A table without a grant, with or without such a column, reads as one that does not exist."""
+    for template in GUESSES:
+        said = set()
+        for table, column in (("invoiceline", "quantity"), ("invoiceline", "nosuch"), ("nosuchline", "quantity")):
+            error = walls.refused(template.format(table=table, column=column))
+            said.add((error.code, str(error).replace(table, "T").replace('"', "").replace("`", "")))
+        assert len(said) == 1, (template, said)

@@ -9,6 +9,7 @@ from gatebook_hub.policy.circumstances import UNKNOWN, Circumstances
 from gatebook_hub.policy.contradicting import Finding
 from gatebook_hub.policy.deciding import decide, decide_action
 from gatebook_hub.policy.granting import (
+    known_tables,
     may_read_book,
     may_read_metrics,
     may_use_action,
@@ -32,6 +33,7 @@ __all__ = [
     "approving_of",
     "decide",
     "decide_action",
+    "known_tables",
     "load",
     "may_read_book",
     "may_read_metrics",

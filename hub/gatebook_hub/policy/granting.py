@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gatebook_hub.model import Access, Denied, Principal
+from gatebook_hub.model import Access, Denied, Principal, Schema
 from gatebook_hub.policy.circumstances import UNKNOWN, Circumstances
 from gatebook_hub.policy.rules import Grant, PolicySet
 
@@ -57,6 +57,25 @@ def touches(policy: PolicySet, principal: Principal, source: str, at: Circumstan
         and any(pattern.source == source for pattern in grant.on)
         and not (grant.window is not None and grant.window.is_over(at.now))
         for grant in policy.grants
+    )
+
+
+def known_tables(policy: PolicySet, principal: Principal, schema: Schema, at: Circumstances) -> frozenset[str]:
+    """The tables that exist for the principal: those that a grant reaches, at other hours or for a purpose perhaps."""
+    subject = Subject.of(principal)
+    is_sandbox = policy.sources[schema.source].is_sandbox
+    meant = [
+        grant
+        for grant in policy.grants
+        if subject.is_meant(grant) and grant.allow and not (grant.window is not None and grant.window.is_over(at.now))
+    ]
+    return frozenset(
+        name
+        for name, table in schema.tables.items()
+        if any(
+            grant.names(schema.source, name) if table.is_view and not is_sandbox else grant.reaches(schema.source, name)
+            for grant in meant
+        )
     )
 
 

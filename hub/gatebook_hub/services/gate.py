@@ -6,13 +6,13 @@ import datetime as dt
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gatebook_hub.audit import Event, EventKind, Outcome
 from gatebook_hub.errors import BookUnavailable, GatebookError, NotFound, NotParsed
 from gatebook_hub.model import Limits, Principal, Schema
-from gatebook_hub.policy import Circumstances, PolicySet, SourceRule, touches
+from gatebook_hub.policy import Circumstances, PolicySet, SourceRule, known_tables, touches
 from gatebook_hub.services.in_force import InForce
 from gatebook_hub.services.steps import tightest
 from gatebook_hub.settings import Settings
@@ -88,7 +88,9 @@ class Gate:
         if rule is None or not self.touches(name, principal):
             raise NotFound(f"there is no source `{name}` that you may use")
         source = self.in_force.sources.get(name)
-        return source, rule, self.policy.governed(source.schema())
+        schema = self.policy.governed(source.schema())
+        known = known_tables(self.policy, principal, schema, self.circumstances())
+        return source, rule, replace(schema, known=known)
 
     def touches(self, source: str, principal: Principal) -> bool:
         """Whether any grant gives the principal something in this source."""

@@ -119,7 +119,7 @@ class Answer:
 
     def _check(self) -> None:
         if self._limits.rows is not None and self.rows > self._limits.rows:
-            raise LimitExceeded(f"the answer has more than {self._limits.rows:,} rows; narrow the statement")
+            raise LimitExceeded(f"the answer has more rows than {self._limits.rows:,}; narrow the statement")
         if self._limits.bytes is not None and self.bytes > self._limits.bytes:
             raise LimitExceeded(f"the answer has more than {self._limits.bytes:,} bytes; narrow the statement")
 

@@ -274,7 +274,7 @@ class _Walker:
     def _base(self, node: exp.Table, name: str) -> Table:
         namespace = node.args.get("db")
         is_here = namespace is None or self._fold(namespace) in {"main", self.schema.namespace, self.schema.source}
-        table = self.schema.tables.get(name) if is_here else None
+        table = self.schema.tables[name] if is_here and self.schema.knows(name) else None
         if table is None:
             where = f"there is no table `{node.sql()}` in `{self.schema.source}` that you may see"
             is_catalogue = _CATALOGUE.match(f"{node.db}.{node.name}".lower())

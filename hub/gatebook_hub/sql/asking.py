@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+_BEFORE = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/)*", re.DOTALL)
 _NAME = r"(?:[A-Za-z_][A-Za-z0-9_]*\.)?[\"`\[]?(?P<name>[A-Za-z_][A-Za-z0-9_]*)[\"`\]]?"
 _END = r"\s*;?\s*"
 _TABLES = re.compile(rf"\s*show\s+(?:full\s+)?tables{_END}", re.IGNORECASE)
@@ -41,8 +42,14 @@ class Explain:
 Asked = ShowTables | ShowColumns | Explain
 
 
+def bare(text: str) -> str:
+    """The text without blanks and comments before it."""
+    return _BEFORE.sub("", text, count=1)
+
+
 def asked(text: str) -> Asked | None:
     """The question, or None for a statement about rows."""
+    text = bare(text)
     if _TABLES.fullmatch(text):
         return ShowTables()
     if found := _COLUMNS.fullmatch(text):

@@ -23,7 +23,7 @@ _CLASSES = {
     ),
     "a question about the source": (
         "desc describe explain show summarize",
-        "`show tables`, `describe NAME` and `explain STATEMENT` are answered",
+        "`show tables`, `describe NAME` and `explain STATEMENT` are answered, without options",
     ),
 }
 _TAKEN = "`select`, `insert`, `update`, `delete` and `merge` are taken"
@@ -34,4 +34,5 @@ def refusal_of(word: str) -> str:
     for what, (words, instead) in _CLASSES.items():
         if word in words.split():
             return f"`{word}` is {what} and not taken here; {instead}"
-    return f"`{word}` statements are not taken here; {_TAKEN}"
+    # The word is not repeated: it may be anything, and the book keeps the sentence.
+    return f"this kind of statement is not taken here; {_TAKEN}"

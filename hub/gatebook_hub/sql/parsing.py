@@ -6,7 +6,6 @@ import re
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
 import sqlglot
 from sqlglot import exp
@@ -15,6 +14,7 @@ from sqlglot.errors import SqlglotError
 from gatebook_hub.errors import ConstructRefused, GatebookError, InvalidInput, KindRefused, NotOneStatement, NotParsed
 from gatebook_hub.model import Access, Engine
 from gatebook_hub.sql import agreeing
+from gatebook_hub.sql.asking import bare
 from gatebook_hub.sql.checking import check_node, parameter_name
 from gatebook_hub.sql.costs import check_cost
 from gatebook_hub.sql.dialects import dialect_of, fold_identifiers
@@ -206,5 +206,5 @@ def _parse_failure(error: SqlglotError) -> str:
 
 
 def _first_word(text: str) -> str:
-    words: list[Any] = re.findall(r"[A-Za-z]+", text)
-    return str(words[0]).lower() if words else text[:20]
+    word = re.match(r"[A-Za-z]+", bare(text))
+    return word[0].lower() if word else ""

@@ -62,9 +62,11 @@ class Composer:
         if not isinstance(node, exp.Table) or isinstance(node.this, exp.Func):
             raise WriteRefused("one table is written at a time")
         schema = self.schema
-        table = schema.tables.get(self._fold(node.this))
-        if table is None or (node.db and node.db.lower() not in {schema.namespace, schema.source, "main"}):
+        name = self._fold(node.this)
+        is_here = not node.db or node.db.lower() in {schema.namespace, schema.source, "main"}
+        if not (is_here and schema.knows(name)):
             raise UnknownRelation(f"there is no table `{node.name}` in `{schema.source}` that you may see")
+        table = schema.tables[name]
         if not table.key:
             raise WriteRefused(f"`{table.name}` has no primary key, so a change could not be bound to its rows")
         return table

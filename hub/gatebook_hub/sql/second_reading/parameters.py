@@ -19,6 +19,9 @@ from sqlglot.tokenizer_core import TokenType
 
 from gatebook_hub.errors import ConstructRefused, NotParsed
 
+_OPENS = {TokenType.L_BRACKET, TokenType.L_BRACE}
+_CLOSES = {TokenType.R_BRACKET, TokenType.R_BRACE}
+
 
 def numbered(text: str, names: Sequence[str], dialect: type[Dialect]) -> str:
     """The text as typed with `$n` for `:name`, where `name` is the n-th of `names`.
@@ -31,14 +34,17 @@ def numbered(text: str, names: Sequence[str], dialect: type[Dialect]) -> str:
     except SqlglotError as error:
         raise NotParsed("the statement does not parse") from error
     parts: list[str] = []
-    done = 0
+    done = depth = 0
     for token, following in pairwise(tokens):
+        depth += (token.token_type in _OPENS) - (token.token_type in _CLOSES)
         if token.token_type is TokenType.PARAMETER:
             raise ConstructRefused("parameters are written `:name`, with a value for each name")
         if token.token_type is not TokenType.COLON or following.start != token.end + 1:
             continue
         name = text[following.start : following.end + 1]
         if name not in numbers:
+            if depth:
+                continue  # the colon of a slice or of a struct
             raise ConstructRefused("parameters are written `:name`, with a value for each name")
         parts += [text[done : token.start], f" ${numbers[name]} "]
         done = following.end + 1
