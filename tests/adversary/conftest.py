@@ -8,9 +8,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
-import pymysql
 import pytest
 from sqlalchemy import make_url
+from tests.adversary.sights import DORA, LEA, MALLORY
+from tests.adversary.stocks import connect_mariadb
 from tests.adversary.worlds import Fortress, fortress
 from tests.fixtures.chinook import _clone
 
@@ -21,13 +22,22 @@ ENGINES = [
     pytest.param(Engine.SQLITE, id="sqlite"),
     pytest.param(Engine.POSTGRESQL, id="postgresql", marks=pytest.mark.postgres),
     pytest.param(Engine.MARIADB, id="mariadb", marks=pytest.mark.mariadb),
+    pytest.param(Engine.DUCKDB, id="duckdb"),
 ]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that asks for `walls` runs on every engine."""
+    """A test that asks for `walls` runs on every engine, one that asks for `duck` on DuckDB."""
     if "walls" in metafunc.fixturenames:
-        metafunc.parametrize("walls", ENGINES, indirect=True, scope="session")
+        engines = [ENGINES[-1]] if "duck" in metafunc.fixturenames else ENGINES
+        metafunc.parametrize("walls", engines, indirect=True, scope="session")
+
+
+@pytest.fixture
+def duck(walls: Fortress) -> Fortress:
+    """The fortress on DuckDB."""
+    assert walls.engine is Engine.DUCKDB
+    return walls
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +49,9 @@ def walls(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             case Engine.SQLITE:
                 template: Path = request.getfixturevalue("chinook_template")
                 url = str(shutil.copy2(template, folder / "chinook.sqlite"))
+            case Engine.DUCKDB:
+                template = request.getfixturevalue("chinook_duckdb_template")
+                url = str(shutil.copy2(template, folder / "chinook.duckdb"))
             case Engine.POSTGRESQL:
                 url = stack.enter_context(_clone(request.getfixturevalue("chinook_postgres_template")))
             case _:
@@ -51,15 +64,10 @@ def walls(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def _drop_world(url: str) -> None:
-    parsed = make_url(url)
-    connection = pymysql.connect(
-        host=parsed.host or "127.0.0.1",
-        port=parsed.port or 3306,
-        user=parsed.username or "root",
-        password=str(parsed.password or ""),
-    )
+    connection = connect_mariadb(url, None)
     with connection.cursor() as cursor:
-        cursor.execute(f"drop database if exists {parsed.database}_world")
+        for sight in (MALLORY, DORA, LEA):
+            cursor.execute(f"drop database if exists {make_url(url).database}_{sight.name}")
     connection.close()
 
 

@@ -54,6 +54,12 @@ _RAISES = {
     Engine.SQLITE: ["abs(-9223372036854775807 - {n})"],
     Engine.POSTGRESQL: ["1 / (1 - {n})", "cast(substr(lastname, 1, 2) as int) * {n}", "sqrt(0.0 - {n})", "ln(1 - {n})"],
     Engine.MARIADB: ["exp(1000 * {n})", "pow(10, 1000 * {n})", "(~0) + {n} * 1.0e0"],
+    Engine.DUCKDB: [
+        "cast(substr(lastname, 1, 2) as int) * {n}",
+        "sqrt(0.0 - {n})",
+        "ln(1 - {n})",
+        "2147483647 + cast({n} as int)",
+    ],
 }
 _HIDDEN = "case when lastname = 'Gonçalves' then 1 else 0 end"
 

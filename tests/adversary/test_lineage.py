@@ -64,6 +64,10 @@ READS = [
     "with x as (with customer as (select 1 as email) select email from customer) select email from x",
     "with artist as (select email as name from customer) select a.name from artist a join (select 1 as one) o on 1 = 1",
     "select * from (with genre as (select email as name from customer) select name from genre) g",
+    # where it may stand before the one that it reads
+    "with recursive a as (select name from genre), genre(name) as (select 'x') select * from a",
+    "with a as (select name from genre), genre(name) as (select 'x') select * from a",
+    "with recursive a as (select * from customer), customer(email) as (select phone from employee) select * from a",
     "select name from genre where name in (with genre as (select email as name from customer) select name from genre)",
     # correlated queries
     "select (select c.email from customer c where c.customerid = i.customerid) as e from invoice i",

@@ -332,9 +332,14 @@ def test_strings_come_back_as_they_were_sent(walls: Fortress) -> None:
     ):
         literal = text.replace("'", "''")
         assert walls.read(f"select '{literal}' as x").rows == [(text,)], text
-        assert walls.read("select :value as x", value=text).rows == [(text,)], text
+        assert bound(walls, text) == text
     for text in ("\\", "a\\", "\\'", "\\\\", "a\\'b", "\\n", "\\0", "%\\%"):
-        assert walls.read("select :value as x", value=text).rows == [(text,)], text
+        assert bound(walls, text) == text
+
+
+def bound(walls: Fortress, text: str) -> object:
+    """A text that went as a parameter; on DuckDB `select :value` would be an alias in front."""
+    return walls.read("select 1 as one, :value as x", value=text).rows[0][1]
 
 
 def test_a_nul_is_refused(walls: Fortress) -> None:
@@ -426,7 +431,7 @@ def test_values_of_every_type_are_bound(walls: Fortress) -> None:
         dt.datetime(2020, 1, 2, 3, 4, tzinfo=dt.UTC),
     ):
         answered = walls.assault("select count(*) from invoice where total = :v or :v is null", v=value)
-        if walls.engine is not Engine.POSTGRESQL:
+        if walls.engine not in {Engine.POSTGRESQL, Engine.DUCKDB}:
             assert isinstance(answered, Answered), (value, answered)
     assert walls.read("select count(*) from invoice where total > :v", v=Decimal("0.5")).rows[0][0] > 0
 

@@ -121,8 +121,8 @@ class _Walker:
             return ctes
         known = dict(ctes)
         names = [self._fold(cte.args["alias"].this) for cte in clause.expressions]
-        if self.engine is Engine.SQLITE:
-            # It lets each see those that follow, too.
+        if self.engine is Engine.SQLITE or (clause.args.get("recursive") and self.engine is not Engine.DUCKDB):
+            # Each sees those that follow, too.
             known |= dict.fromkeys(names, _LATER)
         for name, cte in zip(names, clause.expressions, strict=True):
             listed = tuple(self._fold(column) for column in cte.args["alias"].args.get("columns") or [])

@@ -7,16 +7,11 @@ cannot raise are repeated inside, beside the filter, where an index serves them.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterator
 
 from sqlglot import exp
 
-from gatebook_hub.model import Engine, Table
-
-# Columns by what they hold, where the name says so.
-Kinds = Mapping[str, str]
+from gatebook_hub.sql.conversions import Kinds, converts
 
 _LONG_PATTERN = 1_000
 # What cannot raise an error on any value, so that a planner may evaluate it before a row filter without telling.
@@ -31,32 +26,7 @@ _CANNOT_RAISE = (
 _CALLS_THAT_CANNOT_RAISE = frozenset({"MIN", "MAX", "ROW_NUMBER", "RANK", "DENSE_RANK"})
 # Comparisons that are not true of NULL: repeated inside the optional side of an outer join, they take away nothing.
 _REPEATED = exp.EQ | exp.GT | exp.GTE | exp.LT | exp.LTE | exp.In | exp.Between | exp.Like
-_COMPARES = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between, exp.Coalesce)
-# What DuckDB takes as true or false; it makes a boolean of anything else, row by row.
-_PREDICATES = (*_COMPARES[:-1], exp.Like, exp.Is, exp.And, exp.Or, exp.Not, exp.Exists, exp.Boolean, exp.Null)
-# Of any two of these DuckDB makes a number of at most 20 digits before the point and 18 behind it: it has 38.
-_NUMBERS = re.compile(r"u?(tiny|small|big)?int(eger)?|float|double|real|decimal\((?P<all>\d+), ?(?P<behind>\d+)\)")
-_MOST_DIGITS = 18
-_SMALL_NUMBER = re.compile(r"\d{1,18}(\.\d{0,18})?|\.\d{1,18}")
 _OF_COMPARISONS = exp.Column | exp.Identifier | exp.Literal | exp.Placeholder | exp.Paren | exp.Neg | _REPEATED
-
-
-def kinds_of(tree: exp.Expr, tables: Iterable[Table], engine: Engine, masked: AbstractSet[str]) -> Kinds | None:
-    """What columns hold, by name; None where values of any two types compare without an error.
-
-    DuckDB compares a text with a number by making a number of it, row by row, and an integer with a long decimal by
-    making a decimal of it; both raise. A name that the statement itself gives, that is masked, or that holds different
-    things in different tables, is not known.
-    """
-    if engine is not Engine.DUCKDB:
-        return None
-    found: dict[str, set[str]] = {}
-    for table in tables:
-        for column in table.columns:
-            found.setdefault(column.name, set()).add(_kind(column.type))
-    given = masked | {node.alias.lower() for node in tree.find_all(exp.Alias)}
-    given |= {column.name.lower() for node in tree.find_all(exp.TableAlias) for column in node.columns}
-    return {name: kinds.pop() for name, kinds in found.items() if len(kinds) == 1 and name not in given}
 
 
 def can_raise(node: exp.Expr, kinds: Kinds | None) -> bool:
@@ -74,60 +44,7 @@ def can_raise(node: exp.Expr, kinds: Kinds | None) -> bool:
         case exp.Anonymous():
             return node.name.upper() not in _CALLS_THAT_CANNOT_RAISE
         case _:
-            return not isinstance(node, _CANNOT_RAISE) or (kinds is not None and _converts(node, kinds))
-
-
-def _converts(node: exp.Expr, kinds: Kinds) -> bool:
-    """Whether DuckDB may have to make a value of one type into another, row by row."""
-    match node:
-        case exp.SetOperation():
-            return True
-        case exp.Is():
-            return isinstance(node.expression, exp.Boolean) and not _is_predicate(node.this, kinds)
-        case exp.And() | exp.Or() | exp.Not() | exp.Where() | exp.Having():
-            return not all(_is_predicate(part, kinds) for part in node.iter_expressions())
-        case exp.Join():
-            on = node.args.get("on")
-            names = [name.name.lower() for name in node.args.get("using") or []]
-            is_unknown = bool(node.args.get("method")) or any(name not in kinds for name in names)
-            return is_unknown or (on is not None and not _is_predicate(on, kinds))
-        case _:
-            return isinstance(node, _COMPARES) and not _is_of_one_kind(node, kinds)
-
-
-def _is_predicate(node: exp.Expr, kinds: Kinds) -> bool:
-    inner = node.unnest() if isinstance(node, exp.Paren) else node
-    if isinstance(inner, exp.Column):
-        return kinds.get(inner.name.lower()) == "boolean"
-    return isinstance(inner, _PREDICATES)
-
-
-def _is_of_one_kind(node: exp.Expr, kinds: Kinds) -> bool:
-    """Whether all that is compared is of one kind; a text in quotes becomes what it is compared with, once."""
-    found = set()
-    for part in node.iter_expressions():
-        inner = part.this if isinstance(part, exp.Neg | exp.Paren) else part
-        if isinstance(inner, exp.Column):
-            found.add(kinds.get(inner.name.lower(), "unknown"))
-        elif isinstance(inner, exp.Literal):
-            is_small = _SMALL_NUMBER.fullmatch(inner.name) is not None
-            found |= set() if inner.is_string else {"number" if is_small else "unknown"}
-        elif not isinstance(inner, exp.Null):
-            found.add("unknown")
-    return len(found) <= 1 and "unknown" not in found
-
-
-def _kind(declared: str) -> str:
-    name = declared.lower()
-    if name == "varchar" or name.startswith("varchar("):
-        return "text"
-    found = _NUMBERS.fullmatch(name)
-    if found is None:
-        return "unknown" if "(" in name or "[" in name else name
-    if found["all"] is None:
-        return "number"
-    behind = int(found["behind"])
-    return "number" if behind <= _MOST_DIGITS and int(found["all"]) - behind <= _MOST_DIGITS else "unknown"
+            return not isinstance(node, _CANNOT_RAISE) or (kinds is not None and converts(node, kinds))
 
 
 def repeatable(

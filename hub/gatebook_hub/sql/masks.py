@@ -43,8 +43,9 @@ _TEMPLATES: dict[str, dict[Engine, str]] = {
         Engine.SQLITE: "GATEBOOK_HASH(:gb_mask_outer, :gb_mask_inner, t)",
         Engine.POSTGRESQL: "LEFT(ENCODE(SHA256(:gb_mask_outer || SHA256(:gb_mask_inner || CONVERT_TO(t, 'UTF8'))), "
         "'hex'), 32)",
+        # Beside a text the key would be read as one, and few keys are valid UTF-8.
         Engine.MARIADB: "LEFT(SHA2(CONCAT(:gb_mask_outer, UNHEX(SHA2(CONCAT(:gb_mask_inner, "
-        "CONVERT(t USING utf8mb4)), 256))), 256), 32)",
+        "CAST(CONVERT(t USING utf8mb4) AS BINARY)), 256))), 256), 32)",
         Engine.DUCKDB: "LEFT(SHA256(:gb_mask_outer || UNHEX(SHA256(:gb_mask_inner || ENCODE(t)))), 32)",
     },
     "email": {

@@ -9,8 +9,9 @@ from sqlglot import exp
 from gatebook_hub.errors import PolicyInvalid, StatementRefused, UnknownColumn, UnknownRelation
 from gatebook_hub.model import Engine, RowFilter, Schema, Table, TableObligation
 from gatebook_hub.sql.analysis import BASE, CTE_INDEX, ROW_IDS, Analysis
+from gatebook_hub.sql.conversions import Kinds, kinds_of
 from gatebook_hub.sql.dialects import fold, fold_identifiers
-from gatebook_hub.sql.fences import Kinds, can_raise, kinds_of, repeatable
+from gatebook_hub.sql.fences import can_raise, repeatable
 from gatebook_hub.sql.functions import TABLE_FUNCTION_COLUMNS
 from gatebook_hub.sql.generating import Plan, cte_name, generate
 from gatebook_hub.sql.labels import label_projections

@@ -102,6 +102,10 @@ class Composer:
             raise WriteRefused(f"the key of `{table.name}` cannot be changed; delete the row and insert another")
         if len(set(columns)) != len(columns):
             raise WriteRefused("a column is set twice")
+        if self.engine is Engine.MARIADB and (name_read := _written_before(found)):
+            raise WriteRefused(
+                f"MariaDB reads `{name_read}` after it was set here; update it in a statement of its own"
+            )
         if any(_spans_rows(node) for _, value in found for node in value.find_all(exp.Func, exp.Window)):
             raise WriteRefused("an update makes each row's values from that row; put the aggregate into a query")
         return found
@@ -195,6 +199,17 @@ def _parts(pair: exp.EQ) -> list[tuple[exp.Expr, exp.Expr]]:
     if not isinstance(pair.expression, exp.Tuple) or len(pair.this.expressions) != len(pair.expression.expressions):
         raise WriteRefused("write each assignment as `column = value`")
     return list(zip(pair.this.expressions, pair.expression.expressions, strict=True))
+
+
+def _written_before(found: Assignments) -> str | None:
+    """A column that is set and then read: the value it had, says the standard, and MariaDB says the new one."""
+    written: set[str] = set()
+    for column, value in found:
+        for node in value.find_all(exp.Column):
+            if node.name.lower() in written:
+                return node.name
+        written.add(column)
+    return None
 
 
 def _spans_rows(node: exp.Expr) -> bool:

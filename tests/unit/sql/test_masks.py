@@ -22,7 +22,7 @@ from gatebook_hub.model import Column, Engine, Mask, Schema, Table, TableObligat
 from gatebook_hub.sources.worker.sqlite import keyed_hash
 from gatebook_hub.sql.masks import HASH_INNER, HASH_OUTER, check_mask
 
-KEY = b"k" * 32
+KEY = bytes(range(200, 232))
 PADS = {
     HASH_OUTER: bytes(byte ^ 0x5C for byte in KEY.ljust(64, b"\0")),
     HASH_INNER: bytes(byte ^ 0x36 for byte in KEY.ljust(64, b"\0")),

@@ -173,6 +173,8 @@ class SqliteServed:
             connection.execute("PRAGMA trusted_schema=OFF")
             connection.execute("PRAGMA foreign_keys=ON")
             connection.execute("PRAGMA temp_store=MEMORY")
+            # A connection makes their tables at their first use, and the authorizer would take that for a write.
+            connection.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')")
             connection.execute(f"PRAGMA hard_heap_limit={_HEAP_BYTES}")
             if mode == "ro":
                 connection.execute("PRAGMA query_only=ON")
