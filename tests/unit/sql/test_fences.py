@@ -29,7 +29,6 @@ PLAIN = [
     "select id from customer where not (id = '5' or country is null)",
     "select c.id from customer c join genre g on c.id = g.id",
     "select country from customer where 1 < 2",
-    "select id from customer union select id from genre",
     "with x as (select id from customer) select id from x",
 ]
 
