@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import pairwise
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
+from sqlglot.tokenizer_core import Token, TokenType
 
 from gatebook_hub.errors import ConstructRefused, InvalidInput, KindRefused, NotOneStatement, NotParsed
 from gatebook_hub.model import Access, Engine
@@ -27,6 +30,14 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _HAVE_PARSERS = frozenset({Engine.POSTGRESQL, Engine.DUCKDB})
 # Half an expression, as in `select 1 ?#`, makes the parser stumble over its own parts.
 _PARSER_BUGS = (TypeError, AttributeError, LookupError, ValueError)
+# What may stand before a colon that begins no parameter.
+_OPERANDS = frozenset(
+    {
+        *(TokenType.VAR, TokenType.IDENTIFIER, TokenType.STRING, TokenType.NUMBER),
+        *(TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE),
+    }
+)
+_NAME = re.compile(r"[A-Za-z_]")
 _TOO_DEEP = "the statement is nested too deeply; split it with common table expressions"
 
 
@@ -146,7 +157,10 @@ def _others(tree: exp.Expr, wanted: AbstractSet[str]) -> bool:
 def _parse_one(text: str, engine: Engine) -> exp.Expr:
     _check_text(text)
     try:
-        check_cost(sqlglot.tokenize(text, dialect=dialect_of(engine)), engine)
+        tokens = sqlglot.tokenize(text, dialect=dialect_of(engine))
+        check_cost(tokens, engine)
+        if engine is Engine.DUCKDB:
+            text = _with_dollars(text, tokens)
         found = sqlglot.parse(text, dialect=dialect_of(engine))
     except SqlglotError as error:
         raise NotParsed(_parse_failure(error)) from error
@@ -162,6 +176,20 @@ def _parse_one(text: str, engine: Engine) -> exp.Expr:
         node.comments = None
         node.meta.clear()
     return trees[0]
+
+
+def _with_dollars(text: str, tokens: Sequence[Token]) -> str:
+    """The text with `$name` for `:name`: DuckDB's grammar has aliases, slices and keys before a colon."""
+    parts: list[str] = []
+    done = 0
+    before: TokenType | None = None
+    for token, following in pairwise(tokens):
+        is_mark = token.token_type is TokenType.COLON and following.start == token.end + 1
+        if is_mark and before not in _OPERANDS and _NAME.match(text, following.start):
+            parts += [text[done : token.start], "$"]
+            done = following.start
+        before = token.token_type
+    return "".join([*parts, text[done:]])
 
 
 def _check_text(text: str) -> None:

@@ -184,3 +184,22 @@ def test_lifted_values_are_open_only_beside_open_columns(schema: Schema) -> None
     assert {value.text: value.is_protected for value in lifted.values} == {"DE": False, "a@b.c": True, "5": False}
     assert lifted.protected_parameters == {"p"}
     assert "a@b.c" not in lifted.shape
+
+
+@pytest.mark.parametrize(
+    "text, names",
+    [
+        ("select :value as x", {"value"}),
+        ("select (:value) from genre where id=:a and name = :b", {"value", "a", "b"}),
+        ("select name from genre order by id limit :n", {"n"}),
+        ("select ':no' as x from genre where name = ':no'", set()),
+    ],
+)
+def test_parameters_are_found_wherever_they_stand(schema: Schema, text: str, names: set[str]) -> None:
+    assert sql.parse(text, schema.engine).parameters == names
+
+
+def test_a_colon_of_a_slice_or_a_key_is_no_parameter() -> None:
+    for text in ("select [:a, :b][1:2]", "select {'x': :a, 'y':1} where 1 = :b", "select x: 42 where :a = :b"):
+        assert sql.parse(text, Engine.DUCKDB).parameters == {"a", "b"}
+    assert sql.parse("select (array[:a, :b])[1:2]", Engine.POSTGRESQL).parameters == {"a", "b"}
