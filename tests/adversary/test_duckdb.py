@@ -110,22 +110,22 @@ set variable x = (select max(email) from customer)
 select getvariable('x')
 reset threads
 reset variable x
-attach '/tmp/x.duckdb' as x
+attach 'x.duckdb' as x
 attach ':memory:' as x
 attach 'x.sqlite' as x (type sqlite)
 detach x
 use x
 use memory
-copy customer to '/tmp/x.csv'
-copy (select * from customer) to '/tmp/x.parquet' (format parquet)
+copy customer to 'x.csv'
+copy (select * from customer) to 'x.parquet' (format parquet)
 copy customer from '/etc/passwd'
 copy from database chinook to x
-export database '/tmp/x'
-import database '/tmp/x'
+export database 'x'
+import database 'x'
 install httpfs
 install spatial from community
 load httpfs
-load '/tmp/x.duckdb_extension'
+load 'x.duckdb_extension'
 force install httpfs
 update extensions
 create secret s (type s3, key_id 'x', secret 'y')

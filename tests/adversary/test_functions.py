@@ -14,12 +14,12 @@ from gatebook_hub.model import Engine
 pytestmark = pytest.mark.adversary
 
 CALLS = """
-load_extension('x') readfile('/etc/passwd') writefile('/tmp/x', 'y') edit('x') fts3_tokenizer('x') zeroblob(1000000000)
+load_extension('x') readfile('/etc/passwd') writefile('x', 'y') edit('x') fts3_tokenizer('x') zeroblob(1000000000)
 randomblob(1000000000) hex(zeroblob(100000000)) printf('%.*c', 1000000000, 'x') format('%1000000000d', 1)
 sqlite_version() sqlite_source_id() sqlite_compileoption_get(1) changes() total_changes() last_insert_rowid()
 json_each('[]') random() sqlite_offset(1)
 pg_read_file('/etc/passwd') pg_read_binary_file('/etc/passwd') pg_ls_dir('/') pg_stat_file('/etc/passwd')
-pg_sleep(10) pg_sleep_for('10s') lo_import('/etc/passwd') lo_export(1, '/tmp/x') lo_create(0) lo_get(1) lo_from_bytea(0, 'x')
+pg_sleep(10) pg_sleep_for('10s') lo_import('/etc/passwd') lo_export(1, 'x') lo_create(0) lo_get(1) lo_from_bytea(0, 'x')
 dblink('x', 'select 1') dblink_exec('x', 'x') current_setting('data_directory') set_config('x.y', 'z', false)
 current_user() session_user() user() current_database() current_schema() current_schemas(true) version()
 pg_backend_pid() pg_terminate_backend(1) pg_cancel_backend(1) pg_reload_conf() pg_rotate_logfile() pg_switch_wal()

@@ -25,14 +25,14 @@ READING = {"select", "with", "from", "table"}
 KINDS = """
 pragma table_info(customer)
 pragma query_only = off
-attach database '/tmp/x.sqlite' as x
+attach database 'x.sqlite' as x
 detach database main
 vacuum
-vacuum into '/tmp/stolen.sqlite'
+vacuum into 'stolen.sqlite'
 reindex
 analyze
 analyze customer
-copy customer to '/tmp/stolen.csv'
+copy customer to 'stolen.csv'
 copy customer to program 'id'
 copy customer from '/etc/passwd'
 copy (select * from customer) to stdout
@@ -80,9 +80,9 @@ do sleep(1)
 load 'x'
 load data infile '/etc/passwd' into table genre
 load data local infile '/etc/passwd' into table genre
-select * from customer into outfile '/tmp/stolen'
-select * into outfile '/tmp/stolen' from customer
-select * from customer into dumpfile '/tmp/stolen'
+select * from customer into outfile 'stolen'
+select * into outfile 'stolen' from customer
+select * from customer into dumpfile 'stolen'
 select email into @x from customer limit 1
 select * into stolen from customer
 select * into temp stolen from customer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -35,6 +36,15 @@ def modules(files: tuple[Path, ...]) -> tuple[Path, ...]:
     """Every Python module of the four packages."""
     folders = tuple(ROOT / name for name in PACKAGES)
     return tuple(path for path in files if path.suffix == ".py" and any(path.is_relative_to(f) for f in folders))
+
+
+@pytest.fixture
+def state(tmp_path: Path, chinook_template: Path) -> Path:
+    """A state folder with the demo's database in it."""
+    folder = tmp_path / "state"
+    (folder / "databases").mkdir(parents=True)
+    shutil.copyfile(chinook_template, folder / "databases" / "chinook.sqlite")
+    return folder
 
 
 def is_left_out(path: Path) -> bool:

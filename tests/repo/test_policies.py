@@ -8,17 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def state(tmp_path: Path, chinook_template: Path) -> Path:
-    folder = tmp_path / "state"
-    (folder / "databases").mkdir(parents=True)
-    shutil.copyfile(chinook_template, folder / "databases" / "chinook.sqlite")
-    return folder
 
 
 def gatebook(*words: str, state: Path, policies: Path = ROOT / "policies") -> subprocess.CompletedProcess[str]:

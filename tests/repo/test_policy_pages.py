@@ -6,20 +6,11 @@ import re
 import shutil
 from pathlib import Path
 
-import pytest
 from tests.repo.test_policies import gatebook
 
 ROOT = Path(__file__).resolve().parents[2]
 MASK = re.compile(r"`mask: ([^`]+)`")
 BLOCK = re.compile(r"(?ms)^```yaml\n(.*?)^```$")
-
-
-@pytest.fixture
-def state(tmp_path: Path, chinook_template: Path) -> Path:
-    folder = tmp_path / "state"
-    (folder / "databases").mkdir(parents=True)
-    shutil.copyfile(chinook_template, folder / "databases" / "chinook.sqlite")
-    return folder
 
 
 def set_of(page: str, folder: Path) -> Path:

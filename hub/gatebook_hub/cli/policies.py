@@ -8,7 +8,9 @@ import io
 import json
 import sys
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -120,11 +122,7 @@ def policy_explain(
     asking = Asking(principal=principal, at=Circumstances(now=now, purpose=purpose), rows=rows)
     schema = sources.get(_only(policy_set, source)).schema()
     found = explaining.explain(policy_set, schema, sql, asking)
-    if is_json:
-        click.echo(json.dumps(found.as_object(), indent=2))
-    else:
-        for line in explaining.told(found):
-            click.echo(line)
+    _print(found.as_object() if is_json else explaining.told(found))
     sys.exit(0 if found.is_allowed else 1)
 
 
@@ -154,8 +152,7 @@ def policy_who_can(
         writer.writerows(entitlements.rows_of(policy_set, found))
         click.echo(text.getvalue(), nl=False)
     else:
-        for line in entitlements.told(policy_set, found):
-            click.echo(line)
+        _print(entitlements.told(policy_set, found))
 
 
 @policy.command("diff")
@@ -184,11 +181,7 @@ def policy_diff(
     start = (now - duration(since)).isoformat() if since else None
     events = _past(settings, start, limit)
     found = comparing.compare(before, after, schemas, events=events, unseen=unseen, now=now)
-    if is_json:
-        click.echo(json.dumps(found.as_object(), indent=2))
-    else:
-        for line in comparing.told(found):
-            click.echo(line)
+    _print(found.as_object() if is_json else comparing.told(found))
     sys.exit(0 if found.is_same else 1)
 
 
@@ -210,6 +203,12 @@ def policy_reload(state: Path | None, wait_s: float) -> None:
                         sys.exit(_told_reload(event))
             time.sleep(_PAUSE_S)
     raise click.ClickException("no gateway answered; a gateway that starts reads the folder anyway")
+
+
+def _print(found: Mapping[str, Any] | Iterable[str]) -> None:
+    """An object as JSON for programs, sentences as lines for people."""
+    for line in [json.dumps(found, indent=2)] if isinstance(found, Mapping) else found:
+        click.echo(line)
 
 
 def _told_reload(event: StoredEvent) -> int:

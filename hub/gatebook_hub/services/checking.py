@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterator
+import logging
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from gatebook_hub import sql
@@ -15,6 +16,8 @@ from gatebook_hub.policy.linting import lint
 from gatebook_hub.policy.personal import suggested_tag
 from gatebook_hub.services.jobs import last_due
 from gatebook_hub.sources.registry import Sources
+
+_log = logging.getLogger(__name__)
 
 UNCHECKED = "source.W001"
 _ANY_TIME = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -49,6 +52,18 @@ def check(
         yield from _masks(policy_set, schema)
         yield from _actions(policy_set, schema)
         yield from _untagged(policy_set, schema)
+
+
+def hold_to(findings: Iterable[Finding]) -> None:
+    """Log the warnings; raises PolicyInvalid with all the errors."""
+    errors = []
+    for finding in findings:
+        if finding.is_error:
+            errors.append(str(finding))
+        else:
+            _log.warning("%s", finding)
+    if errors:
+        raise PolicyInvalid("\n".join(errors))
 
 
 def _tables(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:

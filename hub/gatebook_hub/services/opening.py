@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gatebook_hub import demo
 from gatebook_hub.audit import EventKind, Outcome
-from gatebook_hub.errors import PolicyInvalid
 from gatebook_hub.model import Channel, Principal, PrincipalKind
 from gatebook_hub.services.cases import UseCases, use_cases_of
-from gatebook_hub.services.checking import check, known_tools
+from gatebook_hub.services.checking import check, hold_to, known_tools
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.identities import Identities, rights
 from gatebook_hub.services.in_force import InForce
@@ -26,7 +24,6 @@ from gatebook_hub.stores.identities import IdentityStore
 from gatebook_hub.stores.keys import load_keys
 from gatebook_hub.stores.runs import RunStore
 
-_log = logging.getLogger(__name__)
 OPERATOR = Call(principal=Principal(kind=PrincipalKind.SERVICE, name="gateway", channel=Channel.OPERATOR))
 
 
@@ -99,12 +96,7 @@ def _check_policy(gate: Gate) -> None:
     """A rule that does not fit its source stops the start; a source that is down does not stop the others."""
     tools = known_tools(gate.settings.notebooks)
     findings = [*check(gate.policy, gate.in_force.sources, tools=tools, now=gate.now()), *rights(gate)]
-    for finding in findings:
-        if not finding.is_error:
-            _log.warning("%s", finding)
-    errors = [str(finding) for finding in findings if finding.is_error]
-    if errors:
-        raise PolicyInvalid("\n".join(errors))
+    hold_to(findings)
 
 
 def _make_demo(settings: Settings) -> None:

@@ -29,8 +29,7 @@ from gatebook_hub.services.statements import (
     refused_facts,
     used,
 )
-from gatebook_hub.sources.source import ReadStream
-from gatebook_hub.sources.sqlite import SeenMore
+from gatebook_hub.sources.source import ReadStream, SeenMore
 from gatebook_hub.sql import StatementKind
 
 

@@ -14,7 +14,7 @@ from gatebook_hub import policy
 from gatebook_hub.audit import EventKind, Outcome
 from gatebook_hub.errors import BookUnavailable, GatebookError, PolicyInvalid
 from gatebook_hub.policy import PolicySet
-from gatebook_hub.services.checking import check, known_tools
+from gatebook_hub.services.checking import check, hold_to, known_tools
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import Trouble
 from gatebook_hub.sources.registry import Sources, open_sources
@@ -187,13 +187,7 @@ def _sources(gate: Gate, old: PolicySet, new: PolicySet) -> tuple[Sources, Sourc
 
 def _check(gate: Gate, new: PolicySet, sources: Sources) -> None:
     """What stops a start stops a reload; raises PolicyInvalid."""
-    findings = list(check(new, sources, tools=known_tools(gate.settings.notebooks), now=gate.now()))
-    for finding in findings:
-        if not finding.is_error:
-            _log.warning("%s", finding)
-    errors = [str(finding) for finding in findings if finding.is_error]
-    if errors:
-        raise PolicyInvalid("\n".join(errors))
+    hold_to(check(new, sources, tools=known_tools(gate.settings.notebooks), now=gate.now()))
 
 
 def _odd(error: Exception) -> Exception | None:

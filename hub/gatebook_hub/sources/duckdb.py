@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from gatebook_hub.errors import LedgerMissing, SourceUnavailable, StatementFailed
+from gatebook_hub.errors import SourceUnavailable
 from gatebook_hub.model import Column, Engine, Limits, Schema, Table
 from gatebook_hub.sources import embedded
-from gatebook_hub.sources.identity import Pin, file_identity
 from gatebook_hub.sources.reflecting import SchemaCache, fingerprint
 from gatebook_hub.sources.source import LEDGER, ReadStream
-from gatebook_hub.sources.workers import Worker, WorkerPool
+from gatebook_hub.sources.workers import Worker
 from gatebook_hub.sql import Plan
 
 _LOCK_WAIT_S = 5.0
@@ -26,25 +24,22 @@ _THREADS = 2
 _REST_S = 5.0
 
 
-class DuckdbSource:
+class DuckdbSource(embedded.FileSource):
     """A Source over one DuckDB file; one namespace, `main`. Views are no tables, as on the other engines."""
 
+    _ledger = f"main.{LEDGER}"
+
     def __init__(self, name: str, path: Path, *, lock_wait_s: float = _LOCK_WAIT_S) -> None:
-        self.name = name
-        self.pin = Pin(name)
-        self._path = path.absolute()
+        setup = {
+            "engine": "duckdb",
+            "lock_wait_s": lock_wait_s,
+            "threads": _THREADS,
+            "engine_bytes": _ENGINE_BYTES,
+            "memory_bytes": _MEMORY_BYTES,
+        }
+        super().__init__(name, path, setup)
         self._lock_wait_s = lock_wait_s
         self._turns = _Turns()
-        self._pool = WorkerPool(
-            {
-                "engine": "duckdb",
-                "path": str(self._path),
-                "lock_wait_s": lock_wait_s,
-                "threads": _THREADS,
-                "engine_bytes": _ENGINE_BYTES,
-                "memory_bytes": _MEMORY_BYTES,
-            }
-        )
         self._schema = SchemaCache(self._reflect)
 
     def schema(self) -> Schema:
@@ -86,63 +81,20 @@ class DuckdbSource:
         finally:
             self._turns.leave_writer()
 
-    def prepare(self) -> None:
-        """Make the ledger table if it is missing."""
-        statement = (
-            f"CREATE TABLE IF NOT EXISTS main.{LEDGER} "
-            "(change_id VARCHAR PRIMARY KEY, digest VARCHAR NOT NULL, executed_at VARCHAR NOT NULL)"
-        )
-        try:
-            with self.writing(Limits()) as session:
-                session.run(statement, {})
-                session.commit()
-        except StatementFailed as error:
-            raise LedgerMissing(f"the ledger of `{self.name}` cannot be made") from error
-
-    def ledger(self, change_ids: Sequence[str]) -> frozenset[str]:
-        """Which of these changes were executed."""
-        self._check()
-        query = f"SELECT change_id FROM main.{LEDGER} WHERE change_id = $id"  # noqa: S608 - a constant
-        found: set[str] = set()
-        try:
-            for change_id in change_ids:
-                found.update(row[0] for row in self._ask({"op": "ask", "sql": query, "params": {"id": change_id}}))
-        except LedgerMissing:
-            return frozenset()
-        return frozenset(found)
-
-    def identity(self) -> str:
-        """Which file lies there now."""
-        return file_identity(self.name, self._path)
-
     def findings(self) -> Sequence[tuple[str, str]]:
         """Nothing to say of an account: there is none, and the file is opened read only for reads."""
         return ()
 
-    def close(self) -> None:
-        """End the workers."""
-        self._pool.close()
-
-    @property
-    def process_ids(self) -> tuple[int, ...]:
-        """The worker processes that there are."""
-        return self._pool.process_ids
-
     def _ask(self, request: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         self._turns.enter_reader(self._lock_wait_s)
         try:
-            return embedded.ask(self._pool, request, embedded.DEFAULT_TIME_S)[0]
+            return super()._ask(request)
         finally:
             self._turns.leave_reader()
 
     def _leave(self, worker: Worker) -> None:
         self._pool.give_back(worker)
         self._turns.leave_reader()
-
-    def _check(self) -> None:
-        """The file that is there now is the one that was there when the source was first met."""
-        found = self.identity()
-        self.pin.check(lambda: found)
 
     def _reflect(self) -> Schema:
         columns: dict[str, list[Column]] = {}
@@ -210,9 +162,8 @@ class _Turns:
             self._changed.notify_all()
 
     def _enter(self, may: Callable[[], bool], wait_s: float, *, is_writer: bool = False) -> None:
-        until = time.monotonic() + wait_s
         with self._changed:
-            if not self._changed.wait_for(may, max(0.0, until - time.monotonic())):
+            if not self._changed.wait_for(may, wait_s):
                 raise SourceUnavailable("the source is busy with another statement; try again")
             if is_writer:
                 self._is_writing = True

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pyarrow as pa
 
@@ -19,7 +21,8 @@ from gatebook_hub.errors import (
 )
 from gatebook_hub.model import Limits
 from gatebook_hub.sources.frames import BATCH, SCHEMA, FrameError, pack, unpack_rows
-from gatebook_hub.sources.source import SeenMore
+from gatebook_hub.sources.identity import Pin, file_identity
+from gatebook_hub.sources.source import LEDGER, SeenMore, known
 from gatebook_hub.sources.workers import Worker, WorkerPool
 from gatebook_hub.sql import Plan
 
@@ -134,6 +137,72 @@ class WorkerWriting:
         return _answer(self._worker)
 
 
+class FileSource(ABC):
+    """What Sources over one file have alike: the workers, the ledger, and the file's identity."""
+
+    _ledger: ClassVar[str] = LEDGER
+
+    def __init__(self, name: str, path: Path, setup: Mapping[str, Any]) -> None:
+        self.name = name
+        self.pin = Pin(name)
+        self._path = path.absolute()
+        self._pool = WorkerPool({"path": str(self._path), **setup})
+
+    @abstractmethod
+    def writing(self, limits: Limits) -> AbstractContextManager[WorkerWriting]:
+        """Open a transaction that may write; raises SourceUnavailable."""
+
+    def prepare(self) -> None:
+        """Make the ledger table if it is missing."""
+        statement = (
+            f"CREATE TABLE IF NOT EXISTS {self._ledger} "
+            "(change_id TEXT PRIMARY KEY, digest TEXT NOT NULL, executed_at TEXT NOT NULL)"
+        )
+        try:
+            with self.writing(Limits()) as session:
+                session.run(statement, {})
+                session.commit()
+        except StatementFailed as error:
+            raise LedgerMissing(f"the ledger of `{self.name}` cannot be made") from error
+
+    def ledger(self, change_ids: Sequence[str]) -> frozenset[str]:
+        """Which of these changes were executed."""
+        self._check()
+        query = f"SELECT change_id FROM {self._ledger} WHERE change_id = $id"  # noqa: S608 - constants
+        return known(change_ids, lambda id_: self._ask({"op": "ask", "sql": query, "params": {"id": id_}}))
+
+    def identity(self) -> str:
+        """Which file lies there now."""
+        return file_identity(self.name, self._path)
+
+    def findings(self) -> Sequence[tuple[str, str]]:
+        """Nothing to say of an account: there is none, and the file is opened read only for reads."""
+        return ()
+
+    def close(self) -> None:
+        """End the workers."""
+        self._pool.close()
+
+    @property
+    def process_ids(self) -> tuple[int, ...]:
+        """The worker processes that there are."""
+        return self._pool.process_ids
+
+    def _ask(self, request: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """One request of the gate itself to any worker."""
+        worker = self._pool.lease()
+        try:
+            worker.ask(request, DEFAULT_TIME_S)
+            return _answer(worker)[0]
+        finally:
+            self._pool.give_back(worker)
+
+    def _check(self) -> None:
+        """The file that is there now is the one that was there when the source was first met."""
+        found = self.identity()
+        self.pin.check(lambda: found)
+
+
 @contextmanager
 def writing(pool: WorkerPool, limits: Limits, bindable: Bindable) -> Iterator[WorkerWriting]:
     """A session whose transaction begins now, with the write lock taken."""
@@ -148,16 +217,6 @@ def writing(pool: WorkerPool, limits: Limits, bindable: Bindable) -> Iterator[Wo
                 session.ask({"op": "end", "commit": False})
             raise
         session.ask({"op": "end", "commit": session.is_committed}, _COMMIT_S)
-    finally:
-        pool.give_back(worker)
-
-
-def ask(pool: WorkerPool, request: Mapping[str, Any], time_s: float) -> tuple[list[tuple[Any, ...]], int]:
-    """One request of the gate itself to any worker."""
-    worker = pool.lease()
-    try:
-        worker.ask(request, time_s)
-        return _answer(worker)
     finally:
         pool.give_back(worker)
 

@@ -18,7 +18,7 @@ from gatebook_hub.errors import LedgerMissing, SourceUnavailable, StatementFaile
 from gatebook_hub.model import Engine, Limits, Schema
 from gatebook_hub.sources.identity import Pin
 from gatebook_hub.sources.reflecting import SchemaCache, reflect
-from gatebook_hub.sources.source import LEDGER, ReadStream
+from gatebook_hub.sources.source import LEDGER, ReadStream, known
 from gatebook_hub.sources.stream import CursorStream, cut
 from gatebook_hub.sources.writing import ServerWriting
 from gatebook_hub.sql import Plan
@@ -118,13 +118,7 @@ class MariadbSource:
     def ledger(self, change_ids: Sequence[str]) -> frozenset[str]:
         """Which of these changes were executed."""
         query = f"SELECT change_id FROM {LEDGER} WHERE change_id = %(id)s"  # noqa: S608 - a constant
-        found: set[str] = set()
-        try:
-            for change_id in change_ids:
-                found.update(row[0] for row in self._ask(query, {"id": change_id}))
-        except LedgerMissing:
-            return frozenset()
-        return frozenset(found)
+        return known(change_ids, lambda change_id: self._ask(query, {"id": change_id}))
 
     def close(self) -> None:
         """Give the pool's connections back."""

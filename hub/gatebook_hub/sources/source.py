@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pyarrow as pa
 
-from gatebook_hub.errors import StatementFailed
+from gatebook_hub.errors import LedgerMissing, LimitExceeded, StatementFailed
 
 if TYPE_CHECKING:  # workers read this module too, and have no need of a parser
     from gatebook_hub.model import Limits, Schema
@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # workers read this module too, and have no need of a parser
     from gatebook_hub.sql import Plan
 
 LEDGER = "gatebook_ledger"
+_Row = TypeVar("_Row")
 
 
 class SeenMore(StatementFailed):
@@ -88,3 +89,18 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Give back what is held."""
+
+
+def within(rows: Sequence[_Row], limit_rows: int) -> Sequence[_Row]:
+    """The rows that a write read, of which one more than the limit was asked for; raises LimitExceeded."""
+    if len(rows) > limit_rows:
+        raise LimitExceeded(f"the write concerns more than {limit_rows:,} rows; narrow it")
+    return rows
+
+
+def known(change_ids: Sequence[str], ask: Callable[[str], Sequence[tuple[Any, ...]]]) -> frozenset[str]:
+    """Which changes a ledger has, asked for one by one; a ledger that is missing knows none."""
+    try:
+        return frozenset(row[0] for change_id in change_ids for row in ask(change_id))
+    except LedgerMissing:
+        return frozenset()

@@ -15,39 +15,30 @@ from urllib.parse import quote
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from gatebook_hub.errors import GatebookError, LedgerMissing, SourceUnavailable, StatementFailed
+from gatebook_hub.errors import GatebookError, SourceUnavailable
 from gatebook_hub.model import Engine, Limits, Schema
 from gatebook_hub.sources import embedded
-from gatebook_hub.sources.identity import Pin, file_identity
 from gatebook_hub.sources.reflecting import SchemaCache, reflect
-from gatebook_hub.sources.source import LEDGER, ReadStream, SeenMore
-from gatebook_hub.sources.workers import WorkerPool
+from gatebook_hub.sources.source import ReadStream
 from gatebook_hub.sql import Plan
 from gatebook_hub.sql.functions import FUNCTIONS, SQLITE_OPERATORS, TABLE_FUNCTIONS
-
-__all__ = ["SeenMore", "SqliteSource"]
 
 _LOCK_WAIT_S = 5.0
 _MEMORY_BYTES = 1_500_000_000
 _FUNCTIONS = FUNCTIONS[Engine.SQLITE] | TABLE_FUNCTIONS[Engine.SQLITE] | SQLITE_OPERATORS
 
 
-class SqliteSource:
+class SqliteSource(embedded.FileSource):
     """A Source over one SQLite file."""
 
     def __init__(self, name: str, path: Path, *, lock_wait_s: float = _LOCK_WAIT_S) -> None:
-        self.name = name
-        self.pin = Pin(name)
-        self._path = path.absolute()
-        self._pool = WorkerPool(
-            {
-                "engine": "sqlite",
-                "path": str(self._path),
-                "functions": sorted(_FUNCTIONS),
-                "lock_wait_s": lock_wait_s,
-                "memory_bytes": _MEMORY_BYTES,
-            }
-        )
+        setup = {
+            "engine": "sqlite",
+            "functions": sorted(_FUNCTIONS),
+            "lock_wait_s": lock_wait_s,
+            "memory_bytes": _MEMORY_BYTES,
+        }
+        super().__init__(name, path, setup)
         path_now = self._path
         database = create_engine("sqlite://", creator=lambda: _connect(path_now), poolclass=NullPool)
         self._schema = SchemaCache(lambda: reflect(database, source=name, engine=Engine.SQLITE, namespace="main"))
@@ -85,54 +76,9 @@ class SqliteSource:
         self._check()
         return embedded.writing(self._pool, limits, _bindable)
 
-    def prepare(self) -> None:
-        """Make the ledger table if it is missing."""
-        statement = (
-            f"CREATE TABLE IF NOT EXISTS {LEDGER} "
-            "(change_id TEXT PRIMARY KEY, digest TEXT NOT NULL, executed_at TEXT NOT NULL)"
-        )
-        try:
-            with self.writing(Limits()) as session:
-                session.run(statement, {})
-                session.commit()
-        except StatementFailed as error:
-            raise LedgerMissing(f"the ledger of `{self.name}` cannot be made") from error
-
-    def ledger(self, change_ids: Sequence[str]) -> frozenset[str]:
-        """Which of these changes were executed."""
-        self._check()
-        query = f"SELECT change_id FROM {LEDGER} WHERE change_id = :id"  # noqa: S608 - a constant
-        found: set[str] = set()
-        try:
-            for change_id in change_ids:
-                request = {"op": "ask", "sql": query, "params": {"id": change_id}}
-                rows, _ = embedded.ask(self._pool, request, embedded.DEFAULT_TIME_S)
-                found.update(row[0] for row in rows)
-        except LedgerMissing:
-            return frozenset()
-        return frozenset(found)
-
-    def identity(self) -> str:
-        """Which file lies there now."""
-        return file_identity(self.name, self._path)
-
     def findings(self) -> Sequence[tuple[str, str]]:
         """Nothing to say of the account: the file is opened read only for reads."""
         return ()
-
-    def close(self) -> None:
-        """End the workers."""
-        self._pool.close()
-
-    @property
-    def process_ids(self) -> tuple[int, ...]:
-        """The worker processes that there are."""
-        return self._pool.process_ids
-
-    def _check(self) -> None:
-        """The file that is there now is the one that was there when the source was first met."""
-        found = self.identity()
-        self.pin.check(lambda: found)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

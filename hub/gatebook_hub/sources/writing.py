@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gatebook_hub.errors import LimitExceeded
+from gatebook_hub.sources.source import within
 from gatebook_hub.sql import Plan
 
 
@@ -27,8 +27,7 @@ class ServerWriting:
             raise self._translate(error) from error
         finally:
             cursor.close()
-        if len(rows) > limit_rows:
-            raise LimitExceeded(f"the write concerns more than {limit_rows:,} rows; narrow it")
+        within(rows, limit_rows)
         return rows
 
     def run(self, sql: str, parameters: Mapping[str, Any]) -> tuple[list[tuple[Any, ...]], int]:

@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.unit.services.shop import SOURCE
 
 from gatebook_hub.changes import State
 from gatebook_hub.errors import GatebookError
@@ -23,13 +24,6 @@ from gatebook_hub.services.gate import Call
 from gatebook_hub.services.opening import open_gate, start
 from gatebook_hub.settings import Settings
 
-SOURCE = """
-source: shop
-title: Shop
-engine: sqlite
-url: sqlite:///{path}
-default_quorum: [{{groups: [reviewers]}}]
-"""
 RULES = "grants: [{id: all, to: 'group:writers', on: shop.account, allow: [select, update]}]"
 
 # Where the process ends: before or after each step of an execution that leaves a trace.

@@ -35,8 +35,8 @@ from gatebook_hub.sources.duckdb import DuckdbSource
 from gatebook_hub.sources.mariadb import MariadbSource
 from gatebook_hub.sources.postgresql import PostgresqlSource
 from gatebook_hub.sources.registry import open_sources
-from gatebook_hub.sources.source import Source
-from gatebook_hub.sources.sqlite import SeenMore, SqliteSource
+from gatebook_hub.sources.source import SeenMore, Source
+from gatebook_hub.sources.sqlite import SqliteSource
 from gatebook_hub.sql import Plan
 
 ENDLESS = "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT max(n) FROM t"

@@ -15,8 +15,8 @@ from typing import Any
 
 import duckdb
 
-from gatebook_hub.errors import GatebookError, LimitExceeded, SourceUnavailable, StatementFailed
-from gatebook_hub.sources.source import SeenMore
+from gatebook_hub.errors import GatebookError, SourceUnavailable, StatementFailed
+from gatebook_hub.sources.source import SeenMore, within
 from gatebook_hub.sources.worker.duckdb_batches import DuckdbBatches, rows_of
 from gatebook_hub.sources.worker.duckdb_errors import translate
 from gatebook_hub.sources.worker.duckdb_parsed import reached
@@ -186,9 +186,7 @@ class DuckdbServed:
             raise self._translate(error, number) from error
         finally:
             self._unwatch()
-        if len(rows) > limit_rows:
-            raise LimitExceeded(f"the write concerns more than {limit_rows:,} rows; narrow it")
-        return rows, len(rows)
+        return within(rows, limit_rows), len(rows)
 
     def _run(
         self,

@@ -17,12 +17,11 @@ from urllib.parse import quote
 from gatebook_hub.errors import (
     GatebookError,
     LedgerMissing,
-    LimitExceeded,
     SourceUnavailable,
     StatementFailed,
     StatementTimeout,
 )
-from gatebook_hub.sources.source import LEDGER, SeenMore
+from gatebook_hub.sources.source import LEDGER, SeenMore, within
 from gatebook_hub.sources.stream import CursorStream
 
 _PROGRESS_STEPS = 10_000
@@ -139,9 +138,7 @@ class SqliteServed:
             raise guard.translate(error) from error
         finally:
             guard.off()
-        if len(rows) > limit_rows:
-            raise LimitExceeded(f"the write concerns more than {limit_rows:,} rows; narrow it")
-        return rows, len(rows)
+        return within(rows, limit_rows), len(rows)
 
     def _run(
         self,
