@@ -140,7 +140,9 @@ def _debian(package: str, pattern: str, *, is_source: bool) -> Path:
     apt = ["apt-get", "-qq", *(part for name, value in options.items() for part in ("-o", f"{name}={value}"))]
     subprocess.run([*apt, "update"], check=True, cwd=folder)
     act = ["source", "--download-only", "--tar-only"] if is_source else ["download"]
-    subprocess.run([*apt, *act, package], check=True, cwd=folder)
+    # The lists may be ahead of what the mirror has: then the release's own version is taken.
+    if subprocess.run([*apt, *act, package], check=False, cwd=folder).returncode:
+        subprocess.run([*apt, *act, f"{package}/{release}"], check=True, cwd=folder)
     return max(folder.glob(pattern))
 
 
