@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+from gatebook.values import decode
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Json = Mapping[str, Any]
 
@@ -27,8 +32,34 @@ class RowScope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """What `returning` told of the rows that a write wrote, a tuple of Python values per row."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[object, ...], ...]
+
+    @classmethod
+    def from_json(cls, document: Json) -> Self:
+        """The rows as the gateway writes them."""
+        rows = tuple(tuple(decode(value) for value in row) for row in document["rows"])
+        return cls(columns=tuple(document["columns"]), rows=rows)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The rows as a DataFrame of objects."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.rows), columns=list(self.columns), dtype=object)
+
+    def _repr_html_(self) -> str:
+        return str(self.to_pandas().to_html(index=False))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a statement did: `rows` read or `rows_changed` written, and its index in the book."""
+    """What a statement did: `rows` read or `rows_changed` written, and its index in the book.
+
+    `returned` is what a write with `returning` told.
+    """
 
     rows: int = 0
     bytes: int = 0
@@ -38,6 +69,7 @@ class Outcome:
     change: str | None = None
     masks: tuple[ColumnMask, ...] = ()
     row_filters: tuple[RowScope, ...] = ()
+    returned: Returned | None = None
 
     @classmethod
     def from_json(cls, document: Json) -> Self:
@@ -56,11 +88,14 @@ class Outcome:
             row_filters=tuple(
                 RowScope(table=str(one["table"]), rule=one.get("rule")) for one in document.get("row_filters") or ()
             ),
+            returned=Returned.from_json(document["returned"]) if document.get("returned") else None,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values only: `DataFrame.attrs` are copied into files as JSON."""
-        return asdict(self) | {
+        """Plain values only: `DataFrame.attrs` are copied into files as JSON, and are of a read, which returns none."""
+        plain = asdict(self)
+        del plain["returned"]
+        return plain | {
             "masks": [asdict(one) for one in self.masks],
             "row_filters": [asdict(one) for one in self.row_filters],
         }

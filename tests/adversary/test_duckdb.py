@@ -274,7 +274,7 @@ drop macro f
 merge into customer using employee on true when matched then delete
 insert into support_ticket by name select 1 as ticketid
 insert or ignore into support_ticket (ticketid) values (1)
-delete from support_ticket returning *
+delete from support_ticket returning (select max(email) from customer) as e
 truncate support_ticket
 comment on table customer is 'x'
 """.strip().splitlines()

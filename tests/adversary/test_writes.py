@@ -78,16 +78,30 @@ NEVER = [
     "update or replace support_ticket set subject = 'x'",
     "update ignore support_ticket set subject = 'x'",
     "update only support_ticket set subject = 'x'",
-    "update support_ticket set subject = 'x' returning *",
+    "update support_ticket set subject = 'x' returning (select max(email) from customer) as e",
+    "update support_ticket set subject = 'x' returning max(ticketid) as m",
+    "update support_ticket set subject = 'x' returning count(*) over () as n",
+    "update support_ticket set subject = 'x' returning customer.email",
+    "update support_ticket set subject = 'x' returning nosuch",
+    "update support_ticket set subject = 'x' returning subject || 'x'",
+    "update support_ticket set subject = 'x' from customer c where c.customerid = support_ticket.customerid returning *",
+    "update support_ticket set subject = 'x' from customer c where c.customerid = support_ticket.customerid "
+    "returning c.email",
+    "update support_ticket set subject = 'x' from customer c where c.customerid = support_ticket.customerid "
+    "returning lastname",
+    "update support_ticket set subject = 'x' where ticketid = 5 returning :gb_k0 as k",
     "update support_ticket set subject = default",
     "delete from support_ticket using customer",
-    "delete from support_ticket returning *",
+    "delete from refund returning reason",
+    "delete from support_ticket where ticketid = 5 returning (select 1 from employee where birthdate > '1970-01-01') as e",
     "insert into support_ticket values (1, 2, 'x', 'y')",
     "insert into support_ticket select * from support_ticket",
     "insert into support_ticket (customerid, subject, body) select * from customer",
     "insert into support_ticket (customerid, subject, body) values (2, 'x')",
     "insert into support_ticket (customerid, subject, body) values (2, 'x', 'y'), (2, 'x', 'y', 'z')",
-    "insert into support_ticket (customerid, subject, body) values (2, 'x', 'y') returning *",
+    "insert into support_ticket (customerid, subject, body) values (1, 'x', 'y') returning *",
+    "insert into support_ticket (customerid, subject, body) values (2, 'x', 'y') returning email",
+    "insert into genre (genreid, name) values (99, 'x') returning *",
     "insert into support_ticket (customerid, subject, body) values (2, 'x', 'y') on conflict do nothing",
     "insert into support_ticket (customerid, subject, body) values (2, 'x', 'y') on duplicate key update subject = 'z'",
     "insert ignore into support_ticket (customerid, subject, body) values (2, 'x', 'y')",
@@ -269,3 +283,27 @@ def test_a_delete_does_not_show_its_requester_the_hidden_columns(walls: Fortress
 
 def test_a_refusal_is_a_refusal_of_the_statement(walls: Fortress) -> None:
     assert isinstance(walls.refused("update support_ticket set ticketid = 1"), StatementRefused)
+
+
+RETURNED = "customerid, lastname, email, phone, fax, address, postalcode, country"
+
+
+@pytest.mark.parametrize("wanted", ["*", RETURNED, "customer.*", f"upper(email) as e, {RETURNED}"])
+def test_what_a_write_returns_is_masked_like_any_read(walls: Fortress, wanted: str) -> None:
+    changes = walls.cases.changes
+    places = {}
+    for company in ("'Acme'", "null"):
+        request = _proposed(
+            walls, f"update customer set company = {company} where customerid in (2, 36) returning {wanted}"
+        )
+        assert request.returned is None
+        changes.review(Call(principal=REVIEWER), request.id, verdict=Verdict.APPROVE, reason="", digest=request.digest)
+        done = changes.get(ANALYST, request.id)
+        assert changes.returned_to(REVIEWER, done) is None
+        returned = changes.returned_to(ANALYST, done)
+        assert returned is not None
+        walls.check_text(repr(returned), typed="")
+        places = {name: place for place, name in enumerate(returned.columns)}
+    listed = [name for name in places if name != "e"]
+    world = walls.world(f"select {', '.join(listed)} from customer where customerid in (2, 36)").rows
+    assert {tuple(row[places[name]] for name in listed) for row in returned.rows} == set(map(tuple, world))

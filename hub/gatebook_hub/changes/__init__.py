@@ -1,7 +1,7 @@
 """What is a change request, and who may move it on? Pure: every function gives the next value or says why not."""
 
 from gatebook_hub.changes.digest import diff_digest, digest_of
-from gatebook_hub.changes.request import ChangeRequest, Review, RowChange, RowDiff, State, Verdict
+from gatebook_hub.changes.request import ChangeRequest, Returned, Review, RowChange, RowDiff, State, Verdict
 from gatebook_hub.changes.transitions import (
     begin,
     expire,
@@ -16,6 +16,7 @@ from gatebook_hub.changes.transitions import (
 
 __all__ = [
     "ChangeRequest",
+    "Returned",
     "Review",
     "RowChange",
     "RowDiff",

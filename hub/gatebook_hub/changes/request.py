@@ -85,6 +85,16 @@ class RowDiff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """What `returning` told of the written rows, as the requester saw them then; `reads` of columns, some `masked`."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    reads: frozenset[str]
+    masked: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
     """A verdict that a person gave at the portal; `counts` names the reviewer's groups at that time."""
 
@@ -125,3 +135,4 @@ class ChangeRequest:
     version: int = 0
     notes: Mapping[str, str] = field(default_factory=dict)
     purpose: str | None = None
+    returned: Returned | None = None

@@ -10,6 +10,13 @@ from gatebook_hub.changes import State
 from gatebook_hub.changes.request import RowKind
 
 
+class ReturnedDocument(BaseModel):
+    """What `returning` told of the written rows, to the one who asked for the write."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+
+
 class OutcomeDocument(BaseModel):
     """A write that needed nobody, and is done."""
 
@@ -17,6 +24,7 @@ class OutcomeDocument(BaseModel):
     rows_changed: int | None
     audit_index: int | None = Field(description="Index of its outcome in the book.")
     change: str | None = Field(description="Its change request.")
+    returned: ReturnedDocument | None = None
 
 
 class RowDocument(BaseModel):
@@ -62,6 +70,7 @@ class ExecutedDocument(BaseModel):
     rows_changed: int
     audit_index: int | None
     at: str
+    returned: ReturnedDocument | None = None
 
 
 class MayDocument(BaseModel):

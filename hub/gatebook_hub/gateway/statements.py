@@ -68,5 +68,5 @@ async def _leave_with(request: Request, waiting: Waiting) -> None:
 def change_response(cases: UseCases, call: Call, request: ChangeRequest) -> JSONResponse:
     """200 with the outcome of a write that is done, 202 with a change request otherwise."""
     if request.state is State.EXECUTED:
-        return JSONResponse(write_outcome(request))
+        return JSONResponse(write_outcome(cases, call.principal, request))
     return JSONResponse(change_view(cases, call.principal, request), status_code=202)

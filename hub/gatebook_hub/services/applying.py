@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gatebook_hub import sql
@@ -10,18 +12,28 @@ from gatebook_hub.changes import RowChange, RowDiff
 from gatebook_hub.changes.request import RowKind
 from gatebook_hub.errors import Drifted, LimitExceeded, WriteRefused
 from gatebook_hub.model import Schema, Table
-from gatebook_hub.services.statements import DecidedWrite, used
+from gatebook_hub.services.statements import DecidedReturning, DecidedWrite, used
 from gatebook_hub.sources.source import LEDGER, WriteSession
 from gatebook_hub.sql import KeyedStatements, Plan, StatementKind
 from gatebook_hub.sql.generating import bound, quote
 from gatebook_hub.values import encode
 
 Row = tuple[Any, ...]
+# Characters of what a write returns, as JSON: it is an answer at once, not a stream.
+_MOST_RETURNED = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a write changed, and what it returns of the rows that it wrote, as storable values."""
+
+    diff: RowDiff
+    returned: tuple[Row, ...]
 
 
 def apply(
     session: WriteSession, decided: DecidedWrite, parameters: Mapping[str, Any], schema: Schema, limit_rows: int
-) -> RowDiff:
+) -> Applied:
     """Carry out a write in an open transaction and return what it changed; the caller commits or rolls back.
 
     Raises WriteRefused when a written row leaves the caller's row scope, Drifted when a row vanished meanwhile.
@@ -33,24 +45,58 @@ def apply(
     _check_once(decided, found)
     changed: list[RowChange] = []
     scoped: list[tuple[Plan, RowChange]] = []
+    left: list[Row] = []
+    returned = _Returned(session, decided.returning, parameters)
     for decided_step, rows in zip(decided.steps, found, strict=True):
         step = decided_step.step
         statements = sql.keyed_statements(write.table, step.columns, schema)
+        if step.kind is StatementKind.DELETE:
+            returned.read([row[: len(write.table.key)] for row in rows])
         written = [_one(session, statements, step.kind, write.table, row) for row in rows]
+        if step.kind is not StatementKind.DELETE:
+            left += [row.key for row in written]
         moved = [row for row in written if row.before != row.after]
         if decided_step.scope is not None and step.kind is not StatementKind.DELETE:
             scoped += [(decided_step.scope, row) for row in moved]
         changed += moved
     for scope, row in scoped:  # after the last write: a scope may look at other rows of the table
         _check_scope(session, scope, row, parameters)
+    returned.read(left)
     every = tuple(column.name for column in write.table.columns)
     given = [set(step.step.columns) for step in decided.steps if step.step.kind is StatementKind.INSERT]
-    return RowDiff(
+    diff = RowDiff(
         key=write.table.key,
         columns=every,
         rows=tuple(_encoded(row) for row in changed),
         assigned=frozenset().union(*(set(every) - columns for columns in given)),
     )
+    return Applied(diff, tuple(returned.rows))
+
+
+class _Returned:
+    """What a write returns, row by row; nothing without a `returning`."""
+
+    def __init__(
+        self, session: WriteSession, returning: DecidedReturning | None, parameters: Mapping[str, Any]
+    ) -> None:
+        self._session = session
+        self._returning = returning
+        self._parameters = parameters
+        self._size = 0
+        self.rows: list[Row] = []
+
+    def read(self, keys: Sequence[Row]) -> None:
+        """Read the rows with these keys; raises LimitExceeded."""
+        if self._returning is None:
+            return
+        plan = self._returning.plan
+        for key in keys:
+            bindings = used({**self._parameters, **_named(sql.RETURNED_KEY, key)}, plan)
+            for row in self._session.select(plan, bindings, 1):
+                self.rows.append(tuple(encode(value) for value in row))
+                self._size += len(json.dumps(self.rows[-1]))
+            if self._size > _MOST_RETURNED:
+                raise LimitExceeded(f"what is returned is larger than {_MOST_RETURNED:,} characters; return less")
 
 
 def _check_once(decided: DecidedWrite, found: Sequence[Sequence[Row]]) -> None:

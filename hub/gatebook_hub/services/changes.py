@@ -11,7 +11,7 @@ from typing import Any
 from gatebook_hub import changes as core
 from gatebook_hub import policy, sql
 from gatebook_hub.audit import Event, EventKind, Outcome
-from gatebook_hub.changes import ChangeRequest, RowDiff, State, Verdict
+from gatebook_hub.changes import ChangeRequest, Returned, RowDiff, State, Verdict
 from gatebook_hub.errors import (
     AccessRefused,
     BookUnavailable,
@@ -206,13 +206,13 @@ class Changes:
             gate.changes.move(replace(begun, state=State.APPROVED))
             raise
         try:
-            rows = self._write(begun)
+            returned = self._write(begun)
         except Exception as error:
             settled = self._settle(call, begun, intent, error)
             if isinstance(error, GatebookError) and settled is not None:
                 return settled
             raise
-        return self._finish(call, begun, rows, intent)
+        return self._finish(call, begun, intent, returned)
 
     def recover(self, call: Call) -> int:
         """After a crash: requests that were executing are completed from their sources' ledgers."""
@@ -233,7 +233,7 @@ class Changes:
         except GatebookError:
             return None
         if is_written:
-            return self._finish(call, request, len(request.diff.rows), intent)
+            return self._finish(call, request, intent)
         known = error if isinstance(error, GatebookError) else StateConflict("the write failed; nothing was written")
         failed = core.fail(request, sentence=str(known), is_drift=isinstance(error, Drifted), now=gate.now())
         gate.book.append(
@@ -241,9 +241,12 @@ class Changes:
         )
         return gate.changes.move(failed)
 
-    def _finish(self, call: Call, request: ChangeRequest, rows: int, intent: int | None) -> ChangeRequest:
+    def _finish(
+        self, call: Call, request: ChangeRequest, intent: int | None, returned: Returned | None = None
+    ) -> ChangeRequest:
         gate = self._gate
-        finished = core.finish(request, rows=rows, index=intent, now=gate.now())
+        rows = len(request.diff.rows)
+        finished = replace(core.finish(request, rows=rows, index=intent, now=gate.now()), returned=returned)
         gate.book.append(
             gate.event(
                 EventKind.CHANGE_OUTCOME,
@@ -280,6 +283,15 @@ class Changes:
         is_open = not obligation.row_filters or (is_own and request.action is None)
         return clear, frozenset(obligation.masks), is_open
 
+    def returned_to(self, principal: Principal, request: ChangeRequest) -> Returned | None:
+        """What an executed request returned, for the one who asked, if it would be shown in the same way today."""
+        returned = request.returned
+        if returned is None or principal.id != request.requester.id:
+            return None
+        clear, masked, is_open = self.visible(principal, request)
+        is_same = returned.reads <= clear | masked and masked & returned.reads <= returned.masked
+        return returned if is_open and is_same else None
+
     def _hidden(self, principal: Principal, request: ChangeRequest) -> frozenset[str]:
         changed = request.diff.changed_columns()
         clear, _, is_open = self.visible(principal, request)
@@ -306,7 +318,7 @@ class Changes:
         gate = self._gate
         limits = gate.limits(rule, decided.allowed.limits)
         with source.writing(limits) as session:
-            diff = apply(session, decided, parameters, schema, gate.settings.preview_rows)
+            diff = apply(session, decided, parameters, schema, gate.settings.preview_rows).diff
         if not diff.rows and action is None:
             raise EffectMissed("no row would change, so there is nothing to ask for")
         encoded = {name: encode(value) for name, value in parameters.items() if name in decided.statement.parameters}
@@ -340,7 +352,7 @@ class Changes:
         )
         return core.open_request(replace(unsigned, digest=core.digest_of(unsigned)))
 
-    def _write(self, request: ChangeRequest) -> int:
+    def _write(self, request: ChangeRequest) -> Returned | None:
         """The write itself: decided anew, compared with what was approved, noted in the ledger, committed."""
         gate = self._gate
         action = gate.policy.actions.get(request.action) if request.action else None
@@ -358,7 +370,8 @@ class Changes:
         parameters = {name: decode(value, name) for name, value in request.parameters.items()}
         parameters |= own_values(gate, request.source, request.requester)
         with source.writing(gate.limits(rule, decided.allowed.limits)) as session:
-            diff = apply(session, decided, parameters, schema, gate.settings.preview_rows)
+            applied = apply(session, decided, parameters, schema, gate.settings.preview_rows)
+            diff = applied.diff
             if core.diff_digest(diff) != core.diff_digest(request.diff):
                 raise Drifted("the rows changed since they were approved; nothing was written, ask again")
             approving = approving_for(
@@ -368,7 +381,10 @@ class Changes:
                 raise Drifted("another quorum is needed since the approval; nothing was written, ask again")
             note_in_ledger(session, schema, request.id, request.digest, gate.now().isoformat())
             session.commit()
-        return len(diff.rows)
+        told = decided.returning
+        if told is None:
+            return None
+        return Returned(columns=told.columns, rows=applied.returned, reads=told.reads, masked=told.masked)
 
     def _fresh(self, request: ChangeRequest) -> ChangeRequest:
         """The request, expired if its time is over."""

@@ -15,7 +15,7 @@ from gatebook_hub.errors import AccessRefused, GatebookError, ParameterMismatch,
 from gatebook_hub.model import Allowed, Denied, Principal, Schema, TableUse
 from gatebook_hub.policy import Action, PolicySet
 from gatebook_hub.services.gate import Call, Gate
-from gatebook_hub.services.steps import decide_steps, together
+from gatebook_hub.services.steps import decide_returning, decide_steps, together
 from gatebook_hub.sql import Plan, Statement, StatementKind, WritePlan, WriteStep
 from gatebook_hub.sql.masks import HASH_INNER, HASH_OUTER
 from gatebook_hub.sql.reading import PRINCIPAL_PARAMETER
@@ -48,6 +48,16 @@ class DecidedStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedReturning:
+    """What a written row returns: the names of the columns, and the read by its key that yields them."""
+
+    columns: tuple[str, ...]
+    plan: Plan
+    reads: frozenset[str]
+    masked: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecidedWrite:
     """A write whose preview may run; `allowed` is what the decisions of its steps say together."""
 
@@ -56,6 +66,7 @@ class DecidedWrite:
     uses: tuple[TableUse, ...]
     allowed: Allowed
     steps: tuple[DecidedStep, ...]
+    returning: DecidedReturning | None = None
 
 
 class PlanCache:
@@ -139,8 +150,37 @@ def decide_write(
         steps.append(DecidedStep(step=step, plan=plan, scope=_scope(write, allowed, schema, nonce)))
         uses |= {(use.table, use.access): use for use in step.read.uses if use.table != write.table.name}
         uses[step.use.table, step.use.access] = step.use
+    returning = None
+    if write.returning is not None:
+        told = decide_returning(gate.policy, call.principal, schema, write, action, gate.circumstances(call.purpose))
+        if isinstance(told, Denied):
+            raise _refusal(told)
+        decisions = (*decisions, told)
+        returning = _returning(write, told, schema, nonce)
+        uses |= {(use.table, use.access): use for use in write.returning.read.uses}
     return DecidedWrite(
-        statement=statement, write=write, uses=tuple(uses.values()), allowed=together(decisions), steps=tuple(steps)
+        statement=statement,
+        write=write,
+        uses=tuple(uses.values()),
+        allowed=together(decisions),
+        steps=tuple(steps),
+        returning=returning,
+    )
+
+
+def _returning(write: WritePlan, allowed: Allowed, schema: Schema, nonce: str) -> DecidedReturning:
+    assert write.returning is not None
+    read = write.returning.read
+    obligation = allowed.obligations[write.table.name]
+    if masked := sorted(set(write.table.key) & obligation.masks.keys()):
+        raise WriteRefused(f"the key `{masked[0]}` of `{write.table.name}` is masked for you, so no row is found by it")
+    use = read.uses[0]
+    reads = frozenset(obligation.columns) if use.is_whole else use.reads
+    return DecidedReturning(
+        columns=write.returning.columns(write.table, obligation.columns),
+        plan=sql.rewrite(read, allowed.obligations, schema, nonce=nonce),
+        reads=reads,
+        masked=frozenset(reads & obligation.masks.keys()),
     )
 
 

@@ -36,6 +36,22 @@ def decide_steps(
     return tuple(found)
 
 
+def decide_returning(
+    policy_set: PolicySet,
+    principal: Principal,
+    schema: Schema,
+    write: WritePlan,
+    action: Action | None,
+    at: Circumstances,
+) -> Allowed | Denied:
+    """The decision about what a write returns: it is read like anything else."""
+    assert write.returning is not None
+    reads = write.returning.read.uses
+    if action is None:
+        return policy.decide(policy_set, principal, schema, reads, at=at)
+    return policy.decide_action(policy_set, principal, action, schema, reads, write.steps[0].use, {}, at)
+
+
 def together(decisions: Sequence[Allowed]) -> Allowed:
     """What several decisions about one statement say: every rule, the tightest limits."""
     obligations: dict[str, TableObligation] = {}

@@ -11,10 +11,11 @@ from gatebook_hub.sql.lifting import LiftedStatement, lift
 from gatebook_hub.sql.masks import check_mask
 from gatebook_hub.sql.parsing import Statement, StatementKind, parse
 from gatebook_hub.sql.reading import check_condition, rewrite
-from gatebook_hub.sql.steps import WritePlan, WriteStep
+from gatebook_hub.sql.steps import RETURNED_KEY, WritePlan, WriteStep
 from gatebook_hub.sql.writing import plan_write
 
 __all__ = [
+    "RETURNED_KEY",
     "Analysis",
     "Asked",
     "Explain",

@@ -19,6 +19,7 @@ _WRITES = frozenset({"Insert", "Update", "Delete", "Merge"})
 _OF_WRITES: dict[str, tuple[type[exp.Expr], ...]] = {
     "Schema": (exp.Insert,),
     "OnConflict": (exp.Insert,),
+    "Returning": (exp.Insert, exp.Update, exp.Delete),
     "Whens": (exp.Merge,),
     "When": (exp.Whens,),
     "Insert": (exp.When,),
@@ -127,6 +128,8 @@ def _check_details(node: exp.Expr, engine: Engine) -> None:
             parameter_name(node)
         case exp.Select() if len(node.expressions) > _MOST_COLUMNS:
             raise ConstructRefused(f"a select list may have {_MOST_COLUMNS:,} columns")
+        case exp.Returning() if node.parent is None or node.parent.parent is not None:
+            raise ConstructRefused("`returning` belongs to the end of an insert, update or delete")
         case exp.Collate():
             if not isinstance(node.expression, exp.Var | exp.Identifier) and not _is_name(node.expression):
                 raise ConstructRefused("`collate` is followed by the name of a collation")

@@ -18,6 +18,8 @@ from gatebook_hub.sql.functions import AGGREGATES
 from gatebook_hub.sql.parsing import Statement, StatementKind, statement_from
 
 Assignments = Sequence[tuple[str, exp.Expr]]
+# The key of a written row, under names that no parameter of a statement can have.
+RETURNED_KEY = "gb_k"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,19 @@ class WriteStep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Returning:
+    """The read that yields what a written row returns, its key bound as `gb_k0…`; None stands for `*`."""
+
+    read: Analysis
+    items: tuple[str | None, ...]
+
+    def columns(self, table: Table, seen: Sequence[str]) -> tuple[str, ...]:
+        """How the columns are called, for somebody who sees these columns of the table."""
+        every = [column.declared or column.name for column in table.columns if column.name in seen]
+        return tuple(name for item in self.items for name in (every if item is None else [item]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WritePlan:
     """A write as the gate will do it: first all reads, then the rows of each step by key."""
 
@@ -43,6 +58,7 @@ class WritePlan:
     table: Table
     steps: tuple[WriteStep, ...]
     has_condition: bool
+    returning: Returning | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +122,7 @@ class Composer:
             raise WriteRefused(
                 f"MariaDB reads `{name_read}` after it was set here; update it in a statement of its own"
             )
-        if any(_spans_rows(node) for _, value in found for node in value.find_all(exp.Func, exp.Window)):
+        if any(spans_rows(node) for _, value in found for node in value.find_all(exp.Func, exp.Window)):
             raise WriteRefused("an update makes each row's values from that row; put the aggregate into a query")
         return found
 
@@ -126,15 +142,19 @@ class Composer:
 
     def inserted(self, table: Table, columns: tuple[str, ...], query: exp.Expr) -> WriteStep:
         """An insert of what a query yields."""
-        read = analyse(self.as_read(query), self.schema)
+        read = self.analysed(query)
         if len(read.outputs) != len(columns):
             raise WriteRefused(f"{len(columns)} columns are named, so list {len(columns)} values, without `*`")
         return self._step(StatementKind.INSERT, table, columns, read, _columns_behind(read, self.schema))
 
-    def as_read(self, tree: exp.Expr) -> Statement:
+    def _as_read(self, tree: exp.Expr) -> Statement:
         """A part of the statement as a read of its own."""
         old = self.statement
         return statement_from(tree, kind=StatementKind.READ, text=old.text, engine=old.engine, functions=old.functions)
+
+    def analysed(self, query: exp.Expr) -> Analysis:
+        """A query of the gate's own making, from parts of the statement."""
+        return analyse(self._as_read(query), self.schema)
 
     def _analyse(self, skeleton: exp.Select, projections: Sequence[exp.Expr]) -> Analysis:
         select = skeleton.copy()
@@ -143,7 +163,7 @@ class Composer:
             for index, item in enumerate(projections)
         ]
         select.set("expressions", named)
-        return analyse(self.as_read(select), self.schema)
+        return self.analysed(select)
 
     def _value_reads(self, skeleton: exp.Select, values: Assignments) -> Mapping[str, frozenset[str]]:
         """The columns behind new values; conditions decide which rows are written, not what."""
@@ -212,7 +232,7 @@ def _written_before(found: Assignments) -> str | None:
     return None
 
 
-def _spans_rows(node: exp.Expr) -> bool:
+def spans_rows(node: exp.Expr) -> bool:
     """Whether an aggregate or a window looks at the updated table's other rows; SQLite's max(a, b) does not."""
     if isinstance(node, exp.Func):
         name = node.name.upper() if isinstance(node, exp.Anonymous) else node.sql_name()

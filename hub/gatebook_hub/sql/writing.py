@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlglot import exp
 
@@ -10,6 +11,7 @@ from gatebook_hub.errors import WriteRefused
 from gatebook_hub.model import Schema
 from gatebook_hub.sql.merging import plan_merge, plan_upsert
 from gatebook_hub.sql.parsing import Statement, StatementKind
+from gatebook_hub.sql.returning import plan_returning
 from gatebook_hub.sql.steps import Composer, WritePlan, called
 
 
@@ -19,15 +21,16 @@ def plan_write(statement: Statement, schema: Schema) -> WritePlan:
     tree = statement.tree
     match tree:
         case exp.Update():
-            return _update(composer, tree)
+            plan, target = _update(composer, tree), tree.this
         case exp.Delete():
-            return _delete(composer, tree)
+            plan, target = _delete(composer, tree)
         case exp.Insert():
-            return _insert(composer, tree)
+            plan, target = _insert(composer, tree), tree.this.this
         case exp.Merge():
             return plan_merge(composer, tree)
         case _:
             raise WriteRefused("this is not a write")
+    return replace(plan, returning=plan_returning(composer, tree, plan.table, target))
 
 
 def _update(composer: Composer, tree: exp.Update) -> WritePlan:
@@ -40,7 +43,7 @@ def _update(composer: Composer, tree: exp.Update) -> WritePlan:
     return WritePlan(kind=StatementKind.UPDATE, table=table, steps=(step,), has_condition=_has_condition(tree))
 
 
-def _delete(composer: Composer, tree: exp.Delete) -> WritePlan:
+def _delete(composer: Composer, tree: exp.Delete) -> tuple[WritePlan, exp.Expr]:
     named = tree.args.get("tables") or []
     others = list(tree.args.get("using") or [])
     target = tree.this
@@ -51,7 +54,8 @@ def _delete(composer: Composer, tree: exp.Delete) -> WritePlan:
     table = composer.target(target)
     skeleton = _skeleton(tree, target, others)
     step = composer.keyed(StatementKind.DELETE, table, called(target), [], skeleton)
-    return WritePlan(kind=StatementKind.DELETE, table=table, steps=(step,), has_condition=_has_condition(tree))
+    plan = WritePlan(kind=StatementKind.DELETE, table=table, steps=(step,), has_condition=_has_condition(tree))
+    return plan, target
 
 
 def _insert(composer: Composer, tree: exp.Insert) -> WritePlan:

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from typing import Any
 
-from gatebook_hub.changes import ChangeRequest, Review, RowChange, RowDiff, State, Verdict
+from gatebook_hub.changes import ChangeRequest, Returned, Review, RowChange, RowDiff, State, Verdict
 from gatebook_hub.changes.request import RowKind
 from gatebook_hub.model import Channel, Principal, PrincipalKind, Requirement, RuleRef, Tool
 
@@ -65,6 +65,7 @@ def write_change(request: ChangeRequest) -> str:
             "finished_at": request.finished_at.isoformat() if request.finished_at else None,
             "failure": request.failure,
             "purpose": request.purpose,
+            "returned": _write_returned(request.returned),
         }
     )
 
@@ -97,6 +98,7 @@ def read_change(text: str, version: int) -> ChangeRequest:
         finished_at=dt.datetime.fromisoformat(found["finished_at"]) if found["finished_at"] else None,
         failure=found["failure"],
         purpose=found.get("purpose"),
+        returned=_read_returned(found.get("returned")),
         version=version,
     )
 
@@ -124,6 +126,28 @@ def _read_diff(found: dict[str, Any]) -> RowDiff:
             )
             for kind, key, before, after in found["rows"]
         ),
+    )
+
+
+def _write_returned(returned: Returned | None) -> dict[str, Any] | None:
+    if returned is None:
+        return None
+    return {
+        "columns": list(returned.columns),
+        "rows": [list(row) for row in returned.rows],
+        "reads": sorted(returned.reads),
+        "masked": sorted(returned.masked),
+    }
+
+
+def _read_returned(found: dict[str, Any] | None) -> Returned | None:
+    if found is None:
+        return None
+    return Returned(
+        columns=tuple(found["columns"]),
+        rows=tuple(tuple(row) for row in found["rows"]),
+        reads=frozenset(found["reads"]),
+        masked=frozenset(found["masked"]),
     )
 
 

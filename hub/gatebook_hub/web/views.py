@@ -58,7 +58,7 @@ def change_view(
             }
             for item in request.reviews
         ],
-        "outcome": _outcome(request),
+        "outcome": _outcome(cases, principal, request),
         "failure": request.failure,
         "may": {
             "review": refusal is None,
@@ -126,13 +126,14 @@ def diff_view(cases: UseCases, principal: Principal, request: ChangeRequest) -> 
     }
 
 
-def write_outcome(request: ChangeRequest) -> dict[str, Any]:
+def write_outcome(cases: UseCases, principal: Principal, request: ChangeRequest) -> dict[str, Any]:
     """The answer to a write that needed nobody and is done."""
     return {
         "kind": "outcome",
         "rows_changed": request.outcome_rows,
         "audit_index": request.outcome_index,
         "change": request.id,
+        "returned": _returned(cases, principal, request),
     }
 
 
@@ -179,11 +180,19 @@ def _params(request: ChangeRequest, *, is_own: bool, is_all_visible: bool) -> di
     return named if is_own or is_all_visible else dict.fromkeys(named, MASKED)
 
 
-def _outcome(request: ChangeRequest) -> dict[str, Any] | None:
+def _outcome(cases: UseCases, principal: Principal, request: ChangeRequest) -> dict[str, Any] | None:
     if request.outcome_rows is None or request.finished_at is None:
         return None
     return {
         "rows_changed": request.outcome_rows,
         "audit_index": request.outcome_index,
         "at": request.finished_at.isoformat(),
+        "returned": _returned(cases, principal, request),
     }
+
+
+def _returned(cases: UseCases, principal: Principal, request: ChangeRequest) -> dict[str, Any] | None:
+    returned = cases.changes.returned_to(principal, request)
+    if returned is None:
+        return None
+    return {"columns": list(returned.columns), "rows": [list(row) for row in returned.rows]}

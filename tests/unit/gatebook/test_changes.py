@@ -66,6 +66,19 @@ def test_a_write_that_needs_nobody_gives_its_outcome(gate_server: Any) -> None:
     assert str(outcome) == "2 rows changed · book entry 9"
 
 
+def test_an_outcome_has_what_the_write_returned(gate_server: Any) -> None:
+    rows = [[4, {"$type": "decimal", "value": "1.50"}, "<b>"], [5, None, None]]
+    returned = {"columns": ["id", "price", "note"], "rows": rows}
+    answer = {"kind": "outcome", "rows_changed": 2, "audit_index": 9, "change": "c", "returned": returned}
+    gate_server.on("POST", "/query", gate_server.said(answer))
+    outcome = gatebook.query("chinook", "insert into t (price) values (1.5), (null) returning *")
+    assert outcome.returned.rows == ((4, Decimal("1.50"), "<b>"), (5, None, None))
+    frame = outcome.returned.to_pandas()
+    assert list(frame.columns) == ["id", "price", "note"]
+    assert frame["price"][0] == Decimal("1.50")
+    assert "&lt;b&gt;" in outcome.returned._repr_html_()
+
+
 def test_waiting_asks_for_a_state_that_differs(gate_server: Any) -> None:
     states = ["awaiting_review", "approved", "executed"]
     outcome = {"rows_changed": 1, "audit_index": 9, "at": "now"}
