@@ -115,8 +115,9 @@ class Table:
 class Schema:
     """The tables of one source; `version` is a fingerprint of all of it.
 
-    `functions` are those that policy allows in it beside the engine's own list; `known` are the tables that exist for
-    the caller, None for all: row filters may read others.
+    `functions` are those that policy allows in it beside the engine's own list, `shadowed` those, in capitals, whose
+    names mean something else there than to the gate; `known` are the tables that exist for the caller, None for all:
+    row filters may read others.
     """
 
     source: str
@@ -125,6 +126,7 @@ class Schema:
     tables: Mapping[str, Table] = field(default_factory=dict)
     namespace: str | None = None
     functions: frozenset[str] = frozenset()
+    shadowed: frozenset[str] = frozenset()
     known: frozenset[str] | None = None
 
     def knows(self, table: str) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Engine as Database
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -55,7 +55,21 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
             ),
             is_view=found_name in views,
         )
-    return Schema(source=source, engine=engine, version=fingerprint(tables), tables=tables, namespace=namespace)
+    shadowed = _shadowed(database, namespace) if engine is Engine.POSTGRESQL and namespace else frozenset()
+    version = fingerprint(tables)
+    return Schema(source=source, engine=engine, version=version, tables=tables, namespace=namespace, shadowed=shadowed)
+
+
+def _shadowed(database: Database, namespace: str) -> frozenset[str]:
+    """Functions of the namespace itself, and `pg_typeof` where it has types: the gate's session looks into neither."""
+    functions = text("select distinct upper(proname) from pg_proc where pronamespace = to_regnamespace(:namespace)")
+    types = text(
+        "select 'PG_TYPEOF' from pg_type where typnamespace = to_regnamespace(:namespace) and typelem = 0 "
+        "and (typrelid = 0 or typrelid in (select oid from pg_class where relkind = 'c')) limit 1"
+    )
+    with database.connect() as connection:
+        found = [connection.execute(asked, {"namespace": namespace}).scalars() for asked in (functions, types)]
+        return frozenset(name for names in found for name in names)
 
 
 def _columns(inspector: Inspector, schema: str | None, views: Iterable[str]) -> dict[tuple[str | None, str], list[Any]]:

@@ -12,7 +12,7 @@ NODES = frozenset(
     Qualify BitwiseAnd BitwiseLeftShift BitwiseNot BitwiseOr BitwiseRightShift BitwiseXor SimilarTo Glob AtTimeZone
     Overlaps Bracket Slice Lateral JSONPath JSONPathRoot JSONPathKey JSONPathSubscript HexString BitString
     ByteString RawString Adjacent ExtendsLeft ExtendsRight Distance Any All
-    PropertyEQ Prior
+    PropertyEQ Prior Variadic Kwarg IntervalSpan UnicodeString LimitOptions ColumnDef
     """.split()  # noqa: SIM905 - a list of a hundred names reads better as text
 )
 
@@ -43,12 +43,14 @@ ARGUMENTS: dict[str, frozenset[str]] = {
     "When": frozenset({"matched", "source", "condition", "then"}),
     "Returning": frozenset({"expressions"}),
     "Placeholder": frozenset({"this"}),
-    "Fetch": frozenset({"direction", "count"}),
+    "Fetch": frozenset({"direction", "count", "limit_options"}),
+    "LimitOptions": frozenset({"rows", "with_ties"}),
+    "ColumnDef": frozenset({"this", "kind"}),
     "Schema": frozenset({"this", "expressions"}),
     "Values": frozenset({"expressions", "alias"}),
     "Identifier": frozenset({"this", "quoted"}),
     "Lateral": frozenset({"this", "alias"}),
-    "Unnest": frozenset({"expressions", "alias"}),
+    "Unnest": frozenset({"expressions", "alias", "offset"}),
     "Bracket": frozenset({"this", "expressions", "offset"}),
     "Any": frozenset({"this"}),
     "Collate": frozenset({"this", "expression"}),
@@ -62,19 +64,20 @@ JOIN_KINDS = frozenset({"", "INNER", "OUTER", "CROSS"})
 TYPES = frozenset(
     """
     ARRAY BIGINT BINARY BIT BLOB BOOL BOOLEAN BPCHAR BYTEA CHAR CHARACTER CIDR CLOB DATE DATEMULTIRANGE DATERANGE
-    DATETIME DATETIME2 DECIMAL DECIMAL128 DECIMAL256 DECIMAL32 DECIMAL64 DOUBLE FLOAT HUGEINT INET INT INT1 INT128 INT16
-    INT2 INT32 INT4 INT4MULTIRANGE INT4RANGE INT64 INT8 INT8MULTIRANGE INT8RANGE INTEGER INTERVAL JSON JSONB LIST
-    LONGBLOB LONGTEXT MEDIUMBLOB MEDIUMINT MEDIUMTEXT MONEY NCHAR NUMERIC NUMMULTIRANGE NUMRANGE NVARCHAR PRECISION REAL
-    SIGNED SMALLINT SMALLMONEY STRING STRUCT TEXT TIME TIMESTAMP TIMESTAMPLTZ TIMESTAMPNTZ TIMESTAMPTZ TIMESTAMP_MS
-    TIMESTAMP_NS TIMESTAMP_S TIMETZ TINYBLOB TINYINT TINYTEXT TSMULTIRANGE TSRANGE TSTZMULTIRANGE TSTZRANGE UBIGINT
-    UHUGEINT UINT UINT128 UINTEGER UMEDIUMINT UNSIGNED USMALLINT UTINYINT UUID VARBINARY VARBIT VARCHAR VARYING YEAR
+    DATETIME DATETIME2 DECIMAL DECIMAL128 DECIMAL256 DECIMAL32 DECIMAL64 DOUBLE FLOAT HUGEINT INET INT INT1 INT128
+    INT16 INT2 INT32 INT4 INT4MULTIRANGE INT4RANGE INT64 INT8 INT8MULTIRANGE INT8RANGE INTEGER INTERVAL JSON JSONB LIST
+    LONGBLOB LONGTEXT MEDIUMBLOB MEDIUMINT MEDIUMTEXT MONEY NAME NCHAR NUMERIC NUMMULTIRANGE NUMRANGE NVARCHAR POINT
+    POLYGON PRECISION REAL SIGNED SMALLINT SMALLMONEY STRING STRUCT TEXT TIME TIMESTAMP TIMESTAMPLTZ TIMESTAMPNTZ
+    TIMESTAMPTZ TIMESTAMP_MS TIMESTAMP_NS TIMESTAMP_S TIMETZ TINYBLOB TINYINT TINYTEXT TSMULTIRANGE TSRANGE
+    TSTZMULTIRANGE TSTZRANGE UBIGINT UHUGEINT UINT UINT128 UINTEGER UMEDIUMINT UNSIGNED USMALLINT UTINYINT UUID
+    VARBINARY VARBIT VARCHAR VARYING XML YEAR
     """.split()  # noqa: SIM905 - as above
 )
 
 # Types of PostgreSQL that the parser knows by their names alone.
 NAMED_TYPES = frozenset(
     """
-    box circle jsonpath line lseg macaddr macaddr8 name path pg_lsn point polygon tsquery tsvector
+    "char" box cidr circle jsonpath line lseg macaddr macaddr8 path pg_lsn tsquery tsvector xid xid8
     """.split()  # noqa: SIM905 - as above
 )
 

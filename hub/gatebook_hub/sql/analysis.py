@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from sqlglot import exp
 
-from gatebook_hub.errors import ConstructRefused, UnknownColumn, UnknownRelation
+from gatebook_hub.errors import ConstructRefused, FunctionRefused, UnknownColumn, UnknownRelation
 from gatebook_hub.model import Access, Engine, Schema, Table, TableUse
 from gatebook_hub.sql.dialects import fold
 from gatebook_hub.sql.functions import TABLE_FUNCTION_COLUMNS
@@ -71,6 +71,7 @@ def analyse(statement: Statement, schema: Schema) -> Analysis:
     if statement.kind is not StatementKind.READ:
         raise ConstructRefused("only reads are analysed here; a write is planned first")
     tree = statement.tree.copy()
+    _check_shadowed(tree, schema)
     walker = _Walker(statement.engine, schema)
     outputs = walker.query(tree, {}, None)
     uses = tuple(
@@ -78,6 +79,16 @@ def analyse(statement: Statement, schema: Schema) -> Analysis:
         for table, reads in sorted(walker.reads.items())
     )
     return Analysis(statement=statement, uses=uses, outputs=tuple(outputs), tree=tree)
+
+
+def _check_shadowed(tree: exp.Expr, schema: Schema) -> None:
+    """Refuse a call that the database would take for one of its own functions, and the gate for the engine's."""
+    for node in tree.find_all(exp.Func) if schema.shadowed else ():
+        name = node.name.upper() if isinstance(node, exp.Anonymous) else node.sql_name().upper()
+        if name in schema.shadowed - schema.functions:
+            raise FunctionRefused(
+                f"`{schema.source}` has functions or types of its own, so `{name.lower()}` is not taken"
+            )
 
 
 class _Walker:
@@ -258,6 +269,9 @@ class _Walker:
         alias = node.args.get("alias")
         called = call.name.lower() if isinstance(call, exp.Anonymous) else call.sql_name().lower()
         names = {called, *([self._fold(alias.this)] if alias is not None and alias.this is not None else [])}
+        ordinality = node.args.get("offset")
+        if isinstance(ordinality, exp.Identifier):
+            names.add(self._fold(ordinality))
         self._bind(node, tuple(sorted(names | TABLE_FUNCTION_COLUMNS)), None, scope)
 
     def _values_names(self, node: exp.Values) -> tuple[str, ...]:

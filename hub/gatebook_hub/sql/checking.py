@@ -42,7 +42,10 @@ _HAVE_WORDS = (
     exp.Trim,
     exp.OnConflict,
     exp.When,
+    exp.Kwarg,
+    exp.IntervalSpan,
 )
+_HAVE_JSON_LITERALS = frozenset({Engine.POSTGRESQL, Engine.DUCKDB})
 _LENGTHENS = frozenset({"LPAD", "RPAD", "REPEAT"})
 _FORMATS = frozenset({"PRINTF", "FORMAT"})
 
@@ -128,6 +131,12 @@ def _check_details(node: exp.Expr, engine: Engine) -> None:
             parameter_name(node)
         case exp.Select() if len(node.expressions) > _MOST_COLUMNS:
             raise ConstructRefused(f"a select list may have {_MOST_COLUMNS:,} columns")
+        case exp.LimitOptions() if node.args.get("with_ties") and engine is not Engine.POSTGRESQL:
+            raise ConstructRefused("`with ties` is not taken; compare with the last value in a condition")
+        case exp.ColumnDef() if not isinstance(node.parent, exp.TableAlias):
+            raise ConstructRefused("a column is defined behind a function in a from clause alone")
+        case exp.ParseJSON() if not node.args.get("is_literal") or engine not in _HAVE_JSON_LITERALS:
+            raise FunctionRefused("the function `parse_json` is not on the list of allowed functions")
         case exp.Returning() if node.parent is None or node.parent.parent is not None:
             raise ConstructRefused("`returning` belongs to the end of an insert, update or delete")
         case exp.Collate():
@@ -162,13 +171,19 @@ def _check_type(node: exp.DataType, engine: Engine) -> None:
     inner = node.args.get("expressions") or []
     name = str(node.this.name if hasattr(node.this, "name") else node.this).upper()
     kind = node.args.get("kind")
-    if name == "USERDEFINED" and engine is Engine.POSTGRESQL and str(kind).lower() in NAMED_TYPES:
+    if name == "USERDEFINED" and engine is Engine.POSTGRESQL and _is_named_type(str(kind)):
         return
     if name not in TYPES or not all(isinstance(part, exp.DataTypeParam | exp.DataType) for part in inner):
         raise ConstructRefused(f"the type `{node.sql().lower()}` is not taken in a cast")
     if engine is Engine.SQLITE and name in _SQLITE_MOMENTS:
         # SQLite would make a number of it; sqlglot writes `date(x)`, which is something else.
         raise ConstructRefused("SQLite has no type for dates and times; write `date(x)`, `time(x)` or `datetime(x)`")
+
+
+def _is_named_type(kind: str) -> bool:
+    """Whether the type is known by its name, or is an array of one that is, as `_int4`."""
+    name = kind.lower().removeprefix("_")
+    return name in NAMED_TYPES or (kind.startswith("_") and name.upper() in TYPES)
 
 
 def _shown(name: str) -> str:

@@ -113,10 +113,22 @@ def _keep_moments() -> None:
     generator.TRANSFORMS = {**generator.TRANSFORMS, exp.CurrentTime: lambda _, __: "CURRENT_TIME"}
 
 
+def _keep_powers() -> None:
+    """PostgreSQL's operators of powers and roots stay operators: as functions they would give columns other names."""
+    generator = _DIALECTS[Engine.POSTGRESQL].generator_class
+    generator.TRANSFORMS = {
+        **generator.TRANSFORMS,
+        exp.Pow: lambda own, node: own.binary(node, "^"),
+        exp.Sqrt: lambda own, node: f"|/ {own.sql(node, 'this')}",
+        exp.Cbrt: lambda own, node: f"||/ {own.sql(node, 'this')}",
+    }
+
+
 for _engine in Engine:
     _send_calls_as_typed(_engine)
 _keep_affinities()
 _keep_commas()
 _keep_moments()
+_keep_powers()
 _keep_plus(Engine.SQLITE)
 _keep_plus(Engine.POSTGRESQL)
