@@ -86,7 +86,8 @@ class Principal:
 class Column:
     """A column as the source's own catalogue describes it; `type` is the engine's spelling.
 
-    `name` is folded as the engine looks it up, `declared` is how answers spell it, if that differs.
+    `name` is folded as the engine looks it up, `declared` is how answers spell it, if that differs. A `*` leaves out
+    what is invisible.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Column:
     nullable: bool = True
     is_generated: bool = False
     declared: str | None = None
+    is_invisible: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

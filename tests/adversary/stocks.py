@@ -21,6 +21,7 @@ from sqlalchemy import make_url
 from tests.adversary.sights import MALLORY, VIEWS, Sight, keyed_hash
 
 from gatebook_hub.model import Engine
+from gatebook_hub.sources.postgresql import read_as_text
 
 _TIME_S = 20
 _DEFAULTS = {
@@ -192,6 +193,7 @@ def _open_postgres(url: str) -> Stock:
 def _ask_postgres(url: str, schema: str) -> Ask:
     def run(sql: str) -> Answered:
         with psycopg.connect(url) as connection:
+            read_as_text(connection)
             try:
                 connection.execute(f"set search_path = {schema}".encode())
                 connection.execute(f"set statement_timeout = {_TIME_S * 1_000}".encode())

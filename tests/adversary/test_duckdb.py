@@ -230,7 +230,6 @@ select cast(email as struct(a varchar)) from customer
 select nextval('tickets')
 select currval('tickets')
 select txid_current()
-select random()
 select uuid()
 select gen_random_uuid()
 select setseed(0.5)

@@ -149,7 +149,7 @@ ROWS = [
     "select (select c) from customer c",
     "select row(c.*) from customer c",
     "select email(c) from customer c",
-    "select array_agg(c) from customer c",
+    "select array_agg(c order by c.customerid) from customer c",
     "select * from customer as c(a, b, d, e, f, g, h, i, j, k, l, m, n)",
 ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
+import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -61,6 +61,8 @@ def _inferred(name: str, values: Sequence[Any]) -> pa.DataType:
     if kinds == {dt.datetime}:
         zoned = {value.tzinfo is not None for value in values if value is not None}
         return pa.timestamp("us", tz="UTC" if zoned == {True} else None)
+    if kinds == {list}:
+        return pa.list_(_inferred(name, [item for value in values if value is not None for item in value]))
     if len(kinds) == 1:
         found = _PLAIN.get(kinds.pop())
         return found if found is not None else pa.string()
@@ -74,10 +76,13 @@ def _plain(value: Any, kind: pa.DataType) -> Any:
         return value
     if isinstance(value, memoryview | bytearray):
         return bytes(value)
-    if pa.types.is_string(kind) and not isinstance(value, str):
-        return str(value) if isinstance(value, uuid.UUID) else _text(value)
+    if isinstance(value, list) and pa.types.is_list(kind):
+        return [_plain(item, kind.value_type) for item in value]
+    if pa.types.is_string(kind) and not isinstance(value, str | bytes):
+        return _text(value)
     return value
 
 
-def _text(value: Any) -> Any:
-    return value if isinstance(value, bytes) else str(value)
+def _text(value: Any) -> str:
+    """What is made of parts is written as JSON."""
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, dict | list | tuple) else str(value)

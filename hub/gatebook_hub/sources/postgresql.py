@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 from psycopg import errors as pg
+from psycopg.types.string import TextLoader
 from sqlalchemy import create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
@@ -44,6 +45,8 @@ _TYPES: Mapping[int, pa.DataType] = {
     2950: pa.string(),
 }
 _NUMERIC = 1700
+# JSON, records, ranges and multiranges come as the server writes them, not as objects of the driver's.
+_AS_TEXT = (114, 3802, 2249, 2287, 3904, 3906, 3908, 3910, 3912, 3926, 4451, 4532, 4533, 4534, 4535, 4536)
 # The first may be closed to ordinary accounts; the oids of a database and of its schema `public` are the next best.
 _IDENTITY = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 _DATABASE = "SELECT oid::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()"
@@ -156,6 +159,7 @@ class PostgresqlSource:
         self._database.dispose()
 
     def _met(self, connection: Any, _record: Any) -> None:
+        read_as_text(connection)
         try:
             self.pin.check(lambda: _identity(connection))
         except BaseException:
@@ -237,6 +241,12 @@ class _Read:
         if is_cancelled or self._connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
             self._pooled.invalidate()
         self._pooled.close()
+
+
+def read_as_text(connection: psycopg.Connection[Any]) -> None:
+    """Have the driver hand on the server's own text of values that are made of parts."""
+    for oid in _AS_TEXT:
+        connection.adapters.register_loader(oid, TextLoader)
 
 
 def _commit(connection: psycopg.Connection[Any]) -> None:

@@ -31,6 +31,7 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
         views |= {*inspector.get_materialized_view_names(schema=schema)}
     columns = _columns(inspector, schema, views)
     keys = inspector.get_multi_pk_constraint(schema=schema)
+    invisible = _invisible(database, namespace) if engine is Engine.MARIADB and namespace else frozenset()
     # As `fold` looks them up: SQLite ignores the case of every name, MariaDB that of columns.
     of_table = str.lower if engine is Engine.SQLITE else str
     of_column = str if engine is Engine.POSTGRESQL else str.lower
@@ -50,6 +51,7 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
                     nullable=bool(item["nullable"]),
                     is_generated="computed" in item,
                     declared=item["name"] if of_column(item["name"]) != item["name"] else None,
+                    is_invisible=(found_name, item["name"]) in invisible,
                 )
                 for item in found
             ),
@@ -58,6 +60,16 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
     shadowed = _shadowed(database, namespace) if engine is Engine.POSTGRESQL and namespace else frozenset()
     version = fingerprint(tables)
     return Schema(source=source, engine=engine, version=version, tables=tables, namespace=namespace, shadowed=shadowed)
+
+
+def _invisible(database: Database, namespace: str) -> frozenset[tuple[str, str]]:
+    """MariaDB's tables and columns that a `*` does not show."""
+    asked = text(
+        "select table_name, column_name from information_schema.columns "
+        "where table_schema = :namespace and extra like '%INVISIBLE%'"
+    )
+    with database.connect() as connection:
+        return frozenset((row[0], row[1]) for row in connection.execute(asked, {"namespace": namespace}))
 
 
 def _shadowed(database: Database, namespace: str) -> frozenset[str]:

@@ -12,7 +12,7 @@ NODES = frozenset(
     Qualify BitwiseAnd BitwiseLeftShift BitwiseNot BitwiseOr BitwiseRightShift BitwiseXor SimilarTo Glob AtTimeZone
     Overlaps Bracket Slice Lateral JSONPath JSONPathRoot JSONPathKey JSONPathSubscript HexString BitString
     ByteString RawString Adjacent ExtendsLeft ExtendsRight Distance Any All
-    PropertyEQ Prior Variadic Kwarg IntervalSpan UnicodeString LimitOptions ColumnDef
+    PropertyEQ Prior Variadic Kwarg IntervalSpan UnicodeString LimitOptions ColumnDef Lambda
     """.split()  # noqa: SIM905 - a list of a hundred names reads better as text
 )
 
@@ -33,7 +33,8 @@ ARGUMENTS: dict[str, frozenset[str]] = {
     "CTE": frozenset({"this", "alias", "materialized"}),
     "With": frozenset({"expressions", "recursive"}),
     "Column": frozenset({"this", "table"}),
-    "Star": frozenset(),
+    "Star": frozenset({"except_", "replace"}),
+    "Lambda": frozenset({"this", "expressions"}),
     "In": frozenset({"this", "expressions", "query"}),
     "Insert": frozenset({"this", "expression", "with_", "conflict", "alternative", "ignore", "returning"}),
     "Update": frozenset({"this", "expressions", "where", "from_", "with_", "order", "limit", "returning"}),
@@ -59,6 +60,8 @@ ARGUMENTS: dict[str, frozenset[str]] = {
 
 JOIN_METHODS = frozenset({"", "NATURAL"})
 JOIN_KINDS = frozenset({"", "INNER", "OUTER", "CROSS"})
+# DuckDB has more of both.
+DUCKDB_JOINS = frozenset({"ASOF", "SEMI", "ANTI"})
 
 # Types of casts, by the parser's names and by the words that are sent before a parenthesis.
 TYPES = frozenset(
@@ -87,6 +90,6 @@ BEFORE_PARENTHESIS = frozenset(
     SELECT DISTINCT FROM JOIN ON USING WHERE AND OR XOR NOT IN AS BY HAVING OVER WITH UNION ALL ANY INTERSECT EXCEPT
     EXISTS BETWEEN LIKE ILIKE IS WHEN THEN ELSE CASE VALUES FILTER GROUP ORDER LIMIT OFFSET SET CUBE ROLLUP SETS
     MATERIALIZED INTERVAL LATERAL ESCAPE DIV RETURNING INTO ARRAY TO GLOB RLIKE REGEXP
-    QUALIFY SOME SEPARATOR
+    QUALIFY SOME SEPARATOR EXCLUDE
     """.split()  # noqa: SIM905 - as above
 )

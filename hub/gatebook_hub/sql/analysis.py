@@ -25,6 +25,9 @@ BASE = "gatebook_base"
 ROW_IDS = frozenset({"rowid", "oid", "_rowid_"})
 _HAVE_ROW_IDS = {Engine.SQLITE: ROW_IDS, Engine.DUCKDB: frozenset({"rowid"})}
 CTE_INDEX = "gatebook_cte"
+# A name of a column that stands for a whole row, or for a part of a value.
+COMPOSITE = "gatebook_composite"
+_HAVE_WHOLE_ROWS = frozenset({Engine.POSTGRESQL, Engine.DUCKDB})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,7 @@ def analyse(statement: Statement, schema: Schema) -> Analysis:
     _check_shadowed(tree, schema)
     walker = _Walker(statement.engine, schema)
     outputs = walker.query(tree, {}, None)
+    walker.check_invisible(tree)
     uses = tuple(
         TableUse(table=table, access=Access.SELECT, reads=frozenset(reads), is_whole=table in walker.wholes)
         for table, reads in sorted(walker.reads.items())
@@ -189,21 +193,44 @@ class _Walker:
 
     def _projection(self, item: exp.Expr, ctes: _Ctes, scope: _Scope) -> list[str | None]:
         if isinstance(item, exp.Star):
-            return [name for relation in scope.relations.values() for name in self._whole(relation)]
+            every = [name for relation in scope.relations.values() for name in self._whole(relation)]
+            return self._star(item, every, ctes, scope)
         if isinstance(item, exp.Column) and isinstance(item.this, exp.Star):
             relation = scope.relations.get(self._fold(item.args["table"]))
             if relation is None:
                 raise UnknownRelation(f"`{item.table}` is not a table of this query")
-            return list(self._whole(relation))
+            return self._star(item.this, list(self._whole(relation)), ctes, scope)
         self._expression(item, ctes, scope)
         if isinstance(item, exp.Alias):
             return [self._fold(item.args["alias"])]
         return [self._fold(item.this)] if isinstance(item, exp.Column) else [None]
 
+    def _star(self, star: exp.Star, every: list[str], ctes: _Ctes, scope: _Scope) -> list[str | None]:
+        """The columns of a star without those that it excludes; what replaces one has its name."""
+        for replaced in star.args.get("replace") or []:
+            self._expression(replaced, ctes, scope)
+        excluded = {self._fold(column.this) for column in star.args.get("except_") or []}
+        for column in star.args.get("except_") or []:
+            self._column(column, scope)
+        return [name for name in every if name not in excluded]
+
     def _whole(self, relation: _Relation) -> tuple[str, ...]:
-        if relation.base is not None:
-            self.wholes.add(relation.base)
-        return relation.columns
+        if relation.base is None:
+            return relation.columns
+        self.wholes.add(relation.base)
+        return tuple(name for name in relation.columns if name not in self._invisible(relation.base))
+
+    def _invisible(self, base: str) -> frozenset[str]:
+        return frozenset(column.name for column in self.schema.tables[base].columns if column.is_invisible)
+
+    def check_invisible(self, tree: exp.Expr) -> None:
+        """Refuse what would make a column of those that `*` and `natural join` leave out."""
+        has_natural = any(join.args.get("method") == "NATURAL" for join in tree.find_all(exp.Join))
+        for base, reads in self.reads.items():
+            hidden = sorted(self._invisible(base) & reads) if base in self.wholes else []
+            hidden = hidden or (sorted(self._invisible(base)) if has_natural else [])
+            if hidden:
+                raise ConstructRefused(f"`{base}.{hidden[0]}` is invisible; name the columns instead of `*`")
 
     def _joins(self, node: exp.Expr, ctes: _Ctes, scope: _Scope) -> None:
         """Resolve the conditions of joins; their relations are bound before."""
@@ -331,30 +358,51 @@ class _Walker:
             raise ConstructRefused(f"`{node.sql()}` is not taken as a value")
         name = self._fold(node.this)
         table = node.args.get("table")
+        if table is None:
+            is_found = self._bare(name, node, scope) or self._row(name, node, scope)
+        else:
+            is_found = self._qualified(name, self._fold(table), node, scope) or self._part(table, node, scope)
+        if not is_found:
+            raise UnknownColumn(f"there is no column `{node.sql()}` in the tables of this query that you may see")
+
+    def _qualified(self, name: str, table: str, node: exp.Column, scope: _Scope) -> bool:
+        relation = next((level.relations[table] for level in scope.chain() if table in level.relations), None)
+        if relation is not None:
+            self._read(relation, name, node)
+        return relation is not None
+
+    def _bare(self, name: str, node: exp.Column, scope: _Scope) -> bool:
+        """Whether a level has the name as a column, an alias of its select list, or a row id."""
         is_perhaps_known = has_base = False
         for level in scope.chain():
-            if table is not None:
-                relation = level.relations.get(self._fold(table))
-                if relation is None:
-                    continue
-                self._read(relation, name, node)
-                return
             holders = [relation for relation in level.relations.values() if name in relation.columns]
-            if holders:
-                for relation in holders:
-                    self._read(relation, name, node)
-                return
-            if name in level.aliases:
-                return
-            if self._row_id(name, list(level.relations.values())):
-                return
+            for relation in holders:
+                self._read(relation, name, node)
+            if holders or name in level.aliases or self._row_id(name, list(level.relations.values())):
+                return True
             # A VALUES list without names: the engine resolves the name there, or refuses. Beside a table it could be a
             # system column, or one that is newer than what we know of the table.
             is_perhaps_known |= any(not relation.columns for relation in level.relations.values())
             has_base |= any(relation.base is not None for relation in level.relations.values())
-        if is_perhaps_known and not has_base:
-            return
-        raise UnknownColumn(f"there is no column `{node.sql()}` in the tables of this query that you may see")
+        return is_perhaps_known and not has_base
+
+    def _part(self, column: exp.Identifier, node: exp.Column, scope: _Scope) -> bool:
+        """Whether what looks like a table is a column of DuckDB's with parts."""
+        if self.engine is not Engine.DUCKDB or not self._bare(self._fold(column), node, scope):
+            return False
+        node.meta[COMPOSITE] = True
+        return True
+
+    def _row(self, name: str, node: exp.Column, scope: _Scope) -> bool:
+        """Whether the name is a relation's, and stands for its whole row; no column has it, which comes first."""
+        if self.engine not in _HAVE_WHOLE_ROWS:
+            return False
+        relation = next((level.relations[name] for level in scope.chain() if name in level.relations), None)
+        if relation is None:
+            return False
+        self._whole(relation)
+        node.meta[COMPOSITE] = True
+        return True
 
     def _row_id(self, name: str, relations: list[_Relation]) -> bool:
         """Whether the name is the row id of the one table there is; then it is read."""

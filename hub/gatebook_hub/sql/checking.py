@@ -10,7 +10,7 @@ from sqlglot import exp
 
 from gatebook_hub.errors import ConstructRefused, FunctionRefused, NotParsed
 from gatebook_hub.model import Engine
-from gatebook_hub.sql.allowed import ARGUMENTS, JOIN_KINDS, JOIN_METHODS, NAMED_TYPES, NODES, TYPES
+from gatebook_hub.sql.allowed import ARGUMENTS, DUCKDB_JOINS, JOIN_KINDS, JOIN_METHODS, NAMED_TYPES, NODES, TYPES
 from gatebook_hub.sql.costs import MAX_DEPTH
 from gatebook_hub.sql.functions import CLASSES, FUNCTIONS, TABLE_FUNCTIONS
 
@@ -28,7 +28,7 @@ _OF_WRITES: dict[str, tuple[type[exp.Expr], ...]] = {
 _SQLITE_MOMENTS = {"DATE", "TIME", "DATETIME", "TIMESTAMP", "TIMESTAMPTZ", "TIMESTAMPNTZ"}
 _PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}\Z")
 # A width of five digits, or one that an argument gives, makes a value of any size.
-_WIDE_FORMAT = re.compile(r"\*|\d{4,}")
+_WIDE_FORMAT = re.compile(r"\*|\d{4,}|\{[^{}]*\{")
 _MOST_REPEATS = 1_000
 # No engine's tables have more, and naming each costs as much as there are.
 _MOST_COLUMNS = 2_000
@@ -67,6 +67,7 @@ def check_node(node: exp.Expr, engine: Engine, functions: AbstractSet[str], *, i
             if value and argument not in allowed:
                 raise ConstructRefused(f"`{argument.strip('_')}` of `{_shown(name)}` is not taken; write it without")
     _check_details(node, engine)
+    _check_place(node, engine)
 
 
 def parameter_name(node: exp.Placeholder) -> str:
@@ -120,7 +121,7 @@ def _check_size(node: exp.Func, called: str) -> None:
 def _check_details(node: exp.Expr, engine: Engine) -> None:
     match node:
         case exp.Join() | exp.Table():
-            _check_relation(node)
+            _check_relation(node, engine)
         case exp.DataType():
             _check_type(node, engine)
         case exp.Var():
@@ -131,14 +132,6 @@ def _check_details(node: exp.Expr, engine: Engine) -> None:
             parameter_name(node)
         case exp.Select() if len(node.expressions) > _MOST_COLUMNS:
             raise ConstructRefused(f"a select list may have {_MOST_COLUMNS:,} columns")
-        case exp.LimitOptions() if node.args.get("with_ties") and engine is not Engine.POSTGRESQL:
-            raise ConstructRefused("`with ties` is not taken; compare with the last value in a condition")
-        case exp.ColumnDef() if not isinstance(node.parent, exp.TableAlias):
-            raise ConstructRefused("a column is defined behind a function in a from clause alone")
-        case exp.ParseJSON() if not node.args.get("is_literal") or engine not in _HAVE_JSON_LITERALS:
-            raise FunctionRefused("the function `parse_json` is not on the list of allowed functions")
-        case exp.Returning() if node.parent is None or node.parent.parent is not None:
-            raise ConstructRefused("`returning` belongs to the end of an insert, update or delete")
         case exp.Collate():
             if not isinstance(node.expression, exp.Var | exp.Identifier) and not _is_name(node.expression):
                 raise ConstructRefused("`collate` is followed by the name of a collation")
@@ -146,9 +139,30 @@ def _check_details(node: exp.Expr, engine: Engine) -> None:
             pass
 
 
-def _check_relation(node: exp.Join | exp.Table) -> None:
+def _check_place(node: exp.Expr, engine: Engine) -> None:
+    """Refuse what is understood in one place, or on some engines, alone."""
+    match node:
+        case exp.LimitOptions() if node.args.get("with_ties") and engine is not Engine.POSTGRESQL:
+            raise ConstructRefused("`with ties` is not taken; compare with the last value in a condition")
+        case exp.ColumnDef() if not isinstance(node.parent, exp.TableAlias | exp.DataType):
+            raise ConstructRefused("a column is defined behind a function in a from clause, or in a type, alone")
+        case exp.Lambda() if engine is not Engine.DUCKDB:
+            raise ConstructRefused("`lambda` is not taken; write the statement without it")
+        case exp.Star() if any(node.args.values()) and engine is not Engine.DUCKDB:
+            raise ConstructRefused("`except` of `star` is not taken; list the columns")
+        case exp.ParseJSON() if not node.args.get("is_literal") or engine not in _HAVE_JSON_LITERALS:
+            raise FunctionRefused("the function `parse_json` is not on the list of allowed functions")
+        case exp.Returning() if node.parent is None or node.parent.parent is not None:
+            raise ConstructRefused("`returning` belongs to the end of an insert, update or delete")
+        case _:
+            pass
+
+
+def _check_relation(node: exp.Join | exp.Table, engine: Engine) -> None:
     if isinstance(node, exp.Join):
-        if (node.args.get("method") or "") not in JOIN_METHODS or (node.kind or "") not in JOIN_KINDS:
+        more = DUCKDB_JOINS if engine is Engine.DUCKDB else frozenset()
+        method, kind = node.args.get("method") or "", node.kind or ""
+        if method not in JOIN_METHODS | more or kind not in JOIN_KINDS | more:
             raise ConstructRefused(f"the join `{node.args.get('method') or node.kind}` is not taken")
         return
     is_function = isinstance(node.this, exp.Func) and not node.args.get("db")
@@ -173,7 +187,9 @@ def _check_type(node: exp.DataType, engine: Engine) -> None:
     kind = node.args.get("kind")
     if name == "USERDEFINED" and engine is Engine.POSTGRESQL and _is_named_type(str(kind)):
         return
-    if name not in TYPES or not all(isinstance(part, exp.DataTypeParam | exp.DataType) for part in inner):
+    if name not in TYPES or not all(
+        isinstance(part, exp.DataTypeParam | exp.DataType | exp.ColumnDef) for part in inner
+    ):
         raise ConstructRefused(f"the type `{node.sql().lower()}` is not taken in a cast")
     if engine is Engine.SQLITE and name in _SQLITE_MOMENTS:
         # SQLite would make a number of it; sqlglot writes `date(x)`, which is something else.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from sqlglot import exp
 
+from gatebook_hub.sql.analysis import COMPOSITE
 from gatebook_hub.sql.conversions import Kinds, converts
 
 _LONG_PATTERN = 1_000
@@ -37,6 +38,8 @@ def can_raise(node: exp.Expr, kinds: Kinds | None) -> bool:
             pattern = node.expression
             is_plain = isinstance(pattern, exp.Literal) and "\\" not in pattern.name
             return not is_plain or len(pattern.name) > _LONG_PATTERN
+        case exp.Column() if COMPOSITE in node.meta:
+            return True  # two rows are compared part by part, and parts may be of different types
         case exp.Subquery():
             # As a value, a query of two rows raises.
             is_relation = isinstance(node.parent, exp.From | exp.Join | exp.In | exp.Exists | exp.Query | exp.CTE)
@@ -59,6 +62,8 @@ def repeatable(
     where = select.args.get("where") if select is not None else None
     if select is None or where is None:
         return
+    if any(join.args.get("method") == "ASOF" for join in select.args.get("joins") or []):
+        return  # it looks for the nearest row of all
     is_alone = not select.args.get("joins") and not select.args.get("laterals")
     for conjunct in _conjuncts(where.this):
         if not isinstance(conjunct, _REPEATED) or can_raise(conjunct, kinds):

@@ -15,6 +15,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from gatebook_hub.model import Engine
 from gatebook_hub.sql.dialects import dialect_of
 from gatebook_hub.sql.parsing import Statement
+from gatebook_hub.sql.second_reading.duckdb_names import as_named
 
 # MariaDB takes aliases of up to 256 characters.
 _MAX_LABEL = 250
@@ -35,16 +36,25 @@ def label_projections(tree: exp.Expr, statement: Statement) -> None:
     typed = list(_texts(statement))
     selects = [select for select in _selects(tree) if not _is_made(select)]
     for position, select in enumerate(selects):
-        texts = typed[position] if len(typed) == len(selects) else []
+        # DuckDB spells some parts as selects of their own; the first one is the statement's, unless it defines tables.
+        is_sure = len(typed) == len(selects) or (position == 0 and bool(typed) and not tree.args.get("with_"))
+        texts = typed[position] if is_sure else []
         is_typed = len(texts) == len(select.expressions)
         labelled = list(select.expressions)
         for index, node in enumerate(select.expressions):
             if isinstance(node, exp.Alias | exp.Column | exp.Star) or node.alias:
                 continue
             text = texts[index] if is_typed else node.sql(dialect=dialect_of(statement.engine), comments=False)
-            label = (text[:_MAX_LABEL] if statement.engine is Engine.MARIADB else text).strip() or "?"
+            label = _mariadb_label(node, text) if statement.engine is Engine.MARIADB else text.strip() or "?"
             labelled[index] = exp.Alias(this=node.copy(), alias=exp.to_identifier(label, quoted=True))
         select.set("expressions", labelled)
+
+
+def _mariadb_label(node: exp.Expr, text: str) -> str:
+    """MariaDB calls a text in quotes by what it says."""
+    inner = node.unnest()
+    is_text = isinstance(inner, exp.Literal) and inner.is_string and bool(inner.name.strip())
+    return (inner.name.lstrip() if is_text else text.strip() or "?")[:_MAX_LABEL]
 
 
 def _label_as_told(tree: exp.Expr, statement: Statement) -> None:
@@ -81,7 +91,7 @@ def _is_made(select: exp.Select) -> bool:
 
 def _texts(statement: Statement) -> Iterator[list[str]]:
     """The select lists as typed, or as DuckDB spells them, each cut at its commas."""
-    text = statement.text if statement.spelled is None else statement.spelled
+    text = statement.text if statement.spelled is None else as_named(statement.spelled, statement.text)
     tokens = sqlglot.tokenize(text, dialect=dialect_of(statement.engine))
     for position, token in enumerate(tokens):
         if token.token_type is TokenType.SELECT:

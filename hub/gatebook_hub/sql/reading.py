@@ -133,7 +133,7 @@ class _Governed:
         return exp.Subquery(this=select, alias=alias, joins=joins)
 
     def _select(self, node: exp.Table, name: str, kinds: Kinds | None, *, is_fenced: bool) -> exp.Select:
-        projections = [self._projection(column) for column in self.obligation.columns]
+        projections = [self._projection(column) for column in self.obligation.columns if self._is_shown(column)]
         select = exp.Select(expressions=projections, from_=exp.From(this=self._base(self.table.name, self.alias)))
         conditions = self.conditions()
         if conditions and is_fenced:
@@ -142,6 +142,10 @@ class _Governed:
         if conditions:
             select.set("where", exp.Where(this=exp.and_(*conditions)))
         return select
+
+    def _is_shown(self, name: str) -> bool:
+        described = self.table.column(name)
+        return not (self.is_whole and described is not None and described.is_invisible)
 
     def _own_column(self, column: exp.Column) -> exp.Column | None:
         name = fold(column.name, self.engine, is_quoted=bool(column.this.args.get("quoted")))

@@ -14,7 +14,7 @@ from gatebook_hub.errors import UnknownColumn, UnknownRelation, WriteRefused
 from gatebook_hub.model import Engine, Schema, Table, TableUse
 from gatebook_hub.sql.analysis import Analysis, analyse
 from gatebook_hub.sql.dialects import fold
-from gatebook_hub.sql.functions import AGGREGATES
+from gatebook_hub.sql.functions import AGGREGATES, UNREPEATABLE
 from gatebook_hub.sql.parsing import Statement, StatementKind, statement_from
 
 Assignments = Sequence[tuple[str, exp.Expr]]
@@ -155,6 +155,12 @@ class Composer:
     def analysed(self, query: exp.Expr) -> Analysis:
         """A query of the gate's own making, from parts of the statement."""
         return analyse(self._as_read(query), self.schema)
+
+    def check_repeatable(self) -> None:
+        """Refuse values that would be others at execution than in the preview; raises WriteRefused."""
+        for node in self.statement.tree.find_all(exp.Anonymous):
+            if node.name.upper() in UNREPEATABLE:
+                raise WriteRefused(f"`{node.name.lower()}()` gives another value at execution than was approved")
 
     def _analyse(self, skeleton: exp.Select, projections: Sequence[exp.Expr]) -> Analysis:
         select = skeleton.copy()

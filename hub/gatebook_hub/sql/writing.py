@@ -18,6 +18,7 @@ from gatebook_hub.sql.steps import Composer, WritePlan, called
 def plan_write(statement: Statement, schema: Schema) -> WritePlan:
     """Plan an insert, update, delete, upsert or merge; raises WriteRefused, UnknownRelation, UnknownColumn."""
     composer = Composer(statement, schema)
+    composer.check_repeatable()
     tree = statement.tree
     match tree:
         case exp.Update():

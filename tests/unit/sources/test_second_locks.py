@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -58,7 +59,6 @@ def test_a_session_of_mariadb_is_pinned_and_forgets(mariadb_source: MariadbSourc
         found = read(mariadb_source, f"SELECT {columns}, @v := 'left behind' AS f, get_lock('x', 0) AS g", time_s=7)
         assert [int(found[0][0]), float(found[0][1]), found[0][3], found[0][4]] == [1, 7.0, "+00:00", None]
         assert "STRICT_ALL_TABLES" in found[0][2]
-        assert "ONLY_FULL_GROUP_BY" in found[0][2]
     assert read(mariadb_source, "SELECT is_used_lock('x') AS x") == [(None,)]
 
 
@@ -205,3 +205,20 @@ def test_findings_say_what_an_account_of_mariadb_could_do(
             source.close()
         finally:
             cursor.execute(f"drop user {account}")
+
+
+@pytest.mark.mariadb
+def test_an_invisible_column_of_mariadb_is_known_as_such(chinook_mariadb: str) -> None:
+    url = make_url(chinook_mariadb)
+    with closing(connect_mariadb(chinook_mariadb)) as connection, connection.cursor() as cursor:
+        connection.select_db(url.database or "")
+        cursor.execute("create table veiled (a int, b int invisible default 3)")
+    source = MariadbSource("x", chinook_mariadb)
+    try:
+        columns = source.schema().tables["veiled"].columns
+        assert {column.name: column.is_invisible for column in columns} == {"a": False, "b": True}
+    finally:
+        source.close()
+        with closing(connect_mariadb(chinook_mariadb)) as connection, connection.cursor() as cursor:
+            connection.select_db(url.database or "")
+            cursor.execute("drop table veiled")

@@ -237,3 +237,22 @@ def test_parameters_of_duckdb_are_bound_as_what_they_are(duckdb_source: DuckdbSo
         assert found == [(values["span"], values["big"])]
         found, _ = session.run("SELECT $zoned AS a, 5 AS b, NULL AS c", {"zoned": values["zoned"]})
         assert found == [(values["zoned"], 5, None)]
+
+
+@pytest.mark.postgres
+def test_what_is_made_of_parts_comes_as_the_server_writes_it(postgres_source: PostgresqlSource) -> None:
+    asked = (
+        "SELECT '{\"a\": null, \"b\": [1.50]}'::json AS j, '[1,5)'::int4range AS r, row(1, 'x') AS w, "
+        "ARRAY[1, NULL, 3] AS a, ARRAY[[1, 2], [3, 4]] AS m, ARRAY['{\"k\": true}'::json] AS js"
+    )
+    table = read(postgres_source, asked)
+    assert table.to_pylist() == [
+        {
+            "j": '{"a": null, "b": [1.50]}',
+            "r": "[1,5)",
+            "w": "(1,x)",
+            "a": [1, None, 3],
+            "m": [[1, 2], [3, 4]],
+            "js": ['{"k": true}'],
+        }
+    ]

@@ -90,7 +90,7 @@ def test_a_name_is_a_relation_where_no_common_table_expression_is_in_scope(
         ("select json_scalar(1)", "JsonScalarExpr"),
         ("select * from json_table(a, '$' columns (b int))", "JsonTable"),
         ("select json_arrayagg(a) from t", "JsonArrayAgg"),
-        ("select * from f() as (a int)", "RangeFunction.coldeflist"),
+        ('select * from f() as (a int[] collate "C")', "ColumnDef.collClause"),
         ("select a from t order by a using <", "SortBy.useOp"),
         ("delete from t where current of c", "CurrentOfExpr"),
         ("merge into t using u on true when matched then delete", "MergeStmt"),
