@@ -23,6 +23,7 @@ class Access(StrEnum):
     INSERT = "insert"
     UPDATE = "update"
     DELETE = "delete"
+    DDL = "ddl"
 
 
 WRITES = frozenset({Access.INSERT, Access.UPDATE, Access.DELETE})

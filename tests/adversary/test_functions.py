@@ -32,8 +32,8 @@ nextval('x') currval('x') setval('x', 1) lastval() txid_current() pg_advisory_lo
 inet_server_addr() inet_client_addr() pg_postmaster_start_time() gen_random_uuid() uuid_generate_v4() clock_timestamp()
 sleep(10) benchmark(1000000000, md5('x')) load_file('/etc/passwd') get_lock('x', 10) release_lock('x') is_free_lock('x')
 master_pos_wait('x', 1) database() schema() system_user() current_role() connection_id() last_insert_id() row_count()
-found_rows() uuid() uuid_short() encrypt('x') aes_encrypt('x', 'y') password('x') old_password('x') sha1(email)
-sha2(email, 256) updatexml(1, concat(0x7e, email), 1) extractvalue(1, concat(0x7e, email))
+found_rows() uuid() uuid_short() encrypt('x') aes_encrypt('x', 'y') password('x') old_password('x')
+updatexml(1, concat(0x7e, email), 1) extractvalue(1, concat(0x7e, email))
 name_const('x', 1) values(email) default(email) export_set(1, 'x', 'y') make_set(1, 'x')
 space(1000000000) insert('x', 1, 1, 'y') compress(email) uncompress('x') sys_exec('id') sys_eval('id') lib_mysqludf_sys_info()
 column_create('x', 1) spider_direct_sql('x') json_table('[]', '$') pg_catalog.pg_sleep(10) mysql.f(1) public.f() main.f()
@@ -90,7 +90,7 @@ PLAIN = {
     Engine.SQLITE: "quote(email) likelihood(1, 0.5) soundex('x') json_extract('[]', '$') printf('%5.2f|%s', 1, email)",
     Engine.POSTGRESQL: "md5(email) overlay(email placing '#' from 2) regexp_replace(email, '[aeiou]', '#') lpad(email, 40)",
     Engine.DUCKDB: "md5(email) reverse(email) regexp_replace(email, '[aeiou]', '#') lpad(email, 40, '-') split_part(email, '@', 1)",
-    Engine.MARIADB: "quote(email) md5(email) crc32(email) elt(1, email) field('x', email) lpad(email,40,'-')",
+    Engine.MARIADB: "quote(email) md5(email) sha1(email) sha2(email,256) crc32(email) elt(1, email) field('x', email) lpad(email,40,'-')",
 }
 
 

@@ -16,9 +16,10 @@ from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases, with_claims
 from gatebook_hub.services.cases import UseCases
 from gatebook_hub.services.gate import Call
 from gatebook_hub.services.queries import Question, Waiting
+from gatebook_hub.services.sandboxing import Done
 from gatebook_hub.values import decode
 from gatebook_hub.web.streaming import MEDIA_TYPE, ArrowResponse
-from gatebook_hub.web.views import change_view, write_outcome
+from gatebook_hub.web.views import change_view, done_view, write_outcome
 
 router = APIRouter()
 
@@ -53,6 +54,8 @@ async def query(call: Calling, body: QueryDocument, cases: Cases, request: Reque
         answer = await run_in_threadpool(cases.queries.ask, call, question, waiting)
     finally:
         watcher.cancel()
+    if isinstance(answer, Done):
+        return JSONResponse(done_view(answer))
     if isinstance(answer, ChangeRequest):
         return await run_in_threadpool(change_response, cases, call, answer)
     return ArrowResponse(answer)

@@ -8,6 +8,7 @@ from gatebook_hub.policy.approving import Approving, WriteFacts, approving_of, r
 from gatebook_hub.policy.circumstances import UNKNOWN, Circumstances
 from gatebook_hub.policy.contradicting import Finding
 from gatebook_hub.policy.deciding import decide, decide_action
+from gatebook_hub.policy.defining import decide_definition, is_protected
 from gatebook_hub.policy.granting import (
     known_tables,
     may_read_book,
@@ -33,6 +34,8 @@ __all__ = [
     "approving_of",
     "decide",
     "decide_action",
+    "decide_definition",
+    "is_protected",
     "known_tables",
     "load",
     "may_read_book",

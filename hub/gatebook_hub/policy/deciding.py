@@ -139,7 +139,7 @@ class _Decider:
                 return denied
         return Allowed(
             obligations=obligations,
-            limits=_tightest(self.limits),
+            limits=tightest(self.limits),
             rules=tuple(self.rules[key] for key in sorted(self.rules)),
             needs_reason=self.needs_reason,
         )
@@ -205,7 +205,7 @@ class _Decider:
         if isinstance(base, Denied):
             return base
         for protection in self.protections:
-            for ref in protection.columns:
+            for ref in sorted(protection.columns, key=str):
                 if (ref.source, ref.table) == (self.source, use.table) and ref.column in use.writes:
                     return Denied(
                         sentence=f"`{use.table}.{ref.column}` is protected from you, so you may not write it either",
@@ -263,7 +263,7 @@ def _scopes(grants: list[Grant]) -> list[RowFilter]:
     return [RowFilter(condition=" OR ".join(f"({grant.where})" for grant in grants), rules=rules)]
 
 
-def _tightest(limits: Iterable[Limits]) -> Limits:
+def tightest(limits: Iterable[Limits]) -> Limits:
     """Of several grants the loosest would apply to none: the tightest of each kind wins."""
     known = list(limits)
 

@@ -137,7 +137,7 @@ class GrantDocument(Narrowing):
     to: Principals = Field(description="Principals: user:, group:, job:.")
     on: Tables | None = Field(None, description="Tables, `source.table` or `source.*`.")
     columns: list[str] | None = Field(None, min_length=1, description="Only these columns; all if left out.")
-    allow: list[Access] = Field(default_factory=list, description="select, insert, update, delete.")
+    allow: list[Access] = Field(default_factory=list, description="select, insert, update, delete; in a sandbox ddl.")
     where: str | None = Field(
         None, min_length=1, description="Only rows that meet this condition; `:principal` is the caller's name."
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from gatebook_hub.model import WRITES, Access, Allowed, Schema, Table, TableUse
+from gatebook_hub.model import Access, Allowed, Schema, Table, TableUse
 from gatebook_hub.policy.circumstances import Circumstances
 from gatebook_hub.policy.deciding import decide_for
 from gatebook_hub.policy.granting import Subject
@@ -22,6 +22,10 @@ class Sight(StrEnum):
     REFUSED = "refused"
     WRITTEN = "written"
     EXEMPT = "exempt"
+
+
+# Of the table, not of its columns.
+_WHOLE = frozenset({Access.DELETE, Access.DDL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +111,7 @@ def _of(
 ) -> Iterator[Entitlement]:
     look = Circumstances(is_look=True)
     for access in Access:
-        names = [column.name for column in table.columns] if access is not Access.DELETE else [""]
+        names = [column.name for column in table.columns] if access not in _WHOLE else [""]
         for column in names:
             named = frozenset({column}) if column else frozenset()
             if access is Access.SELECT:
@@ -130,7 +134,7 @@ def _of(
             mask = obligation.masks.get(column)
             grants = [by_id[rule.id] for rule in decision.rules if rule.id in by_id]
             rows = " and ".join(f"({item.condition})" for item in obligation.row_filters) or None
-            sight = Sight.WRITTEN if access in WRITES else Sight.MASKED if mask else Sight.PLAIN
+            sight = Sight.WRITTEN if access is not Access.SELECT else Sight.MASKED if mask else Sight.PLAIN
             yield replace(
                 made,
                 sight=sight,

@@ -94,7 +94,7 @@ def no_grant(policy: PolicySet, subject: Subject, source: str, table: str, acces
     conditional = [grant for grant in meant if access in grant.allow]
     if not conditional:
         return Denied(
-            sentence=f"no grant lets you {access} `{table}`",
+            sentence=f"no grant lets you {_doing(access)} `{table}`",
             rule=NO_GRANT,
             ask=f"a grant of {access} on `{source}.{table}`",
         )
@@ -111,6 +111,10 @@ def no_grant(policy: PolicySet, subject: Subject, source: str, table: str, acces
         rule=grant.ref.id,
         ask="the same statement with `purpose=…`, one of these",
     )
+
+
+def _doing(access: Access) -> str:
+    return "change the schema of" if access is Access.DDL else str(access)
 
 
 def no_action(policy: PolicySet, principal: Principal, name: str, at: Circumstances) -> Denied:

@@ -73,17 +73,32 @@ def apply(
     return Applied(diff, tuple(returned.rows))
 
 
-class _Returned:
+class Gathered:
+    """Rows that a write returns, as storable values, up to a size."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self._size = 0
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Keep rows; raises LimitExceeded."""
+        for row in rows:
+            self.rows.append(tuple(encode(value) for value in row))
+            self._size += len(json.dumps(self.rows[-1]))
+            if self._size > _MOST_RETURNED:
+                raise LimitExceeded(f"what is returned is larger than {_MOST_RETURNED:,} characters; return less")
+
+
+class _Returned(Gathered):
     """What a write returns, row by row; nothing without a `returning`."""
 
     def __init__(
         self, session: WriteSession, returning: DecidedReturning | None, parameters: Mapping[str, Any]
     ) -> None:
+        super().__init__()
         self._session = session
         self._returning = returning
         self._parameters = parameters
-        self._size = 0
-        self.rows: list[Row] = []
 
     def read(self, keys: Sequence[Row]) -> None:
         """Read the rows with these keys; raises LimitExceeded."""
@@ -92,11 +107,7 @@ class _Returned:
         plan = self._returning.plan
         for key in keys:
             bindings = used({**self._parameters, **_named(sql.RETURNED_KEY, key)}, plan)
-            for row in self._session.select(plan, bindings, 1):
-                self.rows.append(tuple(encode(value) for value in row))
-                self._size += len(json.dumps(self.rows[-1]))
-            if self._size > _MOST_RETURNED:
-                raise LimitExceeded(f"what is returned is larger than {_MOST_RETURNED:,} characters; return less")
+            self.add(self._session.select(plan, bindings, 1))
 
 
 def _check_once(decided: DecidedWrite, found: Sequence[Sequence[Row]]) -> None:

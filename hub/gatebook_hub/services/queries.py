@@ -19,6 +19,7 @@ from gatebook_hub.services.changes import Changes
 from gatebook_hub.services.describing import Describing, Told
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
+from gatebook_hub.services.sandboxing import Done, Sandbox
 from gatebook_hub.services.statements import (
     DecidedRead,
     PlanCache,
@@ -177,19 +178,29 @@ class Queries:
         self._changes = changes
         self._plans = PlanCache()
         self._describing = Describing(gate)
+        self._sandbox = Sandbox(gate)
 
     @under_one_set
-    def ask(self, call: Call, question: Question, waiting: Waiting | None = None) -> Answer | Told | ChangeRequest:
-        """Answer a read, or propose a write; every refusal is in the book, with its reference in the error."""
+    def ask(
+        self, call: Call, question: Question, waiting: Waiting | None = None
+    ) -> Answer | Told | Done | ChangeRequest:
+        """Answer a read, propose a write or do it; a refusal is in the book, and its error refers to it."""
         gate = self._gate
         about = sql.asked(question.sql)
         if about is not None:
             return self._describing.tell(call, question.source, about)
+        if sql.defines(question.sql):
+            return self._sandbox.define(call, question.source, question.sql)
         try:
             source, rule, schema = gate.source(question.source, call.principal)
             statement = self._plans.statement(question.sql, schema)
             if statement.kind is not StatementKind.READ:
-                return self._changes.propose(call, question.source, statement, question.parameters)
+                done = self._sandbox.write(call, question.source, statement, question.parameters)
+                return (
+                    done
+                    if done is not None
+                    else self._changes.propose(call, question.source, statement, question.parameters)
+                )
             parameters = bind(statement, question.parameters, {})
             decided = decide_read(gate, call, statement, schema, self._plans)
             _check_reason(call, decided)

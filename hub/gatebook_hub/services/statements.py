@@ -133,10 +133,16 @@ def decide_read(gate: Gate, call: Call, statement: Statement, schema: Schema, pl
 
 
 def decide_write(
-    gate: Gate, call: Call, statement: Statement, schema: Schema, action: Action | None = None
+    gate: Gate,
+    call: Call,
+    statement: Statement,
+    schema: Schema,
+    action: Action | None = None,
+    *,
+    needs_key: bool = True,
 ) -> DecidedWrite:
     """Decide each step of a write and rewrite the reads that yield keys and values."""
-    write = sql.plan_write(statement, schema)
+    write = sql.plan_write(statement, schema, needs_key=needs_key)
     decisions = decide_steps(gate.policy, call.principal, schema, write, action, gate.circumstances(call.purpose))
     if isinstance(decisions, Denied):
         raise _refusal(decisions)

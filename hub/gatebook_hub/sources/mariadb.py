@@ -70,6 +70,10 @@ class MariadbSource:
         except SQLAlchemyError as error:
             raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
 
+    def forget_schema(self) -> None:
+        """Look at its tables anew the next time."""
+        self._schema.forget()
+
     def read(
         self,
         plan: Plan,
@@ -303,7 +307,8 @@ def _declared(cursor: Any) -> list[pa.DataType | None]:
 
 def translate(error: Exception) -> Exception:
     """The number of an error in words; its text may carry values, so it is not repeated."""
-    number = error.args[0] if isinstance(error, pymysql.MySQLError) and error.args else None
+    first = error.args[0] if isinstance(error, pymysql.MySQLError) and error.args else None
+    number = first if isinstance(first, int) else None
     match error:
         case _ if number in {_TIMED_OUT, ER.LOCK_WAIT_TIMEOUT}:
             return StatementTimeout("the statement, or a lock it waited for, took longer than allowed")

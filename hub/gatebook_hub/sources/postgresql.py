@@ -92,6 +92,10 @@ class PostgresqlSource:
         except SQLAlchemyError as error:
             raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
 
+    def forget_schema(self) -> None:
+        """Look at its tables anew the next time."""
+        self._schema.forget()
+
     def read(
         self,
         plan: Plan,

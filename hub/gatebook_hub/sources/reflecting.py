@@ -127,6 +127,11 @@ class SchemaCache:
         self._known: Schema | None = None
         self._until = 0.0
 
+    def forget(self) -> None:
+        """Read it again for the next caller."""
+        with self._lock:
+            self._known = None
+
     def get(self) -> Schema:
         """The schema; the first caller after its time waits for the new one."""
         with self._lock:

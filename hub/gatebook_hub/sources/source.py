@@ -59,6 +59,9 @@ class Source(Protocol):
     def schema(self) -> Schema:
         """Its tables; raises SourceUnavailable."""
 
+    def forget_schema(self) -> None:
+        """Look at its tables anew the next time."""
+
     def read(
         self,
         plan: Plan,

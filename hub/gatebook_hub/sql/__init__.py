@@ -5,8 +5,11 @@ The only room that imports sqlglot. Pure: statement, schema, obligations and a n
 
 from gatebook_hub.sql.analysis import Analysis, analyse
 from gatebook_hub.sql.asking import Asked, Explain, ShowColumns, ShowTables, asked
+from gatebook_hub.sql.defining import Definition, defines, parse_definition, write_definition
+from gatebook_hub.sql.direct import can_be_direct, write_directly
 from gatebook_hub.sql.generating import Plan
 from gatebook_hub.sql.keyed import KeyedStatements, keyed_lookup, keyed_statements
+from gatebook_hub.sql.kinds import refusal_of
 from gatebook_hub.sql.lifting import LiftedStatement, lift
 from gatebook_hub.sql.masks import check_mask
 from gatebook_hub.sql.parsing import Statement, StatementKind, parse
@@ -18,6 +21,7 @@ __all__ = [
     "RETURNED_KEY",
     "Analysis",
     "Asked",
+    "Definition",
     "Explain",
     "KeyedStatements",
     "LiftedStatement",
@@ -30,12 +34,18 @@ __all__ = [
     "WriteStep",
     "analyse",
     "asked",
+    "can_be_direct",
     "check_condition",
     "check_mask",
+    "defines",
     "keyed_lookup",
     "keyed_statements",
     "lift",
     "parse",
+    "parse_definition",
     "plan_write",
+    "refusal_of",
     "rewrite",
+    "write_definition",
+    "write_directly",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
+from typing import NoReturn
 
 from sqlglot import exp
 
@@ -26,6 +27,7 @@ from gatebook_hub.sql.second_reading import (
     trees_agree_duckdb,
 )
 
+_WRITES = frozenset({"InsertStmt", "UpdateStmt", "DeleteStmt"})
 # Written by the grammar as functions, and of no harm.
 _GRAMMAR = frozenset({"COALESCE", "GREATEST", "LEAST", "GROUPING", "NULLIF", "CURRENT_DATE", "CURRENT_TIME",
     "CURRENT_TIMESTAMP", "LOCALTIME", "LOCALTIMESTAMP", "TIMEZONE", "LIKE_ESCAPE", "SIMILAR_TO_ESCAPE",
@@ -68,6 +70,24 @@ def check_sent(sql: str, namespace: str, tables: Iterable[str], functions: Abstr
     """Check a text that is to be sent: one plain read of these tables that calls nothing else than it may."""
     facts = facts_of(sql)
     _check_facts(facts, functions)
+    _check_relations(facts, namespace, tables)
+
+
+def check_sent_write(sql: str, namespace: str, tables: Iterable[str], functions: AbstractSet[str]) -> None:
+    """Check the text of a write that is to be sent as it is: one insert, update or delete of these tables."""
+    facts = facts_of(sql)
+    if facts.kind not in _WRITES or facts.unknown:
+        _refuse_kind(facts)
+    _check_functions(facts, functions)
+    _check_relations(facts, namespace, tables)
+
+
+def _refuse_kind(facts: EngineFacts) -> NoReturn:
+    what = min(facts.unknown) if facts.unknown else facts.kind
+    raise ConstructRefused(f"the database's own parser finds `{what}` in it, which is not taken")
+
+
+def _check_relations(facts: EngineFacts, namespace: str, tables: Iterable[str]) -> None:
     known = {(namespace, table) for table in tables}
     if strange := sorted(name for _, name in facts.relations - known):
         raise ConstructRefused(f"the table `{strange[0]}` was not resolved")
@@ -75,8 +95,11 @@ def check_sent(sql: str, namespace: str, tables: Iterable[str], functions: Abstr
 
 def _check_facts(facts: EngineFacts, functions: AbstractSet[str]) -> None:
     if not facts.is_plain_read:
-        what = min(facts.unknown) if facts.unknown else facts.kind
-        raise ConstructRefused(f"the database's own parser finds `{what}` in it, which is not taken")
+        _refuse_kind(facts)
+    _check_functions(facts, functions)
+
+
+def _check_functions(facts: EngineFacts, functions: AbstractSet[str]) -> None:
     engine = Engine.POSTGRESQL
     allowed = FUNCTIONS[engine] | TABLE_FUNCTIONS[engine] | _GRAMMAR | functions
     for schema, name in sorted(facts.functions):

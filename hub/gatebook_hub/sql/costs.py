@@ -16,6 +16,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from gatebook_hub.errors import ConstructRefused, NotParsed
 from gatebook_hub.model import Engine
+from gatebook_hub.sql.dialects import NUMBER
 
 MAX_DEPTH = 200
 # About a second of work; a list of ten thousand values has twenty thousand.
@@ -27,6 +28,7 @@ _LIMITS = {TokenType.LIMIT, TokenType.OFFSET, TokenType.FETCH}
 _JOINS = {TokenType.JOIN, TokenType.STRAIGHT_JOIN}
 _NEEDS_NO_CONDITION = {TokenType.CROSS, TokenType.NATURAL}
 _BETWEEN = {TokenType.LEFT, TokenType.RIGHT, TokenType.FULL, TokenType.INNER, TokenType.OUTER}
+_DEFINED = {"TABLE", "INDEX", "COLUMN"}
 _BRACES = {TokenType.L_BRACE, TokenType.R_BRACE}
 _OPENS = {TokenType.L_PAREN, TokenType.L_BRACE, TokenType.L_BRACKET}
 _CLOSES = {TokenType.R_PAREN, TokenType.R_BRACE, TokenType.R_BRACKET}
@@ -88,13 +90,19 @@ def check_cost(tokens: Sequence[Token], engine: Engine) -> None:
 
 def _check_words(tokens: Sequence[Token], engine: Engine) -> None:
     compared = 0
+    before = ""
     for token, following in pairwise(tokens):
         kind, next_kind = token.token_type, following.token_type
         word = token.text.upper()
         if kind in _BRACES and engine is not Engine.DUCKDB:
             raise ConstructRefused(f"`{token.text}` is not taken")
-        if word == "IF" and kind is not TokenType.IDENTIFIER and next_kind is not TokenType.L_PAREN:
+        is_of_definition, before = before in _DEFINED, word  # `drop table if exists`
+        is_bare_if = word == "IF" and kind is not TokenType.IDENTIFIER and next_kind is not TokenType.L_PAREN
+        if is_bare_if and not is_of_definition:
             raise ConstructRefused("`if` is taken as a function alone: `if(condition, value, value)`")
+        is_quoted = next_kind is TokenType.STRING and NUMBER.fullmatch(following.text) is not None
+        if kind is TokenType.INTERVAL and engine is Engine.MARIADB and is_quoted:
+            raise ConstructRefused(f"write `interval {following.text} …`, without the quotes")
         if kind is TokenType.OVER and next_kind not in {TokenType.L_PAREN, TokenType.VAR, TokenType.IDENTIFIER}:
             raise ConstructRefused("`over` is followed by a window, `over (…)` or `over name`")
         if engine is Engine.SQLITE and kind is TokenType.ALIAS and following.text.upper() in {"BINARY", "VARBINARY"}:

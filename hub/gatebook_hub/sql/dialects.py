@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import ClassVar
+import re
+from typing import Any, ClassVar
 
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialect
@@ -15,6 +16,7 @@ from sqlglot.tokenizer_core import TokenType
 
 from gatebook_hub.model import Engine
 
+NUMBER = re.compile(r"-?\d+(\.\d+)?")
 # It would write texts of statements, with the values in them, into the log.
 logging.getLogger("sqlglot").setLevel(logging.CRITICAL)
 
@@ -124,11 +126,31 @@ def _keep_powers() -> None:
     }
 
 
+def _keep_intervals() -> None:
+    """MariaDB reckons in microseconds with a number in quotes, and the parser has quoted every number."""
+    generator = _DIALECTS[Engine.MARIADB].generator_class
+    written = generator.TRANSFORMS.get(exp.Interval)
+
+    def interval(own: Any, node: exp.Interval) -> str:
+        amount = node.this
+        if (
+            isinstance(amount, exp.Literal)
+            and amount.is_string
+            and NUMBER.fullmatch(amount.name)
+            and node.args.get("unit")
+        ):
+            return f"INTERVAL {amount.name} {own.sql(node, 'unit')}"
+        return str(written(own, node) if written is not None else own.interval_sql(node))
+
+    generator.TRANSFORMS = {**generator.TRANSFORMS, exp.Interval: interval}
+
+
 for _engine in Engine:
     _send_calls_as_typed(_engine)
 _keep_affinities()
 _keep_commas()
 _keep_moments()
 _keep_powers()
+_keep_intervals()
 _keep_plus(Engine.SQLITE)
 _keep_plus(Engine.POSTGRESQL)

@@ -70,7 +70,40 @@ def generate(
 
     Raises ConstructRefused, FunctionRefused.
     """
-    names = {node.name for node in tree.find_all(exp.Placeholder)}
+    names, sql = _written(tree, engine, namespace, reads.keys(), nonce, functions)
+    if engine is Engine.POSTGRESQL:
+        agreeing.check_sent(sql, namespace or "", reads.keys(), functions)
+    return Plan(
+        engine=engine,
+        sql=_with_parameters(sql, names, engine, nonce),
+        parameters=names,
+        reads=dict(reads),
+        functions=frozenset(functions),
+        views=frozenset(views),
+    )
+
+
+def generate_write(
+    tree: exp.Expr, *, engine: Engine, namespace: str, tables: Iterable[str], nonce: str, functions: AbstractSet[str]
+) -> Plan:
+    """As `generate`, for an insert, update or delete of these tables that is sent as one statement."""
+    known = frozenset(tables)
+    names, sql = _written(tree, engine, namespace, known, nonce, functions)
+    if engine is Engine.POSTGRESQL:
+        agreeing.check_sent_write(sql, namespace, known, functions)
+    return Plan(engine=engine, sql=_with_parameters(sql, names, engine, nonce), parameters=names, reads={})
+
+
+def _written(
+    tree: exp.Expr,
+    engine: Engine,
+    namespace: str | None,
+    tables: Iterable[str],
+    nonce: str,
+    functions: AbstractSet[str],
+) -> tuple[frozenset[str], str]:
+    """The names of the parameters, and the text with a marker for each, read back and found the same."""
+    names = frozenset(node.name for node in tree.find_all(exp.Placeholder))
     for node in list(tree.find_all(exp.Placeholder)):
         node.replace(exp.column(exp.to_identifier(_marker(node.name, nonce), quoted=True)))
     sql = write(tree, engine)
@@ -80,22 +113,18 @@ def generate(
         raise ConstructRefused("the statement cannot be written back safely; write it in a simpler way") from error
     if len(again) != 1 or again[0] is None or write(again[0], engine) != sql:
         raise ConstructRefused("the statement cannot be written back unchanged; write it in a simpler way")
-    _check_tables(again[0], namespace, reads.keys(), nonce)
+    _check_tables(again[0], namespace, tables, nonce)
     check_calls(sql, engine, functions)
-    if engine is Engine.POSTGRESQL:
-        agreeing.check_sent(sql, namespace or "", reads.keys(), functions)
+    return names, sql
+
+
+def _with_parameters(sql: str, names: AbstractSet[str], engine: Engine, nonce: str) -> str:
+    """The text with the driver's own marks in the place of ours."""
     if engine in {Engine.POSTGRESQL, Engine.MARIADB}:
         sql = sql.replace("%", "%%")
     for name in names:
         sql = sql.replace(quote(_marker(name, nonce), engine), bound(name, engine))
-    return Plan(
-        engine=engine,
-        sql=sql,
-        parameters=frozenset(names),
-        reads=dict(reads),
-        functions=frozenset(functions),
-        views=frozenset(views),
-    )
+    return sql
 
 
 def cte_name(index: int, nonce: str) -> str:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+from gatebook_hub.sql.asking import bare
+
 _CLASSES = {
     "a change of the schema": (
         "alter comment create drop rename security truncate",
@@ -29,8 +33,10 @@ _CLASSES = {
 _TAKEN = "`select`, `insert`, `update`, `delete` and `merge` are taken"
 
 
-def refusal_of(word: str) -> str:
-    """Why a statement that begins with this word is not taken, in a sentence."""
+def refusal_of(text: str) -> str:
+    """Why a statement is not taken, seen from its first word, in a sentence."""
+    found = re.match(r"[A-Za-z]+", bare(text))
+    word = found[0].lower() if found else ""
     for what, (words, instead) in _CLASSES.items():
         if word in words.split():
             return f"`{word}` is {what} and not taken here; {instead}"

@@ -17,7 +17,16 @@ from gatebook_hub.sql.dialects import dialect_of
 from gatebook_hub.sql.parsing import Statement
 
 # Everything that holds a value as it was typed.
-_VALUES = (exp.Literal, exp.ByteString, exp.RawString, exp.BitString, exp.HexString, exp.National, exp.JSONPath)
+_VALUES = (
+    exp.Literal,
+    exp.ByteString,
+    exp.RawString,
+    exp.BitString,
+    exp.HexString,
+    exp.National,
+    exp.UnicodeString,
+    exp.JSONPath,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,6 @@ from sqlglot.tokenizer_core import Token, TokenType
 from gatebook_hub.errors import ConstructRefused, InvalidInput, KindRefused, NotOneStatement, NotParsed
 from gatebook_hub.model import Access, Engine
 from gatebook_hub.sql import agreeing
-from gatebook_hub.sql.asking import bare
 from gatebook_hub.sql.checking import check_node, parameter_name
 from gatebook_hub.sql.costs import check_cost
 from gatebook_hub.sql.dialects import dialect_of, fold_identifiers
@@ -93,10 +92,10 @@ def parse(text: str, engine: Engine, functions: AbstractSet[str] = frozenset()) 
 
     Raises NotParsed, NotOneStatement, KindRefused, ConstructRefused, FunctionRefused, InvalidInput.
     """
-    tree = _parse_one(text, engine)
+    tree = parse_tree(text, engine)
     kind = _KINDS.get(type(tree))
     if kind is None:
-        raise KindRefused(refusal_of(_first_word(text)))
+        raise KindRefused(refusal_of(text))
     try:
         statement = statement_from(tree, kind=kind, text=text, engine=engine, functions=functions)
         statement = _read_back(statement)
@@ -123,7 +122,7 @@ def statement_from(
 
 def parse_condition(text: str, engine: Engine, functions: AbstractSet[str] = frozenset()) -> exp.Expr:
     """Parse a boolean condition of policy; raises the same errors as `parse`."""
-    tree = _parse_one(f"SELECT 1 WHERE {text}", engine)
+    tree = parse_tree(f"SELECT 1 WHERE {text}", engine)
     where = tree.args.get("where")
     if not isinstance(tree, exp.Select) or where is None or _others(tree, {"expressions", "where"}):
         raise NotParsed(f"`{text}` is not a condition")
@@ -134,7 +133,7 @@ def parse_condition(text: str, engine: Engine, functions: AbstractSet[str] = fro
 
 def parse_value(text: str, engine: Engine, functions: AbstractSet[str] = frozenset()) -> exp.Expr:
     """Parse one expression of policy; raises the same errors as `parse`."""
-    tree = _parse_one(f"SELECT {text}", engine)
+    tree = parse_tree(f"SELECT {text}", engine)
     if not isinstance(tree, exp.Select) or len(tree.expressions) != 1 or _others(tree, {"expressions"}):
         raise NotParsed(f"`{text}` is not an expression")
     _check_all(tree, engine, functions)
@@ -154,7 +153,8 @@ def _others(tree: exp.Expr, wanted: AbstractSet[str]) -> bool:
     return any(value and name not in wanted for name, value in tree.args.items())
 
 
-def _parse_one(text: str, engine: Engine) -> exp.Expr:
+def parse_tree(text: str, engine: Engine) -> exp.Expr:
+    """The one tree of a text, without comments; raises NotParsed, NotOneStatement, ConstructRefused, InvalidInput."""
     _check_text(text)
     try:
         tokens = sqlglot.tokenize(text, dialect=dialect_of(engine))
@@ -175,7 +175,27 @@ def _parse_one(text: str, engine: Engine) -> exp.Expr:
         # A comment `sqlglot.meta name=value` would write into the metadata that the analysis keeps its marks in.
         node.comments = None
         node.meta.clear()
+    _drop_what_plans(trees[0], engine)
     return trees[0]
+
+
+def _drop_what_plans(tree: exp.Expr, engine: Engine) -> None:
+    """Leave out which index a person would take, and MariaDB's table of no columns: no row depends on either."""
+    if engine not in {Engine.MARIADB, Engine.SQLITE}:
+        return
+    for table in list(tree.find_all(exp.Table)):
+        if all(isinstance(hint, exp.IndexTableHint) for hint in table.args.get("hints") or []):
+            table.set("hints", None)
+        table.set("indexed", None)
+        if engine is Engine.MARIADB and _is_dual(table) and table.parent is not None:
+            table.parent.pop()
+
+
+def _is_dual(table: exp.Table) -> bool:
+    clause = table.parent
+    select = clause.parent if isinstance(clause, exp.From) else None
+    is_alone = isinstance(select, exp.Select) and not select.args.get("joins") and not table.args.get("joins")
+    return is_alone and not table.db and table.name.lower() == "dual"
 
 
 def _with_dollars(text: str, tokens: Sequence[Token]) -> str:
@@ -233,8 +253,3 @@ def _parse_failure(error: SqlglotError) -> str:
     line, near = details[0].get("line"), details[0].get("highlight")
     where = f" at line {line}, near `{near}`" if line and near else ""
     return f"the statement does not parse{where}"
-
-
-def _first_word(text: str) -> str:
-    word = re.match(r"[A-Za-z]+", bare(text))
-    return word[0].lower() if word else ""

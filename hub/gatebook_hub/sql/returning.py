@@ -30,7 +30,7 @@ def plan_returning(composer: Composer, tree: exp.Expr, table: Table, target: exp
     select = exp.Select(
         expressions=[node.copy() for node in clause.expressions],
         from_=exp.From(this=relation.copy()),
-        where=exp.Where(this=exp.and_(*conditions)),
+        where=exp.Where(this=exp.and_(*conditions)) if conditions else None,
     )
     return Returning(read=composer.analysed(select), items=tuple(items))
 

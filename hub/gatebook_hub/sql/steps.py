@@ -63,10 +63,11 @@ class WritePlan:
 
 @dataclass(frozen=True, slots=True)
 class Composer:
-    """Makes the steps of one statement."""
+    """Makes the steps of one statement; without a key they serve to decide it, and are not carried out."""
 
     statement: Statement
     schema: Schema
+    needs_key: bool = True
 
     @property
     def engine(self) -> Engine:
@@ -83,7 +84,7 @@ class Composer:
         if not (is_here and schema.knows(name)):
             raise UnknownRelation(f"there is no table `{node.name}` in `{schema.source}` that you may see")
         table = schema.tables[name]
-        if not table.key:
+        if not table.key and self.needs_key:
             raise WriteRefused(f"`{table.name}` has no primary key, so a change could not be bound to its rows")
         return table
 
@@ -131,7 +132,7 @@ class Composer:
     ) -> WriteStep:
         """An update or delete of the rows that the skeleton yields of the table that it calls `name`."""
         keys = [exp.column(exp.to_identifier(part, quoted=True), table=name.copy()) for part in table.key]
-        read = self._analyse(skeleton, [*keys, *(value for _, value in values)])
+        read = self._analyse(skeleton, [*keys, *(value for _, value in values)] or [exp.Literal.number(1)])
         return self._step(kind, table, tuple(column for column, _ in values), read, self._value_reads(skeleton, values))
 
     def added(self, table: Table, values: Assignments, skeleton: exp.Select) -> WriteStep:

@@ -15,9 +15,9 @@ from gatebook_hub.sql.returning import plan_returning
 from gatebook_hub.sql.steps import Composer, WritePlan, called
 
 
-def plan_write(statement: Statement, schema: Schema) -> WritePlan:
+def plan_write(statement: Statement, schema: Schema, *, needs_key: bool = True) -> WritePlan:
     """Plan an insert, update, delete, upsert or merge; raises WriteRefused, UnknownRelation, UnknownColumn."""
-    composer = Composer(statement, schema)
+    composer = Composer(statement, schema, needs_key)
     composer.check_repeatable()
     tree = statement.tree
     match tree:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatebook_hub.changes import ChangeRequest, State
+from gatebook_hub.changes import ChangeRequest, Returned, State
 from gatebook_hub.changes.request import RowChange, RowKind
 from gatebook_hub.changes.transitions import approvals_for
 from gatebook_hub.model import Principal
 from gatebook_hub.services.auditing import ProvenEvent
 from gatebook_hub.services.cases import UseCases
+from gatebook_hub.services.sandboxing import Done
 from gatebook_hub.stores.book import StoredEvent
 from gatebook_hub.stores.runs import Run
 from gatebook_hub.values import shown
@@ -137,6 +138,17 @@ def write_outcome(cases: UseCases, principal: Principal, request: ChangeRequest)
     }
 
 
+def done_view(done: Done) -> dict[str, Any]:
+    """The answer to what was done at once in a sandbox."""
+    return {
+        "kind": "outcome",
+        "rows_changed": done.rows,
+        "audit_index": done.index,
+        "change": None,
+        "returned": _returned_view(done.returned),
+    }
+
+
 def event_view(event: StoredEvent) -> dict[str, Any]:
     """An event of the book."""
     return {"index": event.index, **event.content}
@@ -192,7 +204,10 @@ def _outcome(cases: UseCases, principal: Principal, request: ChangeRequest) -> d
 
 
 def _returned(cases: UseCases, principal: Principal, request: ChangeRequest) -> dict[str, Any] | None:
-    returned = cases.changes.returned_to(principal, request)
+    return _returned_view(cases.changes.returned_to(principal, request))
+
+
+def _returned_view(returned: Returned | None) -> dict[str, Any] | None:
     if returned is None:
         return None
     return {"columns": list(returned.columns), "rows": [list(row) for row in returned.rows]}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.unit.services.shop import Shop, ann
 
-from gatebook_hub.changes import ChangeRequest, Returned, State
+from gatebook_hub.changes import ChangeRequest, Returned, State, Verdict
 from gatebook_hub.errors import AccessRefused, LimitExceeded, WriteRefused
 from gatebook_hub.services.cases import UseCases
+from gatebook_hub.services.gate import Call
 from gatebook_hub.services.queries import Question
 
 GRANT = """
@@ -18,17 +20,20 @@ grants:
     to: group:team
     on: shop.customer
     allow: [select, insert, update, delete]
+  - id: reviewers
+    to: group:reviewers
+    on: shop.customer
+    allow: [select]
 """
+REVIEWER = Call(principal=replace(ann("reviewers").principal, name="rea"))
 MASKED = """
 protections:
   - {id: mask-email, on: shop.customer.email, mask: email}
 """
 
 
-def sandbox(folder: Path, rules: str = GRANT) -> Shop:
+def shop_of(folder: Path, rules: str = GRANT) -> Shop:
     shop = Shop(folder)
-    source = shop.policies / "sources" / "shop.yaml"
-    source.write_text(source.read_text() + "sandbox: true\n")
     shop.write(rules)
     return shop
 
@@ -36,8 +41,11 @@ def sandbox(folder: Path, rules: str = GRANT) -> Shop:
 def write(cases: UseCases, sql: str, **parameters: object) -> ChangeRequest:
     done = cases.queries.ask(ann("team"), Question(source="shop", sql=sql, parameters=parameters))
     assert isinstance(done, ChangeRequest)
-    assert done.state is State.EXECUTED
-    return done
+    assert done.returned is None
+    approved = cases.changes.review(REVIEWER, done.id, verdict=Verdict.APPROVE, reason="", digest=done.digest)
+    assert approved.state is State.EXECUTED
+    assert cases.changes.returned_to(REVIEWER.principal, approved) is None
+    return approved
 
 
 def told(cases: UseCases, sql: str, **parameters: object) -> Returned:
@@ -47,7 +55,7 @@ def told(cases: UseCases, sql: str, **parameters: object) -> Returned:
 
 
 def test_each_kind_of_write_tells_of_its_rows(tmp_path: Path) -> None:
-    with sandbox(tmp_path).open() as cases:
+    with shop_of(tmp_path).open() as cases:
         added = told(cases, "insert into customer (name, email) values ('Dov', 'd@x'), ('Eli', 'e@x') returning id, *")
         assert added.columns == ("id", "id", "name", "email", "country")
         assert added.rows == ((4, 4, "Dov", "d@x", None), (5, 5, "Eli", "e@x", None))
@@ -64,7 +72,7 @@ def test_each_kind_of_write_tells_of_its_rows(tmp_path: Path) -> None:
 
 
 def test_what_was_returned_is_kept_as_it_was_seen_and_shown_to_the_requester_alone(tmp_path: Path) -> None:
-    shop = sandbox(tmp_path, GRANT + MASKED)
+    shop = shop_of(tmp_path, GRANT + MASKED)
     with shop.open() as cases:
         done = write(cases, "update customer set name = 'x' where id = 1 returning id, email")
         kept = cases.gate.changes.get(done.id)
@@ -79,13 +87,13 @@ def test_what_was_returned_is_kept_as_it_was_seen_and_shown_to_the_requester_alo
 
 def test_a_masked_key_finds_no_row_to_return(tmp_path: Path) -> None:
     rules = GRANT + "protections:\n  - {id: coarse, on: shop.customer.id, mask: bucket(10)}\n"
-    with sandbox(tmp_path, rules).open() as cases, pytest.raises(WriteRefused, match="masked"):
+    with shop_of(tmp_path, rules).open() as cases, pytest.raises(WriteRefused, match="masked"):
         write(cases, "insert into customer (name) values ('x') returning name")
 
 
 def test_who_may_insert_and_not_read_is_told_nothing(tmp_path: Path) -> None:
     rules = GRANT.replace("select, insert, update, delete", "insert")
-    with sandbox(tmp_path, rules).open() as cases:
+    with shop_of(tmp_path, rules).open() as cases:
         write(cases, "insert into customer (name) values ('x')")
         with pytest.raises(AccessRefused):
             write(cases, "insert into customer (name) values ('x') returning id")
@@ -94,7 +102,7 @@ def test_who_may_insert_and_not_read_is_told_nothing(tmp_path: Path) -> None:
 def test_what_is_returned_is_bounded(tmp_path: Path) -> None:
     # 3 rows of 4,000 values of 1,000 characters each
     wide = ", ".join(f"printf('%999s', 'x') as c{index}" for index in range(1_900))
-    with sandbox(tmp_path).open() as cases:
+    with shop_of(tmp_path).open() as cases:
         for index in range(3):
             write(cases, f"insert into customer (name) values ('y{index}')")
         with pytest.raises(LimitExceeded, match="return less"):

@@ -1,0 +1,190 @@
+"""Is this text a change of the schema that a sandbox takes, and what is sent for it?
+
+Tables and indexes are made, altered and dropped, under names of the source's own namespace, with constraints and
+expressions from the lists that statements have too. Views, functions and the like are none of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from gatebook_hub.errors import ConstructRefused, KindRefused, UnknownRelation
+from gatebook_hub.model import Engine, Schema, TableObligation
+from gatebook_hub.sql import agreeing
+from gatebook_hub.sql.analysis import Analysis, analyse
+from gatebook_hub.sql.asking import bare
+from gatebook_hub.sql.checking import check_node
+from gatebook_hub.sql.dialects import fold, fold_identifiers
+from gatebook_hub.sql.generating import check_calls, write
+from gatebook_hub.sql.parsing import StatementKind, parse_tree, statement_from
+from gatebook_hub.sql.reading import rewrite
+
+_WORDS = re.compile(r"(create|drop|alter)\b", re.IGNORECASE)
+_RESERVED = re.compile(r"(gatebook|gb_|sqlite_|pg_)", re.IGNORECASE)
+# What a definition is made of beside expressions, with what may be set on it; None for anything.
+_NODES: dict[str, frozenset[str] | None] = {
+    "Create": frozenset({"this", "kind", "exists", "expression", "unique"}),
+    "Drop": frozenset({"this", "tables", "kind", "exists", "cascade"}),
+    "Alter": frozenset({"this", "kind", "actions", "exists"}),
+    "Table": frozenset({"this", "db"}),
+    "Schema": frozenset({"this", "expressions"}),
+    "ColumnDef": frozenset({"this", "kind", "constraints", "exists"}),
+    "ColumnConstraint": frozenset({"this", "kind"}),
+    "NotNullColumnConstraint": frozenset({"allow_null"}),
+    "PrimaryKeyColumnConstraint": frozenset({"this", "desc", "include"}),
+    "UniqueColumnConstraint": frozenset({"this", "include"}),
+    "DefaultColumnConstraint": frozenset({"this"}),
+    "CheckColumnConstraint": frozenset({"this"}),
+    "AutoIncrementColumnConstraint": frozenset(),
+    "GeneratedAsIdentityColumnConstraint": frozenset({"this", "start", "increment"}),
+    "Reference": frozenset({"this", "options"}),
+    "ForeignKey": frozenset({"expressions", "reference"}),
+    "PrimaryKey": frozenset({"expressions", "include"}),
+    "AddConstraint": frozenset({"expressions"}),
+    "Constraint": frozenset({"this", "expressions"}),
+    "RenameColumn": frozenset({"this", "to"}),
+    "Index": frozenset({"this", "table", "params"}),
+    "IndexParameters": frozenset({"columns", "where"}),
+}
+_BEFORE_PARENTHESIS = frozenset({"KEY", "UNIQUE", "CHECK"})
+_OPTIONS = re.compile(r"ON (DELETE|UPDATE) (CASCADE|RESTRICT|NO ACTION|SET NULL|SET DEFAULT)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """A change of the schema: of which table, and the read that a new one is filled from, if there is one."""
+
+    engine: Engine
+    text: str
+    table: str
+    is_rename: bool
+    query: Analysis | None
+    tree: exp.Expr
+
+    @property
+    def shape(self) -> str:
+        """The text without the values in it."""
+        tree = self.tree.copy()
+        for literal in list(tree.find_all(exp.Literal, exp.UnicodeString, exp.RawString)):
+            if not isinstance(literal.parent, exp.DataTypeParam):
+                literal.replace(exp.Var(this="?"))
+        return write(tree, self.engine)
+
+
+def defines(text: str) -> bool:
+    """Whether the text begins like a change of the schema."""
+    return _WORDS.match(bare(text)) is not None
+
+
+def parse_definition(text: str, schema: Schema) -> Definition:
+    """Parse a change of the schema; raises what `parse` raises, KindRefused for another kind of it."""
+    engine = schema.engine
+    tree = parse_tree(text, engine)
+    kind = str(tree.args.get("kind") or "").upper()
+    if not isinstance(tree, exp.Create | exp.Drop | exp.Alter) or kind not in {"TABLE", "INDEX"}:
+        raise KindRefused("a sandbox takes `create`, `alter` and `drop` of tables, and of indexes")
+    query = tree.args.get("expression") if isinstance(tree, exp.Create) else None
+    if query is not None and isinstance(tree.this, exp.Schema):
+        raise ConstructRefused("a table is made of columns or of a query, not of both")
+    _check(tree, query, engine, schema.functions)
+    if engine is Engine.POSTGRESQL:
+        copied = tree.copy()
+        fold_identifiers(copied, engine)
+        agreeing.check_reading(text, write(copied, engine), frozenset(), schema.functions, is_read=False)
+    return Definition(
+        engine=engine,
+        text=text,
+        table=_table_of(tree, schema),
+        is_rename=tree.find(exp.RenameColumn) is not None,
+        query=None if query is None else _query(query, text, schema),
+        tree=tree,
+    )
+
+
+def write_definition(
+    definition: Definition, schema: Schema, obligations: Mapping[str, TableObligation], *, nonce: str
+) -> str:
+    """The text that is sent: every table in the source's namespace, the query as it is governed."""
+    engine = definition.engine
+    tree = definition.tree.copy()
+    fold_identifiers(tree, engine)
+    query = tree.args.get("expression") if isinstance(tree, exp.Create) else None
+    if query is not None:
+        tree.set("expression", None)
+    for table in tree.find_all(exp.Table):
+        _place(table, schema)
+    sql = write(tree, engine)
+    check_calls(sql, engine, schema.functions | _BEFORE_PARENTHESIS)
+    if engine in {Engine.POSTGRESQL, Engine.MARIADB}:
+        sql = sql.replace("%", "%%")  # as in a plan: the driver takes one for the begin of a parameter
+    if definition.query is None:
+        return sql
+    plan = rewrite(definition.query, obligations, schema, nonce=nonce)
+    if plan.parameters:
+        raise ConstructRefused("a table is made of what you see without masks and filters, and without parameters")
+    return f"{sql} AS {plan.sql}"
+
+
+def _check(tree: exp.Expr, query: exp.Expr | None, engine: Engine, functions: AbstractSet[str]) -> None:
+    within = set(map(id, query.walk())) if query is not None else set()
+    for node in tree.walk():
+        name = type(node).__name__
+        if id(node) in within:
+            continue  # looked at as the read that it is
+        allowed = _NODES.get(name)
+        if allowed is None:
+            check_node(node, engine, functions, is_top=False)
+            continue
+        for argument, value in node.args.items():
+            if value and argument not in allowed:
+                raise ConstructRefused(f"`{argument.strip('_')}` is not taken in a change of the schema")
+        for option in node.args.get("options") or []:
+            if not isinstance(option, str) or not _OPTIONS.fullmatch(option):
+                raise ConstructRefused("a reference has no other options than `on delete` and `on update`")
+
+
+def _query(query: exp.Expr, text: str, schema: Schema) -> Analysis:
+    statement = statement_from(
+        query.copy(), kind=StatementKind.READ, text=text, engine=schema.engine, functions=schema.functions
+    )
+    return analyse(statement, schema)
+
+
+def _table_of(tree: exp.Expr, schema: Schema) -> str:
+    """The one table that is changed; an index belongs to one too."""
+    found = [table for table in _tables(tree) if table.find_ancestor(exp.Reference) is None]
+    if isinstance(tree, exp.Drop) and str(tree.args.get("kind")).upper() == "INDEX":
+        raise KindRefused("an index goes with its table; drop that, or leave it")
+    if len(found) != 1:
+        raise KindRefused("one table is changed at a time")
+    return _name(found[0], schema)
+
+
+def _tables(tree: exp.Expr) -> Iterable[exp.Table]:
+    query = tree.args.get("expression") if isinstance(tree, exp.Create) else None
+    within = set(map(id, query.walk())) if query is not None else set()
+    return [table for table in tree.find_all(exp.Table) if id(table) not in within]
+
+
+def _name(table: exp.Table, schema: Schema) -> str:
+    namespaces = {"main", schema.namespace, schema.source}
+    if not isinstance(table.this, exp.Identifier) or (table.db and table.db.lower() not in namespaces):
+        raise UnknownRelation(f"a table of `{schema.source}` has a name without a schema")
+    name = fold(table.name, schema.engine, is_quoted=bool(table.this.args.get("quoted")))
+    if _RESERVED.match(name):
+        raise UnknownRelation("names that begin with `gatebook`, `gb_` and those of the engine are not yours")
+    return name
+
+
+def _place(table: exp.Table, schema: Schema) -> None:
+    """Write the namespace before the table, where the engine's grammar has a place for it."""
+    _name(table, schema)
+    is_inside = table.find_ancestor(exp.Index, exp.Reference) is not None
+    # The file's engines take no namespace there, and there is but one.
+    has_place = not (is_inside and schema.engine in {Engine.SQLITE, Engine.DUCKDB})
+    table.set("db", exp.to_identifier(schema.namespace, quoted=True) if has_place else None)

@@ -1,0 +1,223 @@
+"""What does a sandbox do at once, on each engine, and what does it do for nobody?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.services.shop import ann
+
+from gatebook_hub.changes import ChangeRequest, State
+from gatebook_hub.errors import (
+    AccessRefused,
+    ConstructRefused,
+    EffectMissed,
+    FunctionRefused,
+    GatebookError,
+    KindRefused,
+    StatementFailed,
+    UnknownRelation,
+    WriteRefused,
+)
+from gatebook_hub.services.cases import UseCases
+from gatebook_hub.services.opening import open_gate, start
+from gatebook_hub.services.queries import Answer, Question
+from gatebook_hub.services.sandboxing import Done
+from gatebook_hub.settings import Settings
+from gatebook_hub.stores.book import EventFilter
+
+RULES = """
+grants:
+  - id: builders
+    to: group:builders
+    on: "shop.*"
+    allow: [select, insert, update, delete, ddl]
+  - id: readers
+    to: group:readers
+    on: "shop.*"
+    allow: [select, insert, update]
+  - id: partial
+    to: group:partial
+    on: shop.customer
+    allow: [select, insert, update, ddl]
+    where: country = 'Germany'
+protections:
+  - {id: mask-email, on: shop.customer.email, mask: email, unless: group:builders}
+approvals:
+  - id: many
+    on: shop.genre
+    when: rows > 20
+    require: [{groups: [reviewers]}]
+"""
+SOURCE = """
+source: shop
+title: Shop
+engine: {engine}
+url: "{url}"
+sandbox: true
+"""
+ENGINES = [
+    "sqlite",
+    "duckdb",
+    pytest.param("postgresql", marks=pytest.mark.postgres),
+    pytest.param("mariadb", marks=pytest.mark.mariadb),
+]
+BUILD = ann("builders")
+
+
+@pytest.fixture(params=ENGINES)
+def cases(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[UseCases]:
+    engine = request.param
+    name = {"postgresql": "chinook_postgres", "mariadb": "chinook_mariadb"}.get(engine, f"chinook_{engine}")
+    found = request.getfixturevalue(name)
+    url = f"{engine}:///{found}" if engine in {"sqlite", "duckdb"} else str(found)
+    policies = tmp_path / "policies"
+    (policies / "sources").mkdir(parents=True)
+    (policies / "sources" / "shop.yaml").write_text(SOURCE.format(engine=engine, url=url))
+    (policies / "rules.yaml").write_text(RULES)
+    with open_gate(Settings(state=tmp_path / "state", policies=policies)) as gate:
+        gate.in_force.sources.get("shop").prepare()
+        yield start(gate)
+        _drop(gate.in_force.sources.get("shop"))
+
+
+def _drop(source: Any) -> None:
+    from gatebook_hub.model import Limits
+
+    namespace = "public." if source.schema().namespace == "public" else ""
+    with source.writing(Limits()) as session:
+        for table in ("note", "copied"):
+            session.run(f"DROP TABLE IF EXISTS {namespace}{table}", {})
+        session.commit()
+
+
+def do(cases: UseCases, sql: str, call: Any = BUILD, **parameters: Any) -> Done:
+    done = cases.queries.ask(call, Question(source="shop", sql=sql, parameters=parameters))
+    assert isinstance(done, Done), done
+    return done
+
+
+def rows(cases: UseCases, sql: str, call: Any = BUILD) -> list[tuple[Any, ...]]:
+    answer = cases.queries.ask(call, Question(source="shop", sql=sql, parameters={}))
+    assert isinstance(answer, Answer)
+    return [tuple(row.values()) for batch in answer.batches() for row in batch.to_pylist()]
+
+
+MAKE = "create table note (id integer not null primary key, body varchar(50) default '100 % x', genreid integer)"
+
+
+def test_a_table_is_made_filled_altered_and_dropped(cases: UseCases) -> None:
+    do(cases, MAKE)
+    assert do(cases, "insert into note (id, body) values (1, :b), (2, 'it''s 5 %')", b="ü").rows == 2
+    do(cases, "insert into note (id) values (3)")
+    assert rows(cases, "select id, body from note order by id") == [(1, "ü"), (2, "it's 5 %"), (3, "100 % x")]
+    assert do(cases, "update note set genreid = 1 where id in (select id from note where id < 3)").rows == 2
+    assert do(cases, "update note set body = 'x' where id = 77").rows == 0
+    do(cases, "alter table note add column more integer default 7")
+    assert rows(cases, "select more from note where id = 1") == [(7,)]
+    do(cases, "alter table note rename column more to rest")
+    do(cases, "alter table note drop column rest")
+    assert do(cases, "create table if not exists copied as select id, genreid from note where id < 3").rows >= 0
+    assert rows(cases, "select * from copied order by id") == [(1, 1), (2, 1)]
+    assert do(cases, "delete from note where id = 3").rows == 1
+    do(cases, "drop table if exists copied")
+    do(cases, "drop table note")
+    with pytest.raises(UnknownRelation):
+        rows(cases, "select * from note")
+
+
+def test_a_table_without_a_key_is_written_too(cases: UseCases) -> None:
+    do(cases, "create table note (id integer, body varchar(9))")
+    assert do(cases, "insert into note (id, body) values (1, 'a'), (1, 'a'), (2, 'b')").rows == 3
+    assert do(cases, "update note set body = 'c' where id = 1").rows == 2
+    assert do(cases, "delete from note where body = 'c'").rows == 2
+    assert rows(cases, "select * from note") == [(2, "b")]
+
+
+def test_what_is_written_is_returned(cases: UseCases) -> None:
+    do(cases, MAKE)
+    question = Question(source="shop", sql="insert into note (id) values (5), (6) returning id, body", parameters={})
+    answer = cases.queries.ask(BUILD, question)
+    if isinstance(answer, ChangeRequest):  # MariaDB: in steps
+        returned = cases.changes.returned_to(BUILD.principal, answer)
+    else:
+        assert isinstance(answer, Done)
+        returned = answer.returned
+    assert returned is not None
+    assert (returned.columns, returned.rows) == (("id", "body"), ((5, "100 % x"), (6, "100 % x")))
+
+
+def test_all_of_it_is_in_the_book_without_values(cases: UseCases) -> None:
+    before = cases.gate.book.size()
+    do(cases, "create table note (id integer primary key, body varchar(9) default 'canary')")
+    do(cases, "create table copied as select genreid from genre where name = 'canary'")
+    told = [event.content for event in cases.gate.book.find(EventFilter(limit=10)) if event.index >= before]
+    assert [event["kind"] for event in reversed(told)] == ["query.intent", "query.outcome"] * 2
+    assert "canary" not in repr(told)
+
+
+def test_a_rule_that_asks_for_people_is_asked(cases: UseCases) -> None:
+    before = rows(cases, "select count(*) from genre")
+    text = "update genre set name = 'x'"
+    request = cases.queries.ask(BUILD, Question(source="shop", sql=text, parameters={}))
+    assert isinstance(request, ChangeRequest)
+    assert request.state is State.AWAITING_REVIEW
+    assert rows(cases, "select count(*) from genre where name = 'x'") == [(0,)]
+    assert rows(cases, "select count(*) from genre") == before
+
+
+def test_whoever_sees_a_table_in_part_writes_it_in_steps(cases: UseCases) -> None:
+    text = "update customer set company = 'Acme' where customerid = -1"
+    with pytest.raises(EffectMissed):  # one statement would be no effort
+        cases.queries.ask(ann("readers"), Question(source="shop", sql=text, parameters={}))
+    with pytest.raises(AccessRefused):
+        cases.queries.ask(
+            ann("readers"), Question(source="shop", sql="update customer set firstname = email", parameters={})
+        )
+
+
+REFUSED = {
+    "create view v as select * from customer": KindRefused,
+    "create table copied as select * from customer": WriteRefused,
+    "create table copied as select customerid, upper(email) as e from customer": WriteRefused,
+    "create table copied as select * from nosuch": UnknownRelation,
+    "create table copied as select * from gatebook_ledger": UnknownRelation,
+    "create table gatebook_ledger (id integer)": UnknownRelation,
+    "drop table gatebook_ledger": UnknownRelation,
+    'drop table "gatebook_ledger"': UnknownRelation,
+    "create table elsewhere.note (id integer)": UnknownRelation,
+    "create table note (id integer default nosuch(1))": FunctionRefused,
+    "create table note (id integer references gatebook_ledger (change_id))": UnknownRelation,
+    "create temporary table note (id integer)": GatebookError,
+    "create or replace table note (id integer)": GatebookError,
+    "alter table customer rename column email to mail": WriteRefused,
+    "alter table customer rename to client": ConstructRefused,
+    "drop database shop": KindRefused,
+    "drop index customer_pkey": KindRefused,
+    "create user eve": GatebookError,
+    "create function f() returns integer as 'x'": GatebookError,
+    "drop table note; drop table customer": GatebookError,
+    "create table note (id integer) as select 1 as id": GatebookError,
+    "insert into gatebook_ledger (change_id, digest, executed_at) values ('a', 'b', 'c')": UnknownRelation,
+    "with x as (select 1 as a) insert into genre (genreid) select digest from gatebook_ledger": UnknownRelation,
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_a_sandbox_does_for_nobody(cases: UseCases, text: str) -> None:
+    with pytest.raises(GatebookError) as refused:
+        cases.queries.ask(BUILD, Question(source="shop", sql=text, parameters={}))
+    assert isinstance(refused.value, (REFUSED[text], ConstructRefused, StatementFailed)), refused.value
+    assert rows(cases, "select count(*) from customer") != [(0,)]
+
+
+@pytest.mark.parametrize("call", [ann("readers"), ann("partial"), ann()])
+@pytest.mark.parametrize(
+    "text", ["create table note (id integer)", "drop table customer", "alter table genre add column x int"]
+)
+def test_who_may_not_change_the_schema(cases: UseCases, call: Any, text: str) -> None:
+    with pytest.raises(GatebookError):
+        cases.queries.ask(call, Question(source="shop", sql=text, parameters={}))
+    assert rows(cases, "select count(*) from customer") != [(0,)]
