@@ -79,11 +79,13 @@ class Reflected:
         self._list = names
         self._names: dict[str, str] | None = None
         self._known: dict[str, Any] = {}
+        self._shadowed: frozenset[str] | None = None
 
     def forget(self) -> None:
         """What was known may be wrong now."""
         self._names = None
         self._known = {}
+        self._shadowed = None
 
     def schema(self, words: frozenset[str], namespace: str) -> Schema:
         """The tables among these words."""
@@ -95,7 +97,17 @@ class Reflected:
             self._known.update(dict.fromkeys(missing))
             self._known.update({name: table for name, table in found.tables.items() if table is not None})
         tables = {name: table for name, table in self._known.items() if table is not None}
-        return Schema(source=SOURCE, engine=self._engine, version="1", tables=tables, namespace=namespace)
+        if self._shadowed is None:
+            is_postgres = self._engine is Engine.POSTGRESQL
+            self._shadowed = reflecting.shadowed_in(self._database(), namespace) if is_postgres else frozenset()
+        return Schema(
+            source=SOURCE,
+            engine=self._engine,
+            version="1",
+            tables=tables,
+            namespace=namespace,
+            shadowed=self._shadowed,
+        )
 
     def _reflect(self, names: list[str], namespace: str) -> Schema:
         inspect = reflecting.inspect

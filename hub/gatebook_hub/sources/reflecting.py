@@ -57,7 +57,7 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
             ),
             is_view=found_name in views,
         )
-    shadowed = _shadowed(database, namespace) if engine is Engine.POSTGRESQL and namespace else frozenset()
+    shadowed = shadowed_in(database, namespace) if engine is Engine.POSTGRESQL and namespace else frozenset()
     version = fingerprint(tables)
     return Schema(source=source, engine=engine, version=version, tables=tables, namespace=namespace, shadowed=shadowed)
 
@@ -72,7 +72,7 @@ def _invisible(database: Database, namespace: str) -> frozenset[tuple[str, str]]
         return frozenset((row[0], row[1]) for row in connection.execute(asked, {"namespace": namespace}))
 
 
-def _shadowed(database: Database, namespace: str) -> frozenset[str]:
+def shadowed_in(database: Database, namespace: str) -> frozenset[str]:
     """Functions of the namespace itself, and `pg_typeof` where it has types: the gate's session looks into neither."""
     functions = text("select distinct upper(proname) from pg_proc where pronamespace = to_regnamespace(:namespace)")
     types = text(

@@ -42,7 +42,8 @@ def label_projections(tree: exp.Expr, statement: Statement) -> None:
         is_typed = len(texts) == len(select.expressions)
         labelled = list(select.expressions)
         for index, node in enumerate(select.expressions):
-            if isinstance(node, exp.Alias | exp.Column | exp.Star) or node.alias:
+            # What a window calls an alias is the name of another window.
+            if isinstance(node, exp.Alias | exp.Column | exp.Star) or (node.alias and not isinstance(node, exp.Window)):
                 continue
             text = texts[index] if is_typed else node.sql(dialect=dialect_of(statement.engine), comments=False)
             label = _mariadb_label(node, text) if statement.engine is Engine.MARIADB else text.strip() or "?"
