@@ -104,7 +104,8 @@ class DuckdbSource(embedded.FileSource):
         columns: dict[str, list[Column]] = {}
         keys: dict[str, tuple[str, ...]] = {}
         comments: dict[str, str | None] = {}
-        for table, name, kind, is_nullable, has_default, sql, key, comment in self._ask({"op": "reflect"}):
+        views: set[str] = set()
+        for table, name, kind, is_nullable, has_default, sql, key, comment, is_view, _ in self._ask({"op": "reflect"}):
             known = str(table).lower()
             if known == LEDGER:
                 continue
@@ -121,8 +122,10 @@ class DuckdbSource(embedded.FileSource):
             columns.setdefault(known, []).append(column)
             keys[known] = tuple(str(part).lower() for part in json.loads(str(key or "[]")))
             comments[known] = comment
+            if is_view:
+                views.add(known)
         tables = {
-            name: Table(name=name, columns=tuple(found), key=keys[name], comment=comments[name])
+            name: Table(name=name, columns=tuple(found), key=keys[name], comment=comments[name], is_view=name in views)
             for name, found in columns.items()
         }
         version = fingerprint(tables)

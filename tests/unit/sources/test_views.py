@@ -5,9 +5,11 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from gatebook_hub.model import Engine, Limits
+from gatebook_hub.sources.duckdb import DuckdbSource
 from gatebook_hub.sources.source import SeenMore
 from gatebook_hub.sources.sqlite import SqliteSource
 from gatebook_hub.sql import Plan
@@ -37,6 +39,28 @@ def test_a_view_is_told_from_a_table_and_a_broken_one_is_left_out(tmp_path: Path
         ("secret", None),
     ]
     source.close()
+
+
+def test_a_view_of_duckdb_is_told_from_a_table_and_read(tmp_path: Path) -> None:
+    path = tmp_path / "shop.duckdb"
+    with duckdb.connect(path) as connection:
+        connection.execute("create table Item (Id integer primary key, ItemName varchar, secret varchar)")
+        connection.execute("insert into Item values (1, 'a', 'canary')")
+        connection.execute("create view Names as select ItemName, upper(ItemName) as n from Item")
+    source = DuckdbSource("shop", path)
+    try:
+        tables = source.schema().tables
+        assert {name: table.is_view for name, table in tables.items()} == {"item": False, "names": True}
+        assert [(column.name, column.declared) for column in tables["names"].columns] == [
+            ("itemname", "ItemName"),
+            ("n", None),
+        ]
+        text = 'select n from "main"."names"'
+        plan = Plan(engine=Engine.DUCKDB, sql=text, parameters=frozenset(), reads={"names": frozenset({"n"})})
+        stream = source.read(plan, {}, Limits())
+        assert [row for batch in stream for row in batch.to_pylist()] == [{"n": "A"}]
+    finally:
+        source.close()
 
 
 def test_a_view_on_a_view_is_read_and_what_is_below_is_not(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ _CONFIG: Mapping[str, Any] = {
 }
 _REFLECT = """
 SELECT c.table_name, c.column_name, c.data_type, c.is_nullable, c.column_default IS NOT NULL, t.sql, k.names,
-  t.comment
+  t.comment, false AS is_view, c.column_index AS place
 FROM duckdb_columns() c
 JOIN duckdb_tables() t ON t.table_oid = c.table_oid AND t.schema_oid = c.schema_oid AND t.database_oid = c.database_oid
 LEFT JOIN (SELECT table_oid, schema_oid,
@@ -45,7 +45,12 @@ LEFT JOIN (SELECT table_oid, schema_oid,
            WHERE constraint_type = 'PRIMARY KEY' GROUP BY ALL) k
   ON k.table_oid = t.table_oid AND k.schema_oid = t.schema_oid
 WHERE t.schema_name = 'main' AND t.database_name = current_database() AND NOT t.internal AND NOT t.temporary
-ORDER BY c.table_name, c.column_index
+UNION ALL
+SELECT c.table_name, c.column_name, c.data_type, c.is_nullable, false, NULL, NULL, v.comment, true, c.column_index
+FROM duckdb_columns() c
+JOIN duckdb_views() v ON v.view_oid = c.table_oid AND v.schema_oid = c.schema_oid AND v.database_oid = c.database_oid
+WHERE v.schema_name = 'main' AND v.database_name = current_database() AND NOT v.internal AND NOT v.temporary
+ORDER BY table_name, place
 """
 
 
