@@ -10,16 +10,13 @@ import pyarrow as pa
 import pymysql
 from pymysql.constants import ER, FIELD_TYPE
 from pymysql.cursors import SSCursor
-from sqlalchemy import create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from gatebook_hub.errors import LedgerMissing, SourceUnavailable, StatementFailed, StatementTimeout
-from gatebook_hub.model import Engine, Limits, Schema
-from gatebook_hub.sources.identity import Pin
-from gatebook_hub.sources.reflecting import SchemaCache, reflect
-from gatebook_hub.sources.source import LEDGER, ReadStream, known
-from gatebook_hub.sources.stream import CursorStream, cut
+from gatebook_hub.model import Engine, Limits
+from gatebook_hub.sources.server import ServerSource
+from gatebook_hub.sources.source import LEDGER, known
+from gatebook_hub.sources.stream import Driven, cut
 from gatebook_hub.sources.writing import ServerWriting
 from gatebook_hub.sql import Plan
 
@@ -46,64 +43,21 @@ _TYPES: Mapping[int, pa.DataType] = {
 }
 
 
-class MariadbSource:
+class MariadbSource(ServerSource):
     """A Source over one MariaDB (or MySQL) database."""
 
+    _driver_error = pymysql.MySQLError
+
     def __init__(self, name: str, url: str) -> None:
-        self.name = name
-        self.pin = Pin(name)
         arguments = {"connect_timeout": 5, "charset": "utf8mb4", "autocommit": False}
-        self._database = create_engine(url, pool_size=4, max_overflow=8, pool_pre_ping=True, connect_args=arguments)
-        # To end a statement, and for the identity, which is compared on each new connection.
-        self._apart = create_engine(url, poolclass=NullPool, connect_args=arguments)
-        self._namespace = self._database.url.database or ""
-        event.listen(self._database, "connect", self._met)
-        self._schema = SchemaCache(
-            lambda: reflect(self._database, source=name, engine=Engine.MARIADB, namespace=self._namespace)
-        )
-
-    def schema(self) -> Schema:
-        """Its tables."""
-        self.pin.ensure()
-        try:
-            return self._schema.get()
-        except SQLAlchemyError as error:
-            raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
-
-    def forget_schema(self) -> None:
-        """Look at its tables anew the next time."""
-        self._schema.forget()
-
-    def read(
-        self,
-        plan: Plan,
-        parameters: Mapping[str, Any],
-        limits: Limits,
-        *,
-        begun: Callable[[ReadStream], None] | None = None,
-    ) -> ReadStream:
-        """Start a read whose rows are fetched as they are asked for, in a read-only transaction."""
-        pooled, connection = self._begin(limits, "READ ONLY")
-        stream = CursorStream(_Read(pooled, connection, plan.sql, parameters, self._kill))
-        if begun is not None:
-            begun(stream)
-        stream.start()
-        return stream
+        super().__init__(name, url, Engine.MARIADB, arguments)
 
     @contextmanager
     def writing(self, limits: Limits) -> Iterator[ServerWriting]:
         """Open a transaction that may write; rows are locked as they are read by key."""
         self._refuse_unsafe_tables()
-        pooled, connection = self._begin(limits, "READ WRITE")
-        try:
-            session = ServerWriting(connection, translate)
+        with super().writing(limits) as session:
             yield session
-            if session.is_committed:
-                _commit(connection)
-        finally:
-            if connection.open:
-                connection.rollback()
-            pooled.close()
 
     def prepare(self) -> None:
         """Make the ledger table if it is missing."""
@@ -124,39 +78,19 @@ class MariadbSource:
         query = f"SELECT change_id FROM {LEDGER} WHERE change_id = %(id)s"  # noqa: S608 - a constant
         return known(change_ids, lambda change_id: self._ask(query, {"id": change_id}))
 
-    def close(self) -> None:
-        """Give the pool's connections back."""
-        self._database.dispose()
-
     def findings(self) -> Sequence[tuple[str, str]]:
         """What the account could do, were the gate not before it."""
         grants = [str(row[0]).upper() for row in self._ask("SHOW GRANTS", {})]
         return list(_findings(grants, self._namespace.upper()))
 
-    def identity(self) -> str:
-        """What the server says of itself now, on a connection apart."""
-        try:
-            with self._apart.connect() as connection:
-                return _identity(connection.connection.driver_connection, self._namespace)
-        except SQLAlchemyError as error:
-            raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
+    def _reading(self, pooled: Any, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
+        return _Read(pooled, connection, plan.sql, parameters, self._kill)
 
-    def _met(self, connection: Any, _record: Any) -> None:
-        try:
-            self.pin.check(lambda: _identity(connection, self._namespace))
-        except BaseException:
-            connection.close()
-            raise
+    def _identity_on(self, connection: Any) -> str:
+        return _identity(connection, self._namespace)
 
-    def _ask(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """A question of the gate's own, read only."""
-        pooled, connection = self._begin(Limits(), "READ ONLY")
-        try:
-            return ServerWriting(connection, translate).run(query, parameters)[0]
-        finally:
-            if connection.open:
-                connection.rollback()
-            pooled.close()
+    def _translate(self, error: Exception) -> Exception:
+        return translate(error)
 
     def _kill(self, thread_id: int, what: str) -> None:
         """Stop a statement, or a whole session, of ours from another connection."""
@@ -173,16 +107,12 @@ class MariadbSource:
             with self._database.connect() as connection:
                 found = connection.exec_driver_sql(query, (self._namespace,)).scalar()
         except SQLAlchemyError as error:
-            raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
+            raise self._unreachable() from error
         if found is not None:
             raise StatementFailed("the source has tables that cannot roll back (not InnoDB), so it takes no writes")
 
     def _begin(self, limits: Limits, mode: str) -> tuple[Any, Any]:
-        self.pin.ensure()
-        try:
-            pooled = self._database.raw_connection()
-        except (SQLAlchemyError, pymysql.MySQLError) as error:
-            raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
+        pooled = self._pooled()
         connection: Any = pooled.driver_connection
         pins = (
             f"max_statement_time = {float(limits.time_s or _DEFAULT_TIME_S)}",
@@ -282,13 +212,6 @@ def _findings(grants: Sequence[str], namespace: str) -> Iterator[tuple[str, str]
             yield "source.W003", "its account could change or drop tables"
         elif rest and not where.startswith(f"{namespace}.") and where != "*.*":
             yield "source.W004", "its account has rights in other databases than the one that is governed"
-
-
-def _commit(connection: Any) -> None:
-    try:
-        connection.commit()
-    except pymysql.MySQLError as error:
-        raise translate(error) from error
 
 
 def _declared(cursor: Any) -> list[pa.DataType | None]:

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import psycopg
 import pyarrow as pa
 from psycopg import errors as pg
 from psycopg.types.string import TextLoader
-from sqlalchemy import create_engine, event
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from gatebook_hub.errors import LedgerMissing, SourceUnavailable, StatementFailed, StatementTimeout
-from gatebook_hub.model import Engine, Limits, Schema
-from gatebook_hub.sources.identity import Pin
-from gatebook_hub.sources.reflecting import SchemaCache, reflect
-from gatebook_hub.sources.source import LEDGER, ReadStream
-from gatebook_hub.sources.stream import CursorStream, cut
-from gatebook_hub.sources.writing import ServerWriting
+from gatebook_hub.model import Engine, Limits
+from gatebook_hub.sources.server import ServerSource
+from gatebook_hub.sources.source import LEDGER
+from gatebook_hub.sources.stream import Driven, cut
 from gatebook_hub.sql import Plan
 
 _LOCK_WAIT_MS = 5_000
@@ -68,63 +63,13 @@ _FINDINGS = (
 )
 
 
-class PostgresqlSource:
+class PostgresqlSource(ServerSource):
     """A Source over a PostgreSQL database; one namespace, `public`."""
 
+    _driver_error = psycopg.Error
+
     def __init__(self, name: str, url: str) -> None:
-        self.name = name
-        self.pin = Pin(name)
-        self._database = create_engine(
-            url, pool_size=4, max_overflow=8, pool_pre_ping=True, connect_args={"connect_timeout": 5}
-        )
-        # For the identity, which is compared on each new connection, and asked anew by the operator.
-        self._apart = create_engine(url, poolclass=NullPool, connect_args={"connect_timeout": 5})
-        event.listen(self._database, "connect", self._met)
-        self._schema = SchemaCache(
-            lambda: reflect(self._database, source=name, engine=Engine.POSTGRESQL, namespace=_NAMESPACE)
-        )
-
-    def schema(self) -> Schema:
-        """Its tables."""
-        self.pin.ensure()
-        try:
-            return self._schema.get()
-        except SQLAlchemyError as error:
-            raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
-
-    def forget_schema(self) -> None:
-        """Look at its tables anew the next time."""
-        self._schema.forget()
-
-    def read(
-        self,
-        plan: Plan,
-        parameters: Mapping[str, Any],
-        limits: Limits,
-        *,
-        begun: Callable[[ReadStream], None] | None = None,
-    ) -> ReadStream:
-        """Start a read through a server-side cursor in a read-only transaction."""
-        pooled, connection = self._begin(limits, "READ ONLY")
-        stream = CursorStream(_Read(pooled, connection, plan.sql, parameters))
-        if begun is not None:
-            begun(stream)
-        stream.start()
-        return stream
-
-    @contextmanager
-    def writing(self, limits: Limits) -> Iterator[ServerWriting]:
-        """Open a transaction that may write; rows are locked as they are read by key."""
-        pooled, connection = self._begin(limits, "READ WRITE")
-        try:
-            session = ServerWriting(connection, translate)
-            yield session
-            if session.is_committed:
-                _commit(connection)
-        finally:
-            if not connection.closed:
-                connection.rollback()
-            pooled.close()
+        super().__init__(name, url, Engine.POSTGRESQL, {"connect_timeout": 5}, _NAMESPACE)
 
     def prepare(self) -> None:
         """Make the ledger table if it is missing."""
@@ -149,44 +94,9 @@ class PostgresqlSource:
         row = self._ask(_RIGHTS, {})[0]
         return [(id_, sentence) for (id_, sentence), holds in zip(_FINDINGS, row, strict=True) if holds]
 
-    def identity(self) -> str:
-        """What the server says of itself now, on a connection apart."""
-        try:
-            with self._apart.connect() as connection:
-                raw: Any = connection.connection.driver_connection
-                return _identity(raw)
-        except SQLAlchemyError as error:
-            raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
-
-    def close(self) -> None:
-        """Give the pool's connections back."""
-        self._database.dispose()
-
-    def _met(self, connection: Any, _record: Any) -> None:
-        read_as_text(connection)
-        try:
-            self.pin.check(lambda: _identity(connection))
-        except BaseException:
-            connection.close()
-            raise
-
-    def _ask(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """A question of the gate's own, read only."""
-        pooled, connection = self._begin(Limits(), "READ ONLY")
-        try:
-            return ServerWriting(connection, translate).run(query, parameters)[0]
-        finally:
-            if not connection.closed:
-                connection.rollback()
-            pooled.close()
-
     def _begin(self, limits: Limits, mode: str) -> tuple[Any, psycopg.Connection[Any]]:
-        self.pin.ensure()
-        try:
-            pooled = self._database.raw_connection()
-        except (SQLAlchemyError, psycopg.Error) as error:
-            raise SourceUnavailable(f"the source `{self.name}` cannot be reached") from error
-        connection: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
+        pooled = self._pooled()
+        connection: psycopg.Connection[Any] = pooled.driver_connection
         timeout_ms = int((limits.time_s or _DEFAULT_TIME_S) * 1000)
         pins = {
             "search_path": "pg_catalog",
@@ -206,6 +116,18 @@ class PostgresqlSource:
             pooled.close()
             raise translate(error) from error
         return pooled, connection
+
+    def _reading(self, pooled: Any, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
+        return _Read(pooled, connection, plan.sql, parameters)
+
+    def _prepare_new(self, connection: Any) -> None:
+        read_as_text(connection)
+
+    def _identity_on(self, connection: Any) -> str:
+        return _identity(connection)
+
+    def _translate(self, error: Exception) -> Exception:
+        return translate(error)
 
 
 class _Read:
@@ -251,13 +173,6 @@ def read_as_text(connection: psycopg.Connection[Any]) -> None:
     """Have the driver hand on the server's own text of values that are made of parts."""
     for oid in _AS_TEXT:
         connection.adapters.register_loader(oid, TextLoader)
-
-
-def _commit(connection: psycopg.Connection[Any]) -> None:
-    try:
-        connection.commit()
-    except psycopg.Error as error:
-        raise translate(error) from error
 
 
 def _identity(connection: psycopg.Connection[Any]) -> str:

@@ -1,0 +1,154 @@
+"""What do Sources over a database server have alike: the pool, the schema, reads, writes, the server's identity."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from gatebook_hub.errors import SourceUnavailable
+from gatebook_hub.model import Engine, Limits, Schema
+from gatebook_hub.sources.identity import Pin
+from gatebook_hub.sources.reflecting import SchemaCache, reflect
+from gatebook_hub.sources.source import ReadStream
+from gatebook_hub.sources.stream import CursorStream, Driven
+from gatebook_hub.sources.writing import ServerWriting
+from gatebook_hub.sql import Plan
+
+
+class ServerSource(ABC):
+    """A Source over one namespace of a server; every call runs in a transaction that `_begin` pins."""
+
+    _driver_error: ClassVar[type[Exception]]
+
+    def __init__(
+        self, name: str, url: str, engine: Engine, arguments: Mapping[str, Any], namespace: str | None = None
+    ) -> None:
+        self.name = name
+        self.pin = Pin(name)
+        self._database = create_engine(
+            url, pool_size=4, max_overflow=8, pool_pre_ping=True, connect_args=dict(arguments)
+        )
+        # For the identity, which is compared on each new connection, and to end what another one does.
+        self._apart = create_engine(url, poolclass=NullPool, connect_args=dict(arguments))
+        self._namespace = namespace or self._database.url.database or ""
+        event.listen(self._database, "connect", self._met)
+        self._schema = SchemaCache(
+            lambda: reflect(self._database, source=name, engine=engine, namespace=self._namespace)
+        )
+
+    def schema(self) -> Schema:
+        """Its tables."""
+        self.pin.ensure()
+        try:
+            return self._schema.get()
+        except SQLAlchemyError as error:
+            raise self._unreachable() from error
+
+    def forget_schema(self) -> None:
+        """Look at its tables anew the next time."""
+        self._schema.forget()
+
+    def read(
+        self,
+        plan: Plan,
+        parameters: Mapping[str, Any],
+        limits: Limits,
+        *,
+        begun: Callable[[ReadStream], None] | None = None,
+    ) -> ReadStream:
+        """Start a read whose rows are fetched as they are asked for, in a read-only transaction."""
+        pooled, connection = self._begin(limits, "READ ONLY")
+        stream = CursorStream(self._reading(pooled, connection, plan, parameters))
+        if begun is not None:
+            begun(stream)
+        stream.start()
+        return stream
+
+    @contextmanager
+    def writing(self, limits: Limits) -> Iterator[ServerWriting]:
+        """Open a transaction that may write; rows are locked as they are read by key."""
+        with self._transaction(limits, "READ WRITE") as connection:
+            session = ServerWriting(connection, self._translate)
+            yield session
+            if session.is_committed:
+                try:
+                    connection.commit()
+                except Exception as error:
+                    raise self._translate(error) from error
+
+    def identity(self) -> str:
+        """What the server says of itself now, on a connection apart."""
+        try:
+            with self._apart.connect() as connection:
+                return self._identity_on(connection.connection.driver_connection)
+        except SQLAlchemyError as error:
+            raise self._unreachable() from error
+
+    def close(self) -> None:
+        """Give the pool's connections back."""
+        self._database.dispose()
+
+    @abstractmethod
+    def _begin(self, limits: Limits, mode: str) -> tuple[Any, Any]:
+        """A pooled connection and the driver's own, in a transaction of that mode; raises SourceUnavailable."""
+
+    @abstractmethod
+    def _reading(self, pooled: Any, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
+        """A read on that connection, as a stream drives it."""
+
+    @abstractmethod
+    def _identity_on(self, connection: Any) -> str:
+        """What the server says of itself on a connection of the driver's."""
+
+    @abstractmethod
+    def _translate(self, error: Exception) -> Exception:
+        """The driver's error as ours; its text may carry values, so it is not repeated."""
+
+    def _prepare_new(self, connection: Any) -> None:  # noqa: B027 - not every driver needs it
+        """Set up a connection of the driver's that is new to the pool."""
+
+    def _pooled(self) -> Any:
+        """A connection of the pool, to the server that is known."""
+        self.pin.ensure()
+        try:
+            return self._database.raw_connection()
+        except (SQLAlchemyError, self._driver_error) as error:
+            raise self._unreachable() from error
+
+    def _ask(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """A question of the gate's own, read only."""
+        with self._transaction(Limits(), "READ ONLY") as connection:
+            return ServerWriting(connection, self._translate).run(query, parameters)[0]
+
+    @contextmanager
+    def _transaction(self, limits: Limits, mode: str) -> Iterator[Any]:
+        """The driver's connection in a transaction, which is rolled back unless it was committed."""
+        pooled, connection = self._begin(limits, mode)
+        try:
+            yield connection
+        finally:
+            if _is_open(connection):
+                connection.rollback()
+            pooled.close()
+
+    def _unreachable(self) -> SourceUnavailable:
+        return SourceUnavailable(f"the source `{self.name}` cannot be reached")
+
+    def _met(self, connection: Any, _record: Any) -> None:
+        self._prepare_new(connection)
+        try:
+            self.pin.check(lambda: self._identity_on(connection))
+        except BaseException:
+            connection.close()
+            raise
+
+
+def _is_open(connection: Any) -> bool:
+    """Whether the driver still has it open: PyMySQL says `open`, psycopg says `closed`."""
+    return bool(connection.open) if hasattr(connection, "open") else not connection.closed
