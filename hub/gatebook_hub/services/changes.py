@@ -23,9 +23,10 @@ from gatebook_hub.errors import (
     NotPermitted,
     StateConflict,
 )
-from gatebook_hub.model import Access, Allowed, Principal, Schema, TableUse
+from gatebook_hub.model import Principal, Schema
 from gatebook_hub.policy import Action
 from gatebook_hub.policy.rules import SourceRule
+from gatebook_hub.services import showing
 from gatebook_hub.services.applying import apply, note_in_ledger
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
@@ -138,7 +139,7 @@ class Changes:
 
     def why_no_review(self, principal: Principal, request: ChangeRequest) -> str | None:
         """Why this person may not review the request, or None."""
-        return core.may_review(request, principal, self._hidden(principal, request))
+        return core.may_review(request, principal, showing.hidden(self._gate, principal, request))
 
     @under_one_set
     def review(self, call: Call, change_id: str, *, verdict: Verdict, reason: str, digest: str) -> ChangeRequest:
@@ -153,7 +154,7 @@ class Changes:
                 reason=reason,
                 digest=digest,
                 now=gate.now(),
-                hidden_columns=self._hidden(call.principal, request),
+                hidden_columns=showing.hidden(gate, call.principal, request),
             )
         except GatebookError as error:
             error.reference = gate.refuse(
@@ -262,40 +263,12 @@ class Changes:
         return gate.changes.move(finished)
 
     def visible(self, principal: Principal, request: ChangeRequest) -> tuple[frozenset[str], frozenset[str], bool]:
-        """Which columns of the diff this principal sees in clear, which masked, and whether the rows at all.
-
-        The requester looks through the tool that the request came from. An action may write rows that its caller
-        could not read, so having asked is no right to see; a plain write was kept inside the requester's own scope.
-        """
-        is_own = principal.id == request.requester.id
-        viewer = replace(principal, tool=request.requester.tool) if is_own else principal
-        schema = self._gate.in_force.sources.get(request.source).schema()
-        if request.table not in schema.tables:
-            return frozenset(), frozenset(), False
-        use = TableUse(table=request.table, access=Access.SELECT)
-        # A purpose that the viewer has not named opens no rows; the requester named one with the request.
-        at = self._gate.circumstances(request.purpose if is_own else None)
-        decision = policy.decide(self._gate.policy, viewer, schema, [use], at=at)
-        if not isinstance(decision, Allowed):
-            return frozenset(), frozenset(), False
-        obligation = decision.obligations[request.table]
-        clear = frozenset(obligation.columns) - obligation.masks.keys()
-        is_open = not obligation.row_filters or (is_own and request.action is None)
-        return clear, frozenset(obligation.masks), is_open
+        """Which columns of the diff this principal sees in clear, which masked, and whether the rows at all."""
+        return showing.visible(self._gate, principal, request)
 
     def returned_to(self, principal: Principal, request: ChangeRequest) -> Returned | None:
         """What an executed request returned, for the one who asked, if it would be shown in the same way today."""
-        returned = request.returned
-        if returned is None or principal.id != request.requester.id:
-            return None
-        clear, masked, is_open = self.visible(principal, request)
-        is_same = returned.reads <= clear | masked and masked & returned.reads <= returned.masked
-        return returned if is_open and is_same else None
-
-    def _hidden(self, principal: Principal, request: ChangeRequest) -> frozenset[str]:
-        changed = request.diff.changed_columns()
-        clear, _, is_open = self.visible(principal, request)
-        return changed - clear if is_open else changed
+        return showing.returned_to(self._gate, principal, request)
 
     def _open(self, name: str, principal: Principal, action: Action | None) -> tuple[Source, SourceRule, Schema]:
         if action is None:

@@ -8,8 +8,8 @@ table by what the principal may see.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from sqlglot import exp
@@ -19,6 +19,7 @@ from gatebook_hub.model import Access, Engine, Schema, Table, TableUse
 from gatebook_hub.sql.dialects import fold
 from gatebook_hub.sql.functions import TABLE_FUNCTION_COLUMNS
 from gatebook_hub.sql.parsing import Statement, StatementKind
+from gatebook_hub.sql.scopes import Relation, Scope
 
 BASE = "gatebook_base"
 # How SQLite and DuckDB call what identifies a row of a table; no column, and no `*` has it.
@@ -38,29 +39,6 @@ class Analysis:
     uses: tuple[TableUse, ...]
     outputs: tuple[str | None, ...]
     tree: exp.Expr
-
-
-@dataclass(slots=True)
-class _Relation:
-    """A name in a FROM clause: a base table, or a query with these output columns."""
-
-    columns: tuple[str, ...]
-    base: str | None = None
-
-
-@dataclass(slots=True)
-class _Scope:
-    """The relations visible at one level of a query, and the level around it."""
-
-    relations: dict[str, _Relation] = field(default_factory=dict)
-    aliases: frozenset[str] = frozenset()
-    outer: _Scope | None = None
-
-    def chain(self) -> Iterator[_Scope]:
-        scope: _Scope | None = self
-        while scope is not None:
-            yield scope
-            scope = scope.outer
 
 
 _CATALOGUE = re.compile(r"(information_schema|pg_catalog|mysql|sys|performance_schema)\.|.*\.(pg_|sqlite_|duckdb_)")
@@ -105,7 +83,7 @@ class _Walker:
         self.wholes: set[str] = set()
         self._ctes = 0
 
-    def query(self, node: exp.Expr, ctes: _Ctes, outer: _Scope | None) -> list[str | None]:
+    def query(self, node: exp.Expr, ctes: _Ctes, outer: Scope | None) -> list[str | None]:
         """Resolve a query expression and return the names of its output columns."""
         ctes = self._with(node, ctes, outer)
         match node:
@@ -114,23 +92,23 @@ class _Walker:
             case exp.SetOperation():
                 left = self.query(node.this, ctes, outer)
                 self.query(node.expression, ctes, outer)
-                scope = _Scope(aliases=frozenset(name for name in left if name), outer=outer)
+                scope = Scope(aliases=frozenset(name for name in left if name), outer=outer)
                 self._modifiers(node, ctes, scope)
                 return left
             case exp.Subquery():
                 inner = self.query(node.this, ctes, outer)
-                self._modifiers(node, ctes, _Scope(aliases=frozenset(name for name in inner if name), outer=outer))
+                self._modifiers(node, ctes, Scope(aliases=frozenset(name for name in inner if name), outer=outer))
                 return inner
             case exp.Values():
                 for row in node.expressions:
-                    self._expression(row, ctes, _Scope(outer=outer))
+                    self._expression(row, ctes, Scope(outer=outer))
                 return [None] * len(node.expressions[0].expressions)
             case exp.Table():
                 raise ConstructRefused("`table NAME` is not taken; write `select * from NAME`")
             case _:
                 raise ConstructRefused(f"`{type(node).__name__.lower()}` is not taken as a query")
 
-    def _with(self, node: exp.Expr, ctes: _Ctes, outer: _Scope | None) -> _Ctes:
+    def _with(self, node: exp.Expr, ctes: _Ctes, outer: Scope | None) -> _Ctes:
         clause = node.args.get("with_")
         if clause is None:
             return ctes
@@ -154,15 +132,15 @@ class _Walker:
             cte.meta[CTE_INDEX] = index
         return known
 
-    def _recursive_outputs(self, node: exp.SetOperation, ctes: _Ctes, outer: _Scope | None) -> list[str]:
+    def _recursive_outputs(self, node: exp.SetOperation, ctes: _Ctes, outer: Scope | None) -> list[str]:
         anchor = node.this
         while isinstance(anchor, exp.SetOperation):
             anchor = anchor.this
         probe = _Walker(self.engine, self.schema)
         return [name for name in probe.query(anchor.copy(), ctes, outer) if name]
 
-    def _select(self, node: exp.Select, ctes: _Ctes, outer: _Scope | None) -> list[str | None]:
-        scope = _Scope(outer=outer)
+    def _select(self, node: exp.Select, ctes: _Ctes, outer: Scope | None) -> list[str | None]:
+        scope = Scope(outer=outer)
         clauses = [node.args.get("from_"), *(node.args.get("joins") or [])]
         for clause in clauses:
             if clause is not None:
@@ -186,12 +164,12 @@ class _Walker:
         self._modifiers(node, ctes, scope)
         return outputs
 
-    def _modifiers(self, node: exp.Expr, ctes: _Ctes, scope: _Scope) -> None:
+    def _modifiers(self, node: exp.Expr, ctes: _Ctes, scope: Scope) -> None:
         for name in ("order", "limit", "offset"):
             if node.args.get(name) is not None:
                 self._expression(node.args[name], ctes, scope)
 
-    def _projection(self, item: exp.Expr, ctes: _Ctes, scope: _Scope) -> list[str | None]:
+    def _projection(self, item: exp.Expr, ctes: _Ctes, scope: Scope) -> list[str | None]:
         if isinstance(item, exp.Star):
             every = [name for relation in scope.relations.values() for name in self._whole(relation)]
             return self._star(item, every, ctes, scope)
@@ -205,7 +183,7 @@ class _Walker:
             return [self._fold(item.args["alias"])]
         return [self._fold(item.this)] if isinstance(item, exp.Column) else [None]
 
-    def _star(self, star: exp.Star, every: list[str], ctes: _Ctes, scope: _Scope) -> list[str | None]:
+    def _star(self, star: exp.Star, every: list[str], ctes: _Ctes, scope: Scope) -> list[str | None]:
         """The columns of a star without those that it excludes; what replaces one has its name."""
         for replaced in star.args.get("replace") or []:
             self._expression(replaced, ctes, scope)
@@ -214,7 +192,7 @@ class _Walker:
             self._column(column, scope)
         return [name for name in every if name not in excluded]
 
-    def _whole(self, relation: _Relation) -> tuple[str, ...]:
+    def _whole(self, relation: Relation) -> tuple[str, ...]:
         if relation.base is None:
             return relation.columns
         self.wholes.add(relation.base)
@@ -232,7 +210,7 @@ class _Walker:
             if hidden:
                 raise ConstructRefused(f"`{base}.{hidden[0]}` is invisible; name the columns instead of `*`")
 
-    def _joins(self, node: exp.Expr, ctes: _Ctes, scope: _Scope) -> None:
+    def _joins(self, node: exp.Expr, ctes: _Ctes, scope: Scope) -> None:
         """Resolve the conditions of joins; their relations are bound before."""
         for join in node.args.get("joins") or []:
             for name in join.args.get("using") or []:
@@ -240,7 +218,7 @@ class _Walker:
             if join.args.get("on") is not None:
                 self._expression(join.args["on"], ctes, scope)
 
-    def _relation(self, node: exp.Expr, ctes: _Ctes, scope: _Scope) -> None:
+    def _relation(self, node: exp.Expr, ctes: _Ctes, scope: Scope) -> None:
         match node:
             case exp.Unnest():
                 self._function(node, node, ctes, scope)
@@ -257,12 +235,12 @@ class _Walker:
                 self._bind(node, _named(self.query(node, ctes, scope.outer)), None, scope)
             case exp.Values():
                 for row in node.expressions:
-                    self._expression(row, ctes, _Scope(outer=scope.outer))
+                    self._expression(row, ctes, Scope(outer=scope.outer))
                 self._bind(node, self._values_names(node), None, scope)
             case _:
                 raise ConstructRefused(f"`{type(node).__name__.lower()}` is not taken as a table")
 
-    def _table(self, node: exp.Table, ctes: _Ctes, scope: _Scope) -> None:
+    def _table(self, node: exp.Table, ctes: _Ctes, scope: Scope) -> None:
         name = self._fold(node.this)
         if not node.args.get("db") and name in ctes:
             index, columns = ctes[name]
@@ -276,10 +254,10 @@ class _Walker:
         self.reads.setdefault(table.name, set())
         self._bind(node, tuple(column.name for column in table.columns), table.name, scope)
 
-    def _parenthesis(self, node: exp.Subquery, ctes: _Ctes, scope: _Scope) -> None:
+    def _parenthesis(self, node: exp.Subquery, ctes: _Ctes, scope: Scope) -> None:
         """Joins in parentheses: their relations are this level's, or one relation if they have a name together."""
         has_name = bool(node.args.get("alias"))
-        inner = _Scope(outer=scope.outer) if has_name else scope
+        inner = Scope(outer=scope.outer) if has_name else scope
         self._relation(node.this, ctes, inner)
         for join in node.this.args.get("joins") or []:
             self._relation(join.this, ctes, inner)
@@ -288,7 +266,7 @@ class _Walker:
             columns = [name for relation in inner.relations.values() for name in self._whole(relation)]
             self._bind(node, tuple(columns), None, scope)
 
-    def _function(self, node: exp.Expr, call: exp.Func, ctes: _Ctes, scope: _Scope) -> None:
+    def _function(self, node: exp.Expr, call: exp.Func, ctes: _Ctes, scope: Scope) -> None:
         """A function as a table: its arguments may name relations before it, its columns are known to the engine."""
         for child in call.iter_expressions():
             if not isinstance(child, exp.TableAlias):
@@ -324,7 +302,7 @@ class _Walker:
             )
         return table
 
-    def _bind(self, node: exp.Expr, columns: tuple[str, ...], base: str | None, scope: _Scope) -> None:
+    def _bind(self, node: exp.Expr, columns: tuple[str, ...], base: str | None, scope: Scope) -> None:
         alias = node.args.get("alias")
         name = self._fold(alias.this) if alias is not None and alias.this is not None else None
         if name is None:
@@ -338,9 +316,9 @@ class _Walker:
             columns = (*(self._fold(column) for column in listed), *columns[len(listed) :])
         if name in scope.relations:
             raise ConstructRefused(f"the name `{name}` is used twice in one from clause; give an alias")
-        scope.relations[name] = _Relation(columns, base)
+        scope.relations[name] = Relation(columns, base)
 
-    def _expression(self, node: exp.Expr, ctes: _Ctes, scope: _Scope) -> None:
+    def _expression(self, node: exp.Expr, ctes: _Ctes, scope: Scope) -> None:
         """Resolve the columns of an expression; nested queries open a scope inside this one."""
         if isinstance(node, exp.Select | exp.SetOperation | exp.Subquery):
             self.query(node, ctes, scope)
@@ -353,7 +331,7 @@ class _Walker:
         for child in node.iter_expressions():
             self._expression(child, ctes, scope)
 
-    def _column(self, node: exp.Column, scope: _Scope) -> None:
+    def _column(self, node: exp.Column, scope: Scope) -> None:
         if isinstance(node.this, exp.Star):
             raise ConstructRefused(f"`{node.sql()}` is not taken as a value")
         name = self._fold(node.this)
@@ -365,13 +343,13 @@ class _Walker:
         if not is_found:
             raise UnknownColumn(f"there is no column `{node.sql()}` in the tables of this query that you may see")
 
-    def _qualified(self, name: str, table: str, node: exp.Column, scope: _Scope) -> bool:
+    def _qualified(self, name: str, table: str, node: exp.Column, scope: Scope) -> bool:
         relation = next((level.relations[table] for level in scope.chain() if table in level.relations), None)
         if relation is not None:
             self._read(relation, name, node)
         return relation is not None
 
-    def _bare(self, name: str, node: exp.Column, scope: _Scope) -> bool:
+    def _bare(self, name: str, node: exp.Column, scope: Scope) -> bool:
         """Whether a level has the name as a column, an alias of its select list, or a row id."""
         is_perhaps_known = has_base = False
         for level in scope.chain():
@@ -386,14 +364,14 @@ class _Walker:
             has_base |= any(relation.base is not None for relation in level.relations.values())
         return is_perhaps_known and not has_base
 
-    def _part(self, column: exp.Identifier, node: exp.Column, scope: _Scope) -> bool:
+    def _part(self, column: exp.Identifier, node: exp.Column, scope: Scope) -> bool:
         """Whether what looks like a table is a column of DuckDB's with parts."""
         if self.engine is not Engine.DUCKDB or not self._bare(self._fold(column), node, scope):
             return False
         node.meta[COMPOSITE] = True
         return True
 
-    def _row(self, name: str, node: exp.Column, scope: _Scope) -> bool:
+    def _row(self, name: str, node: exp.Column, scope: Scope) -> bool:
         """Whether the name is a relation's, and stands for its whole row; no column has it, which comes first."""
         if self.engine not in _HAVE_WHOLE_ROWS:
             return False
@@ -404,14 +382,14 @@ class _Walker:
         node.meta[COMPOSITE] = True
         return True
 
-    def _row_id(self, name: str, relations: list[_Relation]) -> bool:
+    def _row_id(self, name: str, relations: list[Relation]) -> bool:
         """Whether the name is the row id of the one table there is; then it is read."""
         if name not in _HAVE_ROW_IDS.get(self.engine, ()) or len(relations) != 1 or relations[0].base is None:
             return False
         self.reads[relations[0].base].add(name)
         return True
 
-    def _read(self, relation: _Relation, name: str, node: exp.Column) -> None:
+    def _read(self, relation: Relation, name: str, node: exp.Column) -> None:
         if relation.columns and name not in relation.columns and not self._row_id(name, [relation]):
             raise UnknownColumn(f"there is no column `{node.sql()}` that you may see")
         if relation.base is not None:

@@ -1,0 +1,30 @@
+"""Which relations can a name of a column mean, at each level of a query?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Relation:
+    """A name in a FROM clause: a base table, or a query with these output columns."""
+
+    columns: tuple[str, ...]
+    base: str | None = None
+
+
+@dataclass(slots=True)
+class Scope:
+    """The relations visible at one level of a query, and the level around it."""
+
+    relations: dict[str, Relation] = field(default_factory=dict)
+    aliases: frozenset[str] = frozenset()
+    outer: Scope | None = None
+
+    def chain(self) -> Iterator[Scope]:
+        """This level, and those around it, from the inside out."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.outer
