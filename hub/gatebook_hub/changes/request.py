@@ -86,12 +86,11 @@ class RowDiff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returned:
-    """What `returning` told of the written rows, as the requester saw them then; `reads` of columns, some `masked`."""
+    """What `returning` told of the written rows, as the requester saw them then; `sight` binds how that was."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
-    reads: frozenset[str]
-    masked: frozenset[str]
+    sight: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,41 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from gatebook_hub.model import Access, Allowed, Denied, Principal
 from gatebook_hub.policy.circumstances import Circumstances
 from gatebook_hub.policy.deciding import tightest
 from gatebook_hub.policy.granting import Subject, applying_grants, no_grant
-from gatebook_hub.policy.rules import PolicySet
+from gatebook_hub.policy.rules import Grant, PolicySet, Protection
 
 NO_SANDBOX = "no-sandbox"
 
 
 def decide_definition(
-    policy: PolicySet, principal: Principal, source: str, table: str, at: Circumstances
+    policy: PolicySet, principal: Principal, source: str, tables: Iterable[str], at: Circumstances
 ) -> Allowed | Denied:
-    """Decide a change of the schema: a sandbox alone takes any, from whom a grant of `ddl` reaches the table."""
+    """Decide a change of the schema of these tables, of which one is changed and others are referred to.
+
+    A sandbox alone takes any, from whom a grant of `ddl` reaches each table. A table that a rule shows in part, or
+    whose writes people approve, keeps its schema: rules go by names, and a check or an index would tell what they hide.
+    """
     if not policy.sources[source].is_sandbox:
         return Denied(sentence="the schema changes through the database's own migrations", rule=NO_SANDBOX)
     subject = Subject.of(principal)
-    grants = [
-        grant
-        for grant in applying_grants(policy, subject, source, table, Access.DDL, at)
-        if grant.columns is None and grant.where is None
-    ]
-    if not grants:
-        return no_grant(policy, subject, source, table, Access.DDL, at)
+    grants: list[Grant] = []
+    for table in tables:
+        found = applying_grants(policy, subject, source, table, Access.DDL, at)
+        if not found:
+            return no_grant(policy, subject, source, table, Access.DDL, at)
+        if (rule := _rule_of(policy, source, table)) is not None:
+            return Denied(sentence=f"the rule `{rule}` goes by the schema of `{table}`, so it stays", rule=rule)
+        grants += found
     return Allowed(
         obligations={},
         limits=tightest([grant.limits for grant in grants]),
-        rules=tuple(sorted((grant.ref for grant in grants), key=lambda ref: ref.id)),
+        rules=tuple(sorted({grant.ref for grant in grants}, key=lambda ref: ref.id)),
         needs_reason=any(grant.needs_reason for grant in grants),
     )
 
 
+def _rule_of(policy: PolicySet, source: str, table: str) -> str | None:
+    """A rule that shows the table in part, or asks people about it."""
+    partial = (grant for grant in policy.grants if grant.where is not None or grant.columns is not None)
+    approvals = (rule for rule in policy.approvals if rule.require)
+    named = [
+        *(grant.ref.id for grant in partial if grant.reaches(source, table)),
+        *(rule.ref.id for rule in approvals if any(pattern.matches(source, table) for pattern in rule.on)),
+        *(rule.ref.id for rule in _protections(policy, source, table)),
+    ]
+    return min(named, default=None)
+
+
 def is_protected(policy: PolicySet, source: str, table: str) -> bool:
     """Whether a protection names the table or a column of it: for somebody it is not what it is."""
-    return any(
-        any((ref.source, ref.table) == (source, table) for ref in protection.columns)
-        or any(pattern.matches(source, table) for pattern in protection.tables)
-        for protection in policy.protections
-    )
+    return any(True for _ in _protections(policy, source, table))
+
+
+def _protections(policy: PolicySet, source: str, table: str) -> Iterator[Protection]:
+    for protection in policy.protections:
+        is_named = any((ref.source, ref.table) == (source, table) for ref in protection.columns)
+        if is_named or any(pattern.matches(source, table) for pattern in protection.tables):
+            yield protection

@@ -11,11 +11,11 @@ from gatebook_hub import sql
 from gatebook_hub.changes import RowChange, RowDiff
 from gatebook_hub.changes.request import RowKind
 from gatebook_hub.errors import Drifted, LimitExceeded, WriteRefused
-from gatebook_hub.model import Schema, Table
+from gatebook_hub.model import Limits, Schema, Table
 from gatebook_hub.services.statements import DecidedReturning, DecidedWrite, used
 from gatebook_hub.sources.source import LEDGER, WriteSession
 from gatebook_hub.sql import KeyedStatements, Plan, StatementKind
-from gatebook_hub.sql.generating import bound, quote
+from gatebook_hub.sql.generating import bound, quote_for_driver
 from gatebook_hub.values import encode
 
 Row = tuple[Any, ...]
@@ -32,7 +32,12 @@ class Applied:
 
 
 def apply(
-    session: WriteSession, decided: DecidedWrite, parameters: Mapping[str, Any], schema: Schema, limit_rows: int
+    session: WriteSession,
+    decided: DecidedWrite,
+    parameters: Mapping[str, Any],
+    schema: Schema,
+    limit_rows: int,
+    limits: Limits,
 ) -> Applied:
     """Carry out a write in an open transaction and return what it changed; the caller commits or rolls back.
 
@@ -46,7 +51,7 @@ def apply(
     changed: list[RowChange] = []
     scoped: list[tuple[Plan, RowChange]] = []
     left: list[Row] = []
-    returned = _Returned(session, decided.returning, parameters)
+    returned = _Returned(session, decided.returning, parameters, limits)
     for decided_step, rows in zip(decided.steps, found, strict=True):
         step = decided_step.step
         statements = sql.keyed_statements(write.table, step.columns, schema)
@@ -76,8 +81,10 @@ def apply(
 class Gathered:
     """Rows that a write returns, as storable values, up to a size."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits) -> None:
         self.rows: list[Row] = []
+        self._most_rows = limits.rows
+        self._most_bytes = min(limits.bytes or _MOST_RETURNED, _MOST_RETURNED)
         self._size = 0
 
     def add(self, rows: Sequence[Row]) -> None:
@@ -85,17 +92,23 @@ class Gathered:
         for row in rows:
             self.rows.append(tuple(encode(value) for value in row))
             self._size += len(json.dumps(self.rows[-1]))
-            if self._size > _MOST_RETURNED:
-                raise LimitExceeded(f"what is returned is larger than {_MOST_RETURNED:,} characters; return less")
+            if self._size > self._most_bytes:
+                raise LimitExceeded(f"what is returned is larger than {self._most_bytes:,} characters; return less")
+            if self._most_rows is not None and len(self.rows) > self._most_rows:
+                raise LimitExceeded(f"the write returns more rows than {self._most_rows:,}; narrow it")
 
 
 class _Returned(Gathered):
     """What a write returns, row by row; nothing without a `returning`."""
 
     def __init__(
-        self, session: WriteSession, returning: DecidedReturning | None, parameters: Mapping[str, Any]
+        self,
+        session: WriteSession,
+        returning: DecidedReturning | None,
+        parameters: Mapping[str, Any],
+        limits: Limits,
     ) -> None:
-        super().__init__()
+        super().__init__(limits)
         self._session = session
         self._returning = returning
         self._parameters = parameters
@@ -126,7 +139,7 @@ def _check_once(decided: DecidedWrite, found: Sequence[Sequence[Row]]) -> None:
 def note_in_ledger(session: WriteSession, schema: Schema, change_id: str, digest: str, at: str) -> None:
     """Write the change into the source's ledger, in the change's own transaction: exactly once, across a crash."""
     engine = schema.engine
-    name = f"{quote(schema.namespace or '', engine)}.{quote(LEDGER, engine)}"
+    name = f"{quote_for_driver(schema.namespace or '', engine)}.{quote_for_driver(LEDGER, engine)}"
     values = ", ".join(bound(field, engine) for field in ("change_id", "digest", "executed_at"))
     statement = f"INSERT INTO {name} (change_id, digest, executed_at) VALUES ({values})"  # noqa: S608 - constants
     session.run(statement, {"change_id": change_id, "digest": digest, "executed_at": at})

@@ -31,7 +31,7 @@ from gatebook_hub.services.applying import apply, note_in_ledger
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
 from gatebook_hub.services.quorums import approving_for
-from gatebook_hub.services.statements import DecidedWrite, bind, decide_write, facts, own_values
+from gatebook_hub.services.statements import DecidedWrite, bind, check_reason, decide_write, facts, own_values
 from gatebook_hub.sources.source import Source
 from gatebook_hub.sql import Statement
 from gatebook_hub.values import decode, encode
@@ -61,6 +61,7 @@ class Changes:
         own = {"gb_principal": call.principal.known_as, "gb_now": _text_time(now)} if action else {}
         parameters = {**bind(statement, given, own), **own_values(gate, source_name, call.principal)}
         decided = decide_write(gate, call, statement, schema, action)
+        check_reason(call, decided.allowed)
         told = facts(gate, source_name, schema, decided, given)
         preview = gate.event(EventKind.QUERY_INTENT, call, action=_name(action), extra={"step": "preview"}, **told)
         intent = gate.book.append(preview)
@@ -291,7 +292,7 @@ class Changes:
         gate = self._gate
         limits = gate.limits(rule, decided.allowed.limits)
         with source.writing(limits) as session:
-            diff = apply(session, decided, parameters, schema, gate.settings.preview_rows).diff
+            diff = apply(session, decided, parameters, schema, gate.settings.preview_rows, limits).diff
         if not diff.rows and action is None:
             raise EffectMissed("no row would change, so there is nothing to ask for")
         encoded = {name: encode(value) for name, value in parameters.items() if name in decided.statement.parameters}
@@ -342,8 +343,9 @@ class Changes:
             raise Drifted("the rules that allowed this changed since the approval; ask again")
         parameters = {name: decode(value, name) for name, value in request.parameters.items()}
         parameters |= own_values(gate, request.source, request.requester)
-        with source.writing(gate.limits(rule, decided.allowed.limits)) as session:
-            applied = apply(session, decided, parameters, schema, gate.settings.preview_rows)
+        limits = gate.limits(rule, decided.allowed.limits)
+        with source.writing(limits) as session:
+            applied = apply(session, decided, parameters, schema, gate.settings.preview_rows, limits)
             diff = applied.diff
             if core.diff_digest(diff) != core.diff_digest(request.diff):
                 raise Drifted("the rows changed since they were approved; nothing was written, ask again")
@@ -355,9 +357,7 @@ class Changes:
             note_in_ledger(session, schema, request.id, request.digest, gate.now().isoformat())
             session.commit()
         told = decided.returning
-        if told is None:
-            return None
-        return Returned(columns=told.columns, rows=applied.returned, reads=told.reads, masked=told.masked)
+        return None if told is None else Returned(columns=told.columns, rows=applied.returned, sight=told.sight)
 
     def _fresh(self, request: ChangeRequest) -> ChangeRequest:
         """The request, expired if its time is over."""

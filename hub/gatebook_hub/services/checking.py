@@ -70,11 +70,14 @@ def _tables(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
     rules = [(grant.ref.id, grant.on) for grant in policy_set.grants]
     rules += [(protection.ref.id, protection.tables) for protection in policy_set.protections]
     rules += [(approval.ref.id, approval.on) for approval in policy_set.approvals]
+    # In a sandbox tables come and go.
+    is_sandbox = policy_set.sources[schema.source].is_sandbox
     for rule, patterns in rules:
         for pattern in patterns:
             if pattern.source == schema.source and pattern.table not in {"*", *schema.tables}:
                 yield Finding(
-                    id="policy.E010",
+                    id="policy.W010" if is_sandbox else "policy.E010",
+                    is_error=not is_sandbox,
                     place=policy_set.place_of(rule),
                     sentence=f"there is no table `{pattern}` (rule `{rule}`)"
                     + did_you_mean(pattern.table, schema.tables),

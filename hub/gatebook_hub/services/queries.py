@@ -13,7 +13,7 @@ import pyarrow as pa
 from gatebook_hub import sql
 from gatebook_hub.audit import EventKind, Outcome
 from gatebook_hub.changes import ChangeRequest
-from gatebook_hub.errors import AccessRefused, GatebookError, LimitExceeded, TooManyRequests
+from gatebook_hub.errors import GatebookError, LimitExceeded, TooManyRequests
 from gatebook_hub.model import Limits
 from gatebook_hub.services.changes import Changes
 from gatebook_hub.services.describing import Describing, Told
@@ -24,6 +24,7 @@ from gatebook_hub.services.statements import (
     DecidedRead,
     PlanCache,
     bind,
+    check_reason,
     decide_read,
     facts,
     own_values,
@@ -203,7 +204,7 @@ class Queries:
                 )
             parameters = bind(statement, question.parameters, {})
             decided = decide_read(gate, call, statement, schema, self._plans)
-            _check_reason(call, decided)
+            check_reason(call, decided.allowed)
             limits = gate.limits(rule, decided.allowed.limits, question.limit_rows)
             self._enter(call, question.source, limits)
         except GatebookError as error:
@@ -248,8 +249,3 @@ class Queries:
                 detail=str(error),
             )
         )
-
-
-def _check_reason(call: Call, decided: DecidedRead) -> None:
-    if decided.allowed.needs_reason and not (call.reason or "").strip():
-        raise AccessRefused("this data is read with a reason only", ask="the same statement with `reason=…`")

@@ -15,7 +15,7 @@ from gatebook_hub.policy.rules import SourceRule
 from gatebook_hub.services.applying import Gathered
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.quorums import approving_for
-from gatebook_hub.services.statements import DecidedWrite, bind, decide_write, facts, refused_facts, used
+from gatebook_hub.services.statements import DecidedWrite, bind, check_reason, decide_write, facts, refused_facts, used
 from gatebook_hub.sources.source import Source
 from gatebook_hub.sql import Definition, Statement
 
@@ -47,16 +47,18 @@ class Sandbox:
             return None
         parameters = bind(statement, given, {})
         decided = decide_write(gate, call, statement, schema, needs_key=False)
+        check_reason(call, decided.allowed)
         if not all(_is_plain(obligation, schema) for obligation in decided.allowed.obligations.values()):
             return None
         tables = frozenset(use.table for use in decided.uses)
         plan = sql.write_directly(statement, schema, tables, nonce=gate.new_id())
         intent = self._intend(call, facts(gate, source_name, schema, decided, given))
         try:
-            with source.writing(gate.limits(rule, decided.allowed.limits)) as session:
+            limits = gate.limits(rule, decided.allowed.limits)
+            with source.writing(limits) as session:
                 rows, count = session.run(plan.sql, used(parameters, plan))
                 self._check_quorum(call, source_name, decided, count)
-                gathered = Gathered()
+                gathered = Gathered(limits)
                 gathered.add(rows)
                 session.commit()
         except _NeedsPeople:
@@ -76,12 +78,12 @@ class Sandbox:
             if not rule.is_sandbox:
                 raise KindRefused(sql.refusal_of(text))
             definition = sql.parse_definition(text, schema)
+            tables = sorted({definition.table, *definition.references})
             decision = policy.decide_definition(
-                gate.policy, call.principal, source_name, definition.table, gate.circumstances(call.purpose)
+                gate.policy, call.principal, source_name, tables, gate.circumstances(call.purpose)
             )
             allowed = _allowed(decision)
-            if definition.is_rename and policy.is_protected(gate.policy, source_name, definition.table):
-                raise WriteRefused(f"rules name the columns of `{definition.table}`, so they keep their names")
+            check_reason(call, allowed)
             obligations = self._query(call, source_name, schema, definition)
             sent = sql.write_definition(definition, schema, obligations, nonce=gate.new_id())
         except GatebookError as error:
@@ -127,6 +129,7 @@ class Sandbox:
         allowed = _allowed(
             policy.decide(gate.policy, call.principal, schema, uses, at=gate.circumstances(call.purpose))
         )
+        check_reason(call, allowed)
         for name, obligation in allowed.obligations.items():
             if policy.is_protected(gate.policy, source_name, name) or not _is_plain(obligation, schema):
                 raise WriteRefused(f"rules protect `{name}`, and they would not follow it into another table")
@@ -179,4 +182,4 @@ def _returned(decided: DecidedWrite, gathered: Gathered) -> Returned | None:
     told = decided.returning
     if told is None:
         return None
-    return Returned(columns=told.columns, rows=tuple(gathered.rows), reads=told.reads, masked=told.masked)
+    return Returned(columns=told.columns, rows=tuple(gathered.rows), sight=told.sight)

@@ -6,41 +6,33 @@ from dataclasses import replace
 
 from gatebook_hub import policy
 from gatebook_hub.changes import ChangeRequest, Returned
-from gatebook_hub.model import Access, Allowed, Principal, TableUse
+from gatebook_hub.model import Access, Allowed, Principal, TableObligation, TableUse
 from gatebook_hub.services.gate import Gate
+from gatebook_hub.services.statements import sight_of
 
 
 def visible(gate: Gate, principal: Principal, request: ChangeRequest) -> tuple[frozenset[str], frozenset[str], bool]:
     """Which columns of the diff this principal sees in clear, which masked, and whether the rows at all.
 
-    The requester looks through the tool that the request came from. An action may write rows that its caller
-    could not read, so having asked is no right to see; a plain write was kept inside the requester's own scope.
+    An action may write rows that its caller could not read, so having asked is no right to see; a plain write was kept
+    inside the requester's own scope.
     """
-    is_own = principal.id == request.requester.id
-    viewer = replace(principal, tool=request.requester.tool) if is_own else principal
-    schema = gate.in_force.sources.get(request.source).schema()
-    if request.table not in schema.tables:
+    obligation = _obligation(gate, principal, request)
+    if obligation is None:
         return frozenset(), frozenset(), False
-    use = TableUse(table=request.table, access=Access.SELECT)
-    # A purpose that the viewer has not named opens no rows; the requester named one with the request.
-    at = gate.circumstances(request.purpose if is_own else None)
-    decision = policy.decide(gate.policy, viewer, schema, [use], at=at)
-    if not isinstance(decision, Allowed):
-        return frozenset(), frozenset(), False
-    obligation = decision.obligations[request.table]
     clear = frozenset(obligation.columns) - obligation.masks.keys()
+    is_own = principal.id == request.requester.id
     is_open = not obligation.row_filters or (is_own and request.action is None)
     return clear, frozenset(obligation.masks), is_open
 
 
 def returned_to(gate: Gate, principal: Principal, request: ChangeRequest) -> Returned | None:
-    """What an executed request returned, for the one who asked, if it would be shown in the same way today."""
+    """What an executed request returned, for the one who asked, as long as their sight of the table is the same."""
     returned = request.returned
     if returned is None or principal.id != request.requester.id:
         return None
-    clear, masked, is_open = visible(gate, principal, request)
-    is_same = returned.reads <= clear | masked and masked & returned.reads <= returned.masked
-    return returned if is_open and is_same else None
+    obligation = _obligation(gate, principal, request)
+    return returned if obligation is not None and sight_of(obligation) == returned.sight else None
 
 
 def hidden(gate: Gate, principal: Principal, request: ChangeRequest) -> frozenset[str]:
@@ -48,3 +40,17 @@ def hidden(gate: Gate, principal: Principal, request: ChangeRequest) -> frozense
     changed = request.diff.changed_columns()
     clear, _, is_open = visible(gate, principal, request)
     return changed - clear if is_open else changed
+
+
+def _obligation(gate: Gate, principal: Principal, request: ChangeRequest) -> TableObligation | None:
+    """What this principal sees of the table; the requester looks through the tool that the request came from."""
+    is_own = principal.id == request.requester.id
+    viewer = replace(principal, tool=request.requester.tool) if is_own else principal
+    schema = gate.in_force.sources.get(request.source).schema()
+    if request.table not in schema.tables:
+        return None
+    use = TableUse(table=request.table, access=Access.SELECT)
+    # A purpose that the viewer has not named opens no rows; the requester named one with the request.
+    at = gate.circumstances(request.purpose if is_own else None)
+    decision = policy.decide(gate.policy, viewer, schema, [use], at=at)
+    return decision.obligations[request.table] if isinstance(decision, Allowed) else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -12,7 +14,7 @@ from typing import Any, TypeVar
 from gatebook_hub import policy, sql
 from gatebook_hub.audit import recorded_parameters, recorded_values
 from gatebook_hub.errors import AccessRefused, GatebookError, ParameterMismatch, UnknownRelation, WriteRefused
-from gatebook_hub.model import Allowed, Denied, Principal, Schema, TableUse
+from gatebook_hub.model import Allowed, Denied, Principal, Schema, TableObligation, TableUse
 from gatebook_hub.policy import Action, PolicySet
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.steps import decide_returning, decide_steps, together
@@ -53,8 +55,7 @@ class DecidedReturning:
 
     columns: tuple[str, ...]
     plan: Plan
-    reads: frozenset[str]
-    masked: frozenset[str]
+    sight: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,13 +181,10 @@ def _returning(write: WritePlan, allowed: Allowed, schema: Schema, nonce: str) -
     obligation = allowed.obligations[write.table.name]
     if masked := sorted(set(write.table.key) & obligation.masks.keys()):
         raise WriteRefused(f"the key `{masked[0]}` of `{write.table.name}` is masked for you, so no row is found by it")
-    use = read.uses[0]
-    reads = frozenset(obligation.columns) if use.is_whole else use.reads
     return DecidedReturning(
         columns=write.returning.columns(write.table, obligation.columns),
         plan=sql.rewrite(read, allowed.obligations, schema, nonce=nonce),
-        reads=reads,
-        masked=frozenset(reads & obligation.masks.keys()),
+        sight=sight_of(obligation),
     )
 
 
@@ -205,6 +203,20 @@ def _scope(write: WritePlan, allowed: Allowed, schema: Schema, nonce: str) -> Pl
         return None
     statement = sql.keyed_lookup(write.table, schema)
     return sql.rewrite(sql.analyse(statement, schema), allowed.obligations, schema, nonce=nonce)
+
+
+def sight_of(obligation: TableObligation) -> str:
+    """A digest of how much of a table somebody sees: other columns, masks or row filters are another sight."""
+    masks = sorted((name, str(mask), mask.expression or "") for name, mask in obligation.masks.items())
+    filters = sorted(row_filter.condition for row_filter in obligation.row_filters)
+    content = json.dumps([obligation.table, list(obligation.columns), masks, filters])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def check_reason(call: Call, allowed: Allowed) -> None:
+    """Raise AccessRefused where a grant wants a reason and the call has none."""
+    if allowed.needs_reason and not (call.reason or "").strip():
+        raise AccessRefused("this data is read with a reason only", ask="the same statement with `reason=…`")
 
 
 def bind(statement: Statement, given: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

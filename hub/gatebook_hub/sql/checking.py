@@ -46,6 +46,12 @@ _HAVE_WORDS = (
     exp.IntervalSpan,
 )
 _HAVE_JSON_LITERALS = frozenset({Engine.POSTGRESQL, Engine.DUCKDB})
+_UNIT = re.compile(
+    r"(Y|MON|W|D|H|HR|M|MIN|S|SEC|MS|MSEC|US|USEC|YEAR|MONTH|QUARTER|WEEK|DAY|HOUR|MINUTE|SECOND|DECADE|CENTURY|"
+    r"MILLENNIUM|MILLISECOND|MICROSECOND|NANOSECOND)S?|CENTURIES|MILLENNIA|"
+    r"(DAY|HOUR|MINUTE|SECOND|YEAR)_(MONTH|HOUR|MINUTE|SECOND|MICROSECOND)",
+    re.IGNORECASE,
+)
 _LENGTHENS = frozenset({"LPAD", "RPAD", "REPEAT"})
 _FORMATS = frozenset({"PRINTF", "FORMAT"})
 
@@ -126,6 +132,8 @@ def _check_details(node: exp.Expr, engine: Engine) -> None:
             _check_type(node, engine)
         case exp.Var():
             is_all = isinstance(node.parent, exp.Ordered) and node.name.upper() == "ALL" and engine is Engine.DUCKDB
+            if isinstance(node.parent, exp.Interval) and not _UNIT.fullmatch(node.name):
+                raise ConstructRefused("an interval is of years, months, days, hours, minutes or seconds")
             if not isinstance(node.parent, _HAVE_WORDS) and not is_all:
                 raise ConstructRefused(f"the word `{node.name}` is not understood here")
         case exp.Placeholder():

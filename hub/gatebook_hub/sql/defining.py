@@ -20,16 +20,21 @@ from gatebook_hub.sql.analysis import Analysis, analyse
 from gatebook_hub.sql.asking import bare
 from gatebook_hub.sql.checking import check_node
 from gatebook_hub.sql.dialects import fold, fold_identifiers
+from gatebook_hub.sql.functions import TABLE_FUNCTIONS
 from gatebook_hub.sql.generating import check_calls, write
+from gatebook_hub.sql.lifting import VALUES
 from gatebook_hub.sql.parsing import StatementKind, parse_tree, statement_from
 from gatebook_hub.sql.reading import rewrite
 
 _WORDS = re.compile(r"(create|drop|alter)\b", re.IGNORECASE)
-_RESERVED = re.compile(r"(gatebook|gb_|sqlite_|pg_)", re.IGNORECASE)
+_RESERVED = re.compile(r"(gatebook|gb_|sqlite_|pg_|duckdb_|pragma_)", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+# A table of that name would stand before the function, in the gate's own statements too.
+_TAKEN = frozenset({"DUAL"}).union(*TABLE_FUNCTIONS.values())
 # What a definition is made of beside expressions, with what may be set on it; None for anything.
 _NODES: dict[str, frozenset[str] | None] = {
     "Create": frozenset({"this", "kind", "exists", "expression", "unique"}),
-    "Drop": frozenset({"this", "tables", "kind", "exists", "cascade"}),
+    "Drop": frozenset({"this", "tables", "kind", "exists"}),
     "Alter": frozenset({"this", "kind", "actions", "exists"}),
     "Table": frozenset({"this", "db"}),
     "Schema": frozenset({"this", "expressions"}),
@@ -62,7 +67,7 @@ class Definition:
     engine: Engine
     text: str
     table: str
-    is_rename: bool
+    references: frozenset[str]
     query: Analysis | None
     tree: exp.Expr
 
@@ -70,7 +75,7 @@ class Definition:
     def shape(self) -> str:
         """The text without the values in it."""
         tree = self.tree.copy()
-        for literal in list(tree.find_all(exp.Literal, exp.UnicodeString, exp.RawString)):
+        for literal in list(tree.find_all(*VALUES)):
             if not isinstance(literal.parent, exp.DataTypeParam):
                 literal.replace(exp.Var(this="?"))
         return write(tree, self.engine)
@@ -100,7 +105,9 @@ def parse_definition(text: str, schema: Schema) -> Definition:
         engine=engine,
         text=text,
         table=_table_of(tree, schema),
-        is_rename=tree.find(exp.RenameColumn) is not None,
+        references=frozenset(
+            _name(table, schema) for table in _tables(tree) if table.find_ancestor(exp.Reference) is not None
+        ),
         query=None if query is None else _query(query, text, schema),
         tree=tree,
     )
@@ -136,6 +143,7 @@ def _check(tree: exp.Expr, query: exp.Expr | None, engine: Engine, functions: Ab
         name = type(node).__name__
         if id(node) in within:
             continue  # looked at as the read that it is
+        _check_parts(node)
         allowed = _NODES.get(name)
         if allowed is None:
             check_node(node, engine, functions, is_top=False)
@@ -146,6 +154,20 @@ def _check(tree: exp.Expr, query: exp.Expr | None, engine: Engine, functions: Ab
         for option in node.args.get("options") or []:
             if not isinstance(option, str) or not _OPTIONS.fullmatch(option):
                 raise ConstructRefused("a reference has no other options than `on delete` and `on update`")
+
+
+def _check_parts(node: exp.Expr) -> None:
+    match node:
+        case exp.Identifier() if not _NAME.fullmatch(node.name):
+            raise ConstructRefused("names are of letters, digits and `_`, at most 63 of them")
+        case exp.DefaultColumnConstraint() if node.find(exp.Column):
+            raise ConstructRefused("a default is a value, or made of values")
+        case exp.Drop() if isinstance(node.parent, exp.Alter) and str(node.args.get("kind")).upper() != "COLUMN":
+            raise KindRefused("columns are dropped alone; a constraint goes with its table")
+        case exp.Query():
+            raise ConstructRefused("a default or a check holds no query")
+        case _:
+            pass
 
 
 def _query(query: exp.Expr, text: str, schema: Schema) -> Analysis:
@@ -176,7 +198,7 @@ def _name(table: exp.Table, schema: Schema) -> str:
     if not isinstance(table.this, exp.Identifier) or (table.db and table.db.lower() not in namespaces):
         raise UnknownRelation(f"a table of `{schema.source}` has a name without a schema")
     name = fold(table.name, schema.engine, is_quoted=bool(table.this.args.get("quoted")))
-    if _RESERVED.match(name):
+    if _RESERVED.match(name) or name.upper() in _TAKEN:
         raise UnknownRelation("names that begin with `gatebook`, `gb_` and those of the engine are not yours")
     return name
 

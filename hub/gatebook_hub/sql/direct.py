@@ -8,13 +8,23 @@ from gatebook_hub.errors import UnknownRelation
 from gatebook_hub.model import Engine, Schema
 from gatebook_hub.sql.dialects import fold, fold_identifiers
 from gatebook_hub.sql.generating import Plan, cte_name, generate_write
-from gatebook_hub.sql.parsing import Statement, StatementKind
+from gatebook_hub.sql.parsing import Statement
 
 
 def can_be_direct(statement: Statement) -> bool:
-    """Whether the engine knows the statement as it is typed."""
-    is_unknown = statement.engine is Engine.MARIADB and statement.tree.args.get("returning") is not None
-    return statement.kind is not StatementKind.MERGE and not is_unknown
+    """Whether whoever reads the statement finds that it writes one table, and returns columns by their names."""
+    tree = statement.tree
+    returning = tree.args.get("returning")
+    if returning is not None and (statement.engine is Engine.MARIADB or returning.find(exp.Star)):
+        return False
+    match tree:
+        case exp.Insert():
+            return isinstance(tree.this, exp.Schema) and isinstance(tree.this.this, exp.Table)
+        case exp.Update() | exp.Delete():
+            others = [tree.args.get(name) for name in ("from_", "using", "tables", "with_", "order", "limit")]
+            return isinstance(tree.this, exp.Table) and not tree.this.args.get("joins") and not any(others)
+        case _:
+            return False
 
 
 def write_directly(statement: Statement, schema: Schema, tables: frozenset[str], *, nonce: str) -> Plan:

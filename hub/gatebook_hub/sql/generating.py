@@ -19,6 +19,7 @@ from gatebook_hub.sql.allowed import BEFORE_PARENTHESIS, TYPES
 from gatebook_hub.sql.dialects import dialect_of
 from gatebook_hub.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
 
+_INTERPOLATE = frozenset({Engine.POSTGRESQL, Engine.MARIADB})
 # A clause without the one that it stands on, as in `select 1 full join t`, makes the generator stumble.
 _GENERATOR_BUGS = (TypeError, AttributeError, LookupError, ValueError)
 
@@ -41,6 +42,12 @@ class Plan:
 def quote(name: str, engine: Engine) -> str:
     """An identifier quoted for the engine."""
     return exp.to_identifier(name, quoted=True).sql(dialect=dialect_of(engine))
+
+
+def quote_for_driver(name: str, engine: Engine) -> str:
+    """As `quote`, in a text that goes to the driver as it is: some take a `%` for the begin of a parameter."""
+    quoted = quote(name, engine)
+    return quoted.replace("%", "%%") if engine in _INTERPOLATE else quoted
 
 
 def bound(name: str, engine: Engine) -> str:
@@ -120,7 +127,7 @@ def _written(
 
 def _with_parameters(sql: str, names: AbstractSet[str], engine: Engine, nonce: str) -> str:
     """The text with the driver's own marks in the place of ours."""
-    if engine in {Engine.POSTGRESQL, Engine.MARIADB}:
+    if engine in _INTERPOLATE:
         sql = sql.replace("%", "%%")
     for name in names:
         sql = sql.replace(quote(_marker(name, nonce), engine), bound(name, engine))

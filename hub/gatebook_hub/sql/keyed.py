@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from gatebook_hub.model import Engine, Schema, Table
-from gatebook_hub.sql.generating import bound, quote
+from gatebook_hub.sql.generating import bound, quote_for_driver
 from gatebook_hub.sql.parsing import Statement, StatementKind, statement_from
 
 # One writer at a time has the whole database there.
@@ -29,13 +29,15 @@ class KeyedStatements:
 def keyed_statements(table: Table, columns: Sequence[str], schema: Schema) -> KeyedStatements:
     """Compose the keyed statements that write `columns` of `table`."""
     engine = schema.engine
-    name = f"{quote(schema.namespace or '', engine)}.{quote(table.name, engine)}"
-    where = " AND ".join(f"{quote(part, engine)} = {bound(f'k{i}', engine)}" for i, part in enumerate(table.key))
-    everything = ", ".join(quote(column.name, engine) for column in table.columns)
-    pairs = [(quote(column, engine), bound(f"v{i}", engine)) for i, column in enumerate(columns)]
+    name = f"{quote_for_driver(schema.namespace or '', engine)}.{quote_for_driver(table.name, engine)}"
+    where = " AND ".join(
+        f"{quote_for_driver(part, engine)} = {bound(f'k{i}', engine)}" for i, part in enumerate(table.key)
+    )
+    everything = ", ".join(quote_for_driver(column.name, engine) for column in table.columns)
+    pairs = [(quote_for_driver(column, engine), bound(f"v{i}", engine)) for i, column in enumerate(columns)]
     select = f"SELECT {everything} FROM {name} WHERE {where}"  # noqa: S608 - quoted names and bound values only
     into = f"({', '.join(column for column, _ in pairs)}) VALUES ({', '.join(value for _, value in pairs)})"
-    returning = f" RETURNING {', '.join(quote(part, engine) for part in table.key)}"
+    returning = f" RETURNING {', '.join(quote_for_driver(part, engine) for part in table.key)}"
     return KeyedStatements(
         select=select,
         select_locked=select if engine in _LOCKS_ALL else f"{select} FOR UPDATE",

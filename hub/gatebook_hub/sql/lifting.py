@@ -17,7 +17,7 @@ from gatebook_hub.sql.dialects import dialect_of
 from gatebook_hub.sql.parsing import Statement
 
 # Everything that holds a value as it was typed.
-_VALUES = (
+VALUES = (
     exp.Literal,
     exp.ByteString,
     exp.RawString,
@@ -59,7 +59,7 @@ def lift(statement: Statement, protected: Collection[str], unprotected: Collecti
     known = set(unprotected) - _given_names(tree)
     is_all_open = not closed
     met: dict[int, bool] = {}
-    for node in list(tree.find_all(*_VALUES, exp.Placeholder)):
+    for node in list(tree.find_all(*VALUES, exp.Placeholder)):
         is_open = is_all_open or _is_open(node, closed, known, met)
         if isinstance(node, exp.Placeholder):
             if not is_open:

@@ -28,6 +28,8 @@ def plan_upsert(
     alternative = str(tree.args.get("alternative") or "").lower()
     if alternative not in {"", "ignore"}:
         raise WriteRefused(f"`insert or {alternative}` is not taken; write `on conflict (…) do update set …`")
+    if not table.key:
+        raise WriteRefused(f"`{table.name}` has no primary key, by which a conflict would be found")
     if missing := set(table.key) - set(columns):
         raise WriteRefused(f"a conflict is found by the key of `{table.name}`, so give `{min(missing)}` too")
     source = _named_source(query, len(columns))

@@ -46,7 +46,11 @@ class Returning:
 
     def columns(self, table: Table, seen: Sequence[str]) -> tuple[str, ...]:
         """How the columns are called, for somebody who sees these columns of the table."""
-        every = [column.declared or column.name for column in table.columns if column.name in seen]
+        every = [
+            column.declared or column.name
+            for column in table.columns
+            if column.name in seen and not column.is_invisible
+        ]
         return tuple(name for item in self.items for name in (every if item is None else [item]))
 
 

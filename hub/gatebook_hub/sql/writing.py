@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlglot import exp
 
 from gatebook_hub.errors import WriteRefused
-from gatebook_hub.model import Schema
+from gatebook_hub.model import Engine, Schema
 from gatebook_hub.sql.merging import plan_merge, plan_upsert
 from gatebook_hub.sql.parsing import Statement, StatementKind
 from gatebook_hub.sql.returning import plan_returning
@@ -50,8 +50,11 @@ def _delete(composer: Composer, tree: exp.Delete) -> tuple[WritePlan, exp.Expr]:
     target = tree.this
     if len(named) > 1 or (named and named[0].name.lower() != called(target).name.lower()):
         raise WriteRefused("rows of one table are deleted at a time, and it is the first that `from` names")
-    if others and called(others[0]).name.lower() == called(target).name.lower():
-        target, others = others[0], others[1:]  # MariaDB names the target again
+    is_again = bool(others) and called(others[0]).name.lower() == called(target).name.lower()
+    if is_again and composer.engine is Engine.MARIADB:
+        target, others = others[0], others[1:]  # it names the target again there
+    elif is_again:
+        raise WriteRefused(f"`{called(target).name}` is named twice; give another name")
     table = composer.target(target)
     skeleton = _skeleton(tree, target, others)
     step = composer.keyed(StatementKind.DELETE, table, called(target), [], skeleton)

@@ -135,8 +135,7 @@ def _write_returned(returned: Returned | None) -> dict[str, Any] | None:
     return {
         "columns": list(returned.columns),
         "rows": [list(row) for row in returned.rows],
-        "reads": sorted(returned.reads),
-        "masked": sorted(returned.masked),
+        "sight": returned.sight,
     }
 
 
@@ -146,8 +145,7 @@ def _read_returned(found: dict[str, Any] | None) -> Returned | None:
     return Returned(
         columns=tuple(found["columns"]),
         rows=tuple(tuple(row) for row in found["rows"]),
-        reads=frozenset(found["reads"]),
-        masked=frozenset(found["masked"]),
+        sight=str(found["sight"]),
     )
 
 

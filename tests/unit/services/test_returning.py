@@ -80,6 +80,9 @@ def test_what_was_returned_is_kept_as_it_was_seen_and_shown_to_the_requester_alo
         assert returned is not None
         assert returned.rows == ((1, "a***@example.com"),)
         assert cases.changes.returned_to(ann("readers").principal, kept) is None  # no longer in the team
+    shop.write(GRANT + MASKED.replace("mask: email", "mask: redact"))
+    with shop.open() as cases:
+        assert cases.changes.returned_to(ann("team").principal, kept) is None
     shop.write(GRANT + MASKED + "  - {id: mask-id, on: shop.customer.id, mask: bucket(10)}\n")
     with shop.open() as cases:
         assert cases.changes.returned_to(ann("team").principal, kept) is None
