@@ -24,6 +24,8 @@ _LOCK_WAIT_S = 5
 _DEFAULT_TIME_S = 60.0
 _SQL_MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 _TIMED_OUT = 1969
+_GRACE_S = 5.0
+_LOST = 2013
 _RESET = 0x1F
 _TYPES: Mapping[int, pa.DataType] = {
     FIELD_TYPE.TINY: pa.int64(),
@@ -122,6 +124,8 @@ class MariadbSource(ServerSource):
             f"sql_mode = '{_SQL_MODE}'",
             "time_zone = '+00:00'",
         )
+        # Some functions do not look at whether they were killed; nobody waits for them.
+        connection._read_timeout = float(limits.time_s or _DEFAULT_TIME_S) + _GRACE_S  # noqa: SLF001 - no other way
         try:
             _reset(connection)
             with connection.cursor() as cursor:
@@ -241,7 +245,9 @@ def translate(error: Exception) -> Exception:
             return StatementFailed("the statement was cancelled")
         case pymysql.IntegrityError():
             return StatementFailed("the write breaks a rule of the database (a unique value, a reference or a check)")
-        case pymysql.OperationalError() if number in {2006, 2013, 2003}:
+        case pymysql.OperationalError() if number == _LOST and "timed out" in str(error):
+            return StatementTimeout("the statement took longer than allowed, and nobody waits for it")
+        case pymysql.OperationalError() if number in {2006, _LOST, 2003}:
             return SourceUnavailable("the connection to the database was lost")
         case pymysql.MySQLError():
             return StatementFailed(f"the database refused the statement (error {number})")

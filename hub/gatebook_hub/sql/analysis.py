@@ -17,7 +17,7 @@ from sqlglot import exp
 from gatebook_hub.errors import ConstructRefused, FunctionRefused, UnknownColumn, UnknownRelation
 from gatebook_hub.model import Access, Engine, Schema, Table, TableUse
 from gatebook_hub.sql.dialects import fold
-from gatebook_hub.sql.functions import TABLE_FUNCTION_COLUMNS
+from gatebook_hub.sql.functions import TABLE_FUNCTION_COLUMNS, output_columns
 from gatebook_hub.sql.parsing import Statement, StatementKind
 from gatebook_hub.sql.scopes import Relation, Scope
 
@@ -102,7 +102,7 @@ class _Walker:
             case exp.Values():
                 for row in node.expressions:
                     self._expression(row, ctes, Scope(outer=outer))
-                return [None] * len(node.expressions[0].expressions)
+                return [*self._values_names(node)] or [None] * len(node.expressions[0].expressions)
             case exp.Table():
                 raise ConstructRefused("`table NAME` is not taken; write `select * from NAME`")
             case _:
@@ -181,7 +181,16 @@ class _Walker:
         self._expression(item, ctes, scope)
         if isinstance(item, exp.Alias):
             return [self._fold(item.args["alias"])]
-        return [self._fold(item.this)] if isinstance(item, exp.Column) else [None]
+        return [self._fold(item.this)] if isinstance(item, exp.Column) else [self._label(item)]
+
+    def _label(self, item: exp.Expr) -> str | None:
+        """How PostgreSQL calls an unnamed call: by the function, which is one of those that are allowed."""
+        if self.engine is not Engine.POSTGRESQL:
+            return None
+        inner = item.this if isinstance(item, exp.Window | exp.Filter | exp.WithinGroup) else item
+        if isinstance(inner, exp.Anonymous):
+            return inner.name.lower()
+        return inner.sql_name().lower() if isinstance(inner, exp.Count | exp.Coalesce | exp.Exists) else None
 
     def _star(self, star: exp.Star, every: list[str], ctes: _Ctes, scope: Scope) -> list[str | None]:
         """The columns of a star without those that it excludes; what replaces one has its name."""
@@ -273,11 +282,16 @@ class _Walker:
                 self._expression(child, ctes, scope)
         alias = node.args.get("alias")
         called = call.name.lower() if isinstance(call, exp.Anonymous) else call.sql_name().lower()
-        names = {called, *([self._fold(alias.this)] if alias is not None and alias.this is not None else [])}
-        ordinality = node.args.get("offset")
+        name = self._fold(alias.this) if alias is not None and alias.this is not None else called
+        # PostgreSQL reads `t.f` as the call `f(t)` if `t` has no column `f`, so there the columns are exact.
+        is_exact = self.engine is Engine.POSTGRESQL
+        made = output_columns(called, name) if is_exact else tuple(sorted({called, name} | TABLE_FUNCTION_COLUMNS))
+        ordinality = node.args.get("offset") or node.args.get("ordinality")
         if isinstance(ordinality, exp.Identifier):
-            names.add(self._fold(ordinality))
-        self._bind(node, tuple(sorted(names | TABLE_FUNCTION_COLUMNS)), None, scope)
+            made = (*made, self._fold(ordinality))
+        elif ordinality:
+            made = (*made, "ordinality")
+        self._bind(node, made, None, scope)
 
     def _values_names(self, node: exp.Values) -> tuple[str, ...]:
         """How the engine calls the columns of a list of values; MariaDB takes its first row for their names."""
@@ -312,6 +326,7 @@ class _Walker:
             if base is not None:
                 # By position, of the columns that the principal sees: which those are is not known here.
                 self.wholes.add(base)
+                columns = () if self.engine is Engine.POSTGRESQL else columns
                 base = None
             columns = (*(self._fold(column) for column in listed), *columns[len(listed) :])
         if name in scope.relations:
@@ -337,7 +352,7 @@ class _Walker:
         name = self._fold(node.this)
         table = node.args.get("table")
         if table is None:
-            is_found = self._bare(name, node, scope) or self._row(name, node, scope)
+            is_found = self._bare(name, node, scope) or self._row(name, node, scope) or self._perhaps(scope)
         else:
             is_found = self._qualified(name, self._fold(table), node, scope) or self._part(table, node, scope)
         if not is_found:
@@ -351,18 +366,23 @@ class _Walker:
 
     def _bare(self, name: str, node: exp.Column, scope: Scope) -> bool:
         """Whether a level has the name as a column, an alias of its select list, or a row id."""
-        is_perhaps_known = has_base = False
         for level in scope.chain():
             holders = [relation for relation in level.relations.values() if name in relation.columns]
             for relation in holders:
                 self._read(relation, name, node)
             if holders or name in level.aliases or self._row_id(name, list(level.relations.values())):
                 return True
-            # A VALUES list without names: the engine resolves the name there, or refuses. Beside a table it could be a
-            # system column, or one that is newer than what we know of the table.
-            is_perhaps_known |= any(not relation.columns for relation in level.relations.values())
-            has_base |= any(relation.base is not None for relation in level.relations.values())
-        return is_perhaps_known and not has_base
+        return False
+
+    def _perhaps(self, scope: Scope) -> bool:
+        """Whether a relation's columns are known to the engine alone, which resolves the name there or refuses.
+
+        Beside a table it could be a system column, or one that is newer than what we know of the table.
+        """
+        relations = [relation for level in scope.chain() for relation in level.relations.values()]
+        is_any_unknown = any(not relation.columns for relation in relations)
+        has_base = any(relation.base is not None for relation in relations)
+        return is_any_unknown and not has_base and self.engine is not Engine.POSTGRESQL
 
     def _part(self, column: exp.Identifier, node: exp.Column, scope: Scope) -> bool:
         """Whether what looks like a table is a column of DuckDB's with parts."""
@@ -390,7 +410,8 @@ class _Walker:
         return True
 
     def _read(self, relation: Relation, name: str, node: exp.Column) -> None:
-        if relation.columns and name not in relation.columns and not self._row_id(name, [relation]):
+        is_open = not relation.columns and self.engine is not Engine.POSTGRESQL
+        if not is_open and name not in relation.columns and not self._row_id(name, [relation]):
             raise UnknownColumn(f"there is no column `{node.sql()}` that you may see")
         if relation.base is not None:
             self.reads[relation.base].add(name)

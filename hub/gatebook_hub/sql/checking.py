@@ -138,8 +138,8 @@ def _check_details(node: exp.Expr, engine: Engine) -> None:
                 raise ConstructRefused(f"the word `{node.name}` is not understood here")
         case exp.Placeholder():
             parameter_name(node)
-        case exp.Select() if len(node.expressions) > _MOST_COLUMNS:
-            raise ConstructRefused(f"a select list may have {_MOST_COLUMNS:,} columns")
+        case exp.Select() if not 0 < len(node.expressions) <= _MOST_COLUMNS:
+            raise ConstructRefused(f"a select list has one column at least, and at most {_MOST_COLUMNS:,}")
         case exp.Collate():
             if not isinstance(node.expression, exp.Var | exp.Identifier) and not _is_name(node.expression):
                 raise ConstructRefused("`collate` is followed by the name of a collation")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from gatebook_hub.model import Engine, Table
+from gatebook_hub.sql.pg_conversions import pg_converts, pg_kinds
 
 _UNKNOWN = "unknown"
 COMPARES = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between)
@@ -30,6 +31,7 @@ class Kinds:
 
     of: Mapping[str, str]
     is_mixable: bool
+    engine: Engine = Engine.DUCKDB
 
     def known(self, name: str) -> str | None:
         """What the columns of that name hold, None if that is not sure."""
@@ -43,10 +45,10 @@ def kinds_of(tree: exp.Expr, tables: Iterable[Table], engine: Engine, masked: Ab
     A name that the statement itself gives, that is masked, or that holds different things in different tables, is not
     known.
     """
-    if engine is not Engine.DUCKDB:
+    if engine not in {Engine.DUCKDB, Engine.POSTGRESQL}:
         return None
-    found: dict[str, set[str]] = {}
-    for table in tables:
+    found: dict[str, set[str]] = pg_kinds(tables) if engine is Engine.POSTGRESQL else {}
+    for table in tables if engine is Engine.DUCKDB else ():
         for column in table.columns:
             found.setdefault(column.name, set()).add(_kind(column.type))
     every = set().union(*found.values())
@@ -56,11 +58,14 @@ def kinds_of(tree: exp.Expr, tables: Iterable[Table], engine: Engine, masked: Ab
     return Kinds(
         of={name: min(kinds) for name, kinds in found.items() if len(kinds) == 1 and name not in given},
         is_mixable=_UNKNOWN not in every and len(days) < 2,
+        engine=engine,
     )
 
 
 def converts(node: exp.Expr, kinds: Kinds) -> bool:
-    """Whether DuckDB may have to make a value of one type into another for this node, row by row."""
+    """Whether the engine may have to make a value of one type into another for this node, row by row."""
+    if kinds.engine is Engine.POSTGRESQL:
+        return pg_converts(node, kinds.of)
     match node:
         case exp.Where() | exp.Having() | exp.And() | exp.Or() | exp.Not() | exp.Is() | exp.Join():
             using = [kinds.known(column.name) for column in node.args.get("using") or []]

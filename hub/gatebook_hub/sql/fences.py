@@ -62,8 +62,13 @@ def repeatable(
     where = select.args.get("where") if select is not None else None
     if select is None or where is None:
         return
-    if any(join.args.get("method") == "ASOF" for join in select.args.get("joins") or []):
-        return  # it looks for the nearest row of all
+    written = table.args.get("alias")
+    if written is not None and written.args.get("columns"):
+        return  # its columns have other names here
+    if any(
+        join.args.get("method") == "ASOF" or join.kind in {"SEMI", "ANTI"} for join in select.args.get("joins") or []
+    ):
+        return  # of all rows the nearest one, or names that mean nothing outside
     is_alone = not select.args.get("joins") and not select.args.get("laterals")
     for conjunct in _conjuncts(where.this):
         if not isinstance(conjunct, _REPEATED) or can_raise(conjunct, kinds):

@@ -199,5 +199,15 @@ TABLE_FUNCTIONS: dict[Engine, frozenset[str]] = {
     Engine.MARIADB: frozenset(),
     Engine.DUCKDB: frozenset({"GENERATE_SERIES", "RANGE", "UNNEST"}),
 }
+_PAIRS = ("JSON_EACH", "JSON_EACH_TEXT", "JSONB_EACH", "JSONB_EACH_TEXT")
+
+
+def output_columns(called: str, name: str) -> tuple[str, ...]:
+    """The columns of a table function of PostgreSQL that is given this name, where no list of columns gives others."""
+    if called.upper() in _PAIRS:
+        return ("key", "value")
+    return () if "TO_RECORD" in called.upper() else (name,)
+
+
 # The columns that table functions may have beside one of their own name.
 TABLE_FUNCTION_COLUMNS = frozenset({"key", "value", "type", "atom", "id", "parent", "fullkey", "path", "json", "root"})

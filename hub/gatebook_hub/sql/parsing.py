@@ -21,6 +21,7 @@ from gatebook_hub.sql.checking import check_node, parameter_name
 from gatebook_hub.sql.costs import check_cost
 from gatebook_hub.sql.dialects import dialect_of, fold_identifiers
 from gatebook_hub.sql.generating import check_calls, write
+from gatebook_hub.sql.growth import check_growth
 from gatebook_hub.sql.kinds import refusal_of
 
 MAX_LENGTH = 100_000
@@ -113,6 +114,7 @@ def statement_from(
         check_node(node, engine, functions, is_top=node is tree)
         if isinstance(node, exp.Placeholder):
             parameters.add(parameter_name(node))
+    check_growth(tree, engine)
     if len({name.lower() for name in parameters}) < len(parameters):
         raise ConstructRefused("two parameters differ by the case of their letters alone; give them other names")
     return Statement(

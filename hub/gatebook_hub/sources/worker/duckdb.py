@@ -33,6 +33,8 @@ _CONFIG: Mapping[str, Any] = {
     "allow_persistent_secrets": False,
     "python_enable_replacements": False,
     "temp_directory": "",
+    # It drops conditions, with the errors in them, by what it knows of the values in hidden rows.
+    "disabled_optimizers": "statistics_propagation",
     "lock_configuration": True,
 }
 _REFLECT = """
