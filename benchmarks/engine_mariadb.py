@@ -100,7 +100,10 @@ class StockMariadb:
             raise Refused("took longer than is waited for")
         return answer
 
-    again = execute
+    def again(self, step: Step) -> Answer | None:
+        """Under the SQL mode that the gate pins: what a script's own mode makes another statement of does not count."""
+        with self._pinned():
+            return self.execute(step)
 
     @contextlib.contextmanager
     def undone(self) -> Iterator[None]:
@@ -109,25 +112,38 @@ class StockMariadb:
 
     def governed(self, plan: Plan, parameters: Mapping[str, Any]) -> Answer:
         """As the source: under its SQL mode and time zone."""
-        with self._connection.cursor() as cursor:
-            cursor.execute("SET @stock_mode = @@session.sql_mode, SESSION sql_mode = %s", (mariadb_source._SQL_MODE,))  # noqa: SLF001
+        with self._pinned(), self._connection.cursor() as cursor:
             try:
                 cursor.execute(plan.sql, dict(parameters))
                 answer = _mariadb_answer(cursor)
             except (pymysql.MySQLError, UnicodeError, ValueError, OverflowError) as error:
                 raise Refused(str(error)) from error
-            finally:
-                if self._connection.open:
-                    cursor.execute("SET SESSION sql_mode = @stock_mode")
         assert answer is not None
         return answer
+
+    @contextlib.contextmanager
+    def _pinned(self) -> Iterator[None]:
+        mode = mariadb_source._SQL_MODE  # noqa: SLF001 - what the source itself sets
+        with self._connection.cursor() as cursor:
+            cursor.execute("SET @stock_mode = @@session.sql_mode, SESSION sql_mode = %s", (mode,))
+        try:
+            yield
+        finally:
+            if self._connection.open:
+                with self._connection.cursor() as cursor:
+                    cursor.execute("SET SESSION sql_mode = @stock_mode")
 
     def schema(self, words: frozenset[str]) -> Schema:
         """The tables of the database in use."""
         with self._connection.cursor() as cursor:
+            # Some scripts allow themselves small joins only, which the catalogue's are not.
+            cursor.execute("SET @stock_joins = @@session.sql_big_selects, SESSION sql_big_selects = 1")
             cursor.execute("SELECT database()")
             (name,) = cursor.fetchone()
-        return self._reflected.schema(words, name or "test")
+            try:
+                return self._reflected.schema(words, name or "test")
+            finally:
+                cursor.execute("SET SESSION sql_big_selects = @stock_joins")
 
     def changed(self) -> None:
         """The tables may be others now."""

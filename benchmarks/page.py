@@ -21,10 +21,10 @@ everything, exactly as the engine answers them alone: the same rows, the same ty
 
 The statements are the engines' own tests and the TPC suites. Counted is every different `SELECT`, `WITH`, `VALUES` or
 `TABLE` that the engine alone answers within its time limit (5 s; TPC 60 s), with at most 50,000 rows, and twice in the
-same way; those that write, lock or store their answer are no reads. The scripts' other statements set up the database
-directly. Temporary tables become ordinary ones, since no gate sees another session's. Values are compared with their
-types (in PostgreSQL as its own text and type number); rows in order where the statement has an `ORDER BY`, else as
-multisets.
+same way, on MariaDB the second time under the SQL mode that the gate pins; those that write, lock or store their answer
+are no reads. The scripts' other statements set up the database directly. Temporary tables become ordinary ones, since
+no gate sees another session's. Values are compared with their types (in PostgreSQL as its own text and type number);
+rows in order where the statement has an `ORDER BY`, else as multisets.
 
 * *other order*: the same rows in another order, although there is an `ORDER BY`; ties may explain it.
 * *silently different*: other rows. The worst; `benchmarks/findings.py FILE` lists each with its statement.
