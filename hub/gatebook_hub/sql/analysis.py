@@ -196,9 +196,12 @@ class _Walker:
         """The columns of a star without those that it excludes; what replaces one has its name."""
         for replaced in star.args.get("replace") or []:
             self._expression(replaced, ctes, scope)
-        excluded = {self._fold(column.this) for column in star.args.get("except_") or []}
+        excluded = set()
         for column in star.args.get("except_") or []:
+            if not isinstance(column, exp.Column) or not isinstance(column.this, exp.Identifier):
+                raise ConstructRefused("`exclude` is followed by names of columns")
             self._column(column, scope)
+            excluded.add(self._fold(column.this))
         return [name for name in every if name not in excluded]
 
     def _whole(self, relation: Relation) -> tuple[str, ...]:
@@ -341,7 +344,7 @@ class _Walker:
         if isinstance(node, exp.Column):
             self._column(node, scope)
             return
-        if isinstance(node, exp.Table):
+        if isinstance(node, exp.Table) or (isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count)):
             raise ConstructRefused(f"`{node.sql()}` is not taken as a value")
         for child in node.iter_expressions():
             self._expression(child, ctes, scope)

@@ -110,9 +110,16 @@ def _keep_plus(engine: Engine) -> None:
 
 
 def _keep_moments() -> None:
-    """PostgreSQL's `current_time` takes no empty parentheses."""
+    """PostgreSQL's `current_time` takes no empty parentheses, and DuckDB calls a column by the word as it is sent."""
     generator = _DIALECTS[Engine.POSTGRESQL].generator_class
     generator.TRANSFORMS = {**generator.TRANSFORMS, exp.CurrentTime: lambda _, __: "CURRENT_TIME"}
+    generator = _DIALECTS[Engine.DUCKDB].generator_class
+    generator.TRANSFORMS = {
+        **generator.TRANSFORMS,
+        exp.CurrentDate: lambda _, __: "current_date",
+        exp.CurrentTimestamp: lambda _, __: "current_timestamp",
+        exp.CurrentTime: lambda _, __: "current_time",
+    }
 
 
 def _keep_powers() -> None:
