@@ -80,6 +80,7 @@ class Reflected:
         self._names: dict[str, str] | None = None
         self._known: dict[str, Any] = {}
         self._shadowed: frozenset[str] | None = None
+        self._callables: frozenset[str] = frozenset()
 
     def forget(self) -> None:
         """What was known may be wrong now."""
@@ -99,6 +100,8 @@ class Reflected:
         tables = {name: table for name, table in self._known.items() if table is not None}
         if self._shadowed is None:
             is_postgres = self._engine is Engine.POSTGRESQL
+            if is_postgres and not self._callables:
+                self._callables = reflecting.callables_of(self._database())
             self._shadowed = reflecting.shadowed_in(self._database(), namespace) if is_postgres else frozenset()
         return Schema(
             source=SOURCE,
@@ -107,6 +110,7 @@ class Reflected:
             tables=tables,
             namespace=namespace,
             shadowed=self._shadowed,
+            callables=self._callables,
         )
 
     def _reflect(self, names: list[str], namespace: str) -> Schema:

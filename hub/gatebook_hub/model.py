@@ -119,8 +119,8 @@ class Schema:
     """The tables of one source; `version` is a fingerprint of all of it.
 
     `functions` are those that policy allows in it beside the engine's own list, `shadowed` those, in capitals, whose
-    names mean something else there than to the gate; `known` are the tables that exist for the caller, None for all:
-    row filters may read others.
+    names mean something else there than to the gate, `callables` those, in small letters, that PostgreSQL would call
+    for `t.f`; `known` are the tables that exist for the caller, None for all: row filters may read others.
     """
 
     source: str
@@ -130,6 +130,7 @@ class Schema:
     namespace: str | None = None
     functions: frozenset[str] = frozenset()
     shadowed: frozenset[str] = frozenset()
+    callables: frozenset[str] = frozenset()
     known: frozenset[str] | None = None
 
     def knows(self, table: str) -> bool:

@@ -30,6 +30,14 @@ select customer.pg_column_size from customer
 select c.record_out from customer as c(a, b)
 select j.pg_sleep from json_to_recordset('[]') as j(a int)
 select g.pg_sleep from generate_series(1, 2) with ordinality as g
+select pg_read_file.pg_read_file from jsonb_array_elements_text('["/etc/hostname"]') as pg_read_file
+select ts_stat.ts_stat from json_array_elements_text('["select 1"]') as ts_stat
+select record_out.record_out from unnest(array[1], array[2]) as record_out
+select (select count(*) from genre a join genre b on c.current_setting like '/%', (select 'x' as current_setting) c) as n from unnest(array['data_directory']) as c(x)
+select (select max(y) from unnest(array['data_directory']) as c(x), (genre g cross join lateral (select c.current_setting as y) l) as j) as n from (select 'q' as current_setting) c
+select (select max(y) from unnest(array['data_directory']) as c(x), (genre g cross join unnest(array[c.current_setting]) u(y)) as j) as n from (select 'q' as current_setting) c
+select s.record_out from (select * from (select 1 as x, 2 as p) a join (select 1 as x, 3 as record_out) b using (x)) as s(c1, c2, c3)
+select s.pg_read_file from (select 1 as pg_read_file) s
 """.strip().splitlines()
 
 # The second part is compared, and fails, only where the first part was equal.
@@ -52,6 +60,22 @@ def test_no_function_is_called_as_if_it_were_a_column(walls: Fortress) -> None:
     if walls.engine is not Engine.POSTGRESQL:
         pytest.skip("the notation is PostgreSQL's")
     every(CALLS, lambda sql: _is(walls.refused(sql), UnknownColumn))
+
+
+READ = """
+select value from jsonb_array_elements('[1]') as x
+select x.value from jsonb_array_elements('[1, 2]') as x
+select c.customerid, t.n from customer c cross join lateral (select count(*) as n from invoice i where i.customerid = c.customerid) t
+select g.name, j.lastname from genre g, (customer c join invoice i on i.customerid = c.customerid) as j where g.genreid = 1
+select a.name from genre a join genre b on a.genreid = b.genreid, mediatype m where m.mediatypeid = 1
+select (select count(*) from genre a join genre b on c.customerid = a.genreid) as n from customer c
+""".strip().splitlines()
+
+
+def test_what_is_written_without_that_notation_is_answered(walls: Fortress) -> None:
+    if walls.engine is not Engine.POSTGRESQL:
+        pytest.skip("the notation is PostgreSQL's")
+    every(READ, walls.equals_world)
 
 
 def test_whole_rows_are_compared_behind_the_fence(walls: Fortress) -> None:

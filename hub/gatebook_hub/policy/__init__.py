@@ -10,6 +10,7 @@ from gatebook_hub.policy.contradicting import Finding
 from gatebook_hub.policy.deciding import decide, decide_action
 from gatebook_hub.policy.defining import decide_definition, is_protected
 from gatebook_hub.policy.granting import (
+    has_protections,
     known_tables,
     may_read_book,
     may_read_metrics,
@@ -35,6 +36,7 @@ __all__ = [
     "decide",
     "decide_action",
     "decide_definition",
+    "has_protections",
     "is_protected",
     "known_tables",
     "load",

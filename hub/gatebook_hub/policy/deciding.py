@@ -26,7 +26,15 @@ from gatebook_hub.model import (
     TableUse,
 )
 from gatebook_hub.policy.circumstances import UNKNOWN, Circumstances
-from gatebook_hub.policy.granting import NO_GRANT, Subject, action_grants, applying_grants, no_action, no_grant
+from gatebook_hub.policy.granting import (
+    NO_GRANT,
+    Subject,
+    action_grants,
+    applying_grants,
+    no_action,
+    no_grant,
+    opens_views,
+)
 from gatebook_hub.policy.masking import strongest
 from gatebook_hub.policy.rules import Action, Grant, PolicySet, Protection, TablePattern
 
@@ -217,7 +225,7 @@ class _Decider:
 
     def _grants(self, table: str, access: Access) -> list[Grant]:
         found = applying_grants(self.policy, self.subject, self.source, table, access, self.at)
-        if not self.schema.tables[table].is_view or self.policy.sources[self.source].is_sandbox:
+        if not self.schema.tables[table].is_view or opens_views(self.policy, self.source):
             return found
         # `*` means the tables: a view shows what protections hide in the tables that it reads.
         return [grant for grant in found if grant.names(self.source, table)]

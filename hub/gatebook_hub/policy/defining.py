@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from gatebook_hub.model import Access, Allowed, Denied, Principal
 from gatebook_hub.policy.circumstances import Circumstances
 from gatebook_hub.policy.deciding import tightest
 from gatebook_hub.policy.granting import Subject, applying_grants, no_grant
-from gatebook_hub.policy.rules import Grant, PolicySet, Protection
+from gatebook_hub.policy.rules import Approval, Grant, PolicySet, Protection
 
 NO_SANDBOX = "no-sandbox"
 
@@ -46,10 +47,30 @@ def _rule_of(policy: PolicySet, source: str, table: str) -> str | None:
     approvals = (rule for rule in policy.approvals if rule.require)
     named = [
         *(grant.ref.id for grant in partial if grant.reaches(source, table)),
-        *(rule.ref.id for rule in approvals if any(pattern.matches(source, table) for pattern in rule.on)),
+        *(rule.ref.id for rule in approvals if _asks_about(policy, rule, source, table)),
         *(rule.ref.id for rule in _protections(policy, source, table)),
+        *(name for name, text in _texts(policy) if re.search(rf"\b{re.escape(table)}\b", text, re.IGNORECASE)),
     ]
     return min(named, default=None)
+
+
+def _asks_about(policy: PolicySet, rule: Approval, source: str, table: str) -> bool:
+    """Whether the rule may mean a write of the table, by name, by the tags of its columns, or because it means all."""
+    if rule.on:
+        return any(pattern.matches(source, table) for pattern in rule.on)
+    tags = set().union(*(tags for ref, tags in policy.tags.items() if (ref.source, ref.table) == (source, table)))
+    return not rule.actions and (not rule.tags or bool(rule.tags & tags))
+
+
+def _texts(policy: PolicySet) -> Iterator[tuple[str, str]]:
+    """The conditions and expressions of rules, which may read other tables."""
+    for grant in policy.grants:
+        if grant.where is not None:
+            yield grant.ref.id, grant.where
+    for protection in policy.protections:
+        for text in (protection.where, protection.mask.expression if protection.mask is not None else None):
+            if text is not None:
+                yield protection.ref.id, text
 
 
 def is_protected(policy: PolicySet, source: str, table: str) -> bool:

@@ -63,7 +63,7 @@ def touches(policy: PolicySet, principal: Principal, source: str, at: Circumstan
 def known_tables(policy: PolicySet, principal: Principal, schema: Schema, at: Circumstances) -> frozenset[str]:
     """The tables that exist for the principal: those that a grant reaches, at other hours or for a purpose perhaps."""
     subject = Subject.of(principal)
-    is_sandbox = policy.sources[schema.source].is_sandbox
+    is_open = opens_views(policy, schema.source)
     meant = [
         grant
         for grant in policy.grants
@@ -73,10 +73,24 @@ def known_tables(policy: PolicySet, principal: Principal, schema: Schema, at: Ci
         name
         for name, table in schema.tables.items()
         if any(
-            grant.names(schema.source, name) if table.is_view and not is_sandbox else grant.reaches(schema.source, name)
+            grant.names(schema.source, name) if table.is_view and not is_open else grant.reaches(schema.source, name)
             for grant in meant
         )
     )
+
+
+def has_protections(policy: PolicySet, source: str) -> bool:
+    """Whether anything of the source is protected: a view of it may show what its tables hide."""
+    return any(
+        any(ref.source == source for ref in protection.columns)
+        or any(pattern.source == source for pattern in protection.tables)
+        for protection in policy.protections
+    )
+
+
+def opens_views(policy: PolicySet, source: str) -> bool:
+    """Whether `*` means views too: in a sandbox where nothing is protected."""
+    return policy.sources[source].is_sandbox and not has_protections(policy, source)
 
 
 def no_grant(policy: PolicySet, subject: Subject, source: str, table: str, access: Access, at: Circumstances) -> Denied:

@@ -10,7 +10,7 @@ from gatebook_hub import policy, sql
 from gatebook_hub.audit import EventKind, Outcome
 from gatebook_hub.changes import Returned
 from gatebook_hub.errors import AccessRefused, GatebookError, KindRefused, UnknownRelation, WriteRefused
-from gatebook_hub.model import Allowed, Denied, Schema, TableObligation
+from gatebook_hub.model import Access, Allowed, Denied, Schema, TableObligation, TableUse
 from gatebook_hub.policy.rules import SourceRule
 from gatebook_hub.services.applying import Gathered
 from gatebook_hub.services.gate import Call, Gate
@@ -50,6 +50,8 @@ class Sandbox:
         check_reason(call, decided.allowed)
         if not all(_is_plain(obligation, schema) for obligation in decided.allowed.obligations.values()):
             return None
+        if schema.tables[decided.write.table.name].is_view:
+            return None  # which has no key, and is written by nobody
         tables = frozenset(use.table for use in decided.uses)
         plan = sql.write_directly(statement, schema, tables, nonce=gate.new_id())
         intent = self._intend(call, facts(gate, source_name, schema, decided, given))
@@ -84,6 +86,7 @@ class Sandbox:
             )
             allowed = _allowed(decision)
             check_reason(call, allowed)
+            self._check_seen(call, schema, definition)
             obligations = self._query(call, source_name, schema, definition)
             sent = sql.write_definition(definition, schema, obligations, nonce=gate.new_id())
         except GatebookError as error:
@@ -118,6 +121,20 @@ class Sandbox:
         self._tell(call, source.name, intent, rows)
         return Done(rows=rows, index=intent)
 
+    def _check_seen(self, call: Call, schema: Schema, definition: Definition) -> None:
+        """A check, an index or a reference tells of the values that are there: of a table that one sees whole."""
+        gate = self._gate
+        known = sorted({definition.table, *definition.references} & schema.tables.keys())
+        if any(schema.tables[name].is_view for name in known):
+            raise WriteRefused("a view keeps what it is")
+        uses = [TableUse(table=name, access=Access.SELECT) for name in known]
+        if definition.is_drop or not uses:
+            return
+        found = policy.decide(gate.policy, call.principal, schema, uses, at=gate.circumstances(call.purpose))
+        for name, obligation in _allowed(found).obligations.items():
+            if not _is_plain(obligation, schema):
+                raise WriteRefused(f"you do not see all of `{name}`, so you do not change it either")
+
     def _query(
         self, call: Call, source_name: str, schema: Schema, definition: Definition
     ) -> Mapping[str, TableObligation]:
@@ -131,7 +148,8 @@ class Sandbox:
         )
         check_reason(call, allowed)
         for name, obligation in allowed.obligations.items():
-            if policy.is_protected(gate.policy, source_name, name) or not _is_plain(obligation, schema):
+            is_hiding = schema.tables[name].is_view and policy.has_protections(gate.policy, source_name)
+            if is_hiding or policy.is_protected(gate.policy, source_name, name) or not _is_plain(obligation, schema):
                 raise WriteRefused(f"rules protect `{name}`, and they would not follow it into another table")
         return allowed.obligations
 

@@ -58,13 +58,23 @@ def together(decisions: Sequence[Allowed]) -> Allowed:
     for decision in decisions:
         for name, found in decision.obligations.items():
             known = obligations.get(name)
-            obligations[name] = found if known is None else replace(found, masks={**known.masks, **found.masks})
+            obligations[name] = found if known is None else _both(known, found)
     rules = {rule.id: rule for decision in decisions for rule in decision.rules}
     return Allowed(
         obligations=obligations,
         limits=tightest(*(decision.limits for decision in decisions)),
         rules=tuple(rules[name] for name in sorted(rules)),
         needs_reason=any(decision.needs_reason for decision in decisions),
+    )
+
+
+def _both(one: TableObligation, other: TableObligation) -> TableObligation:
+    """What two steps may see of a table together: the columns of both, every mask, every row filter."""
+    return replace(
+        other,
+        columns=tuple(name for name in other.columns if name in one.columns),
+        masks={**one.masks, **other.masks},
+        row_filters=tuple(dict.fromkeys((*one.row_filters, *other.row_filters))),
     )
 
 

@@ -57,9 +57,19 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
             ),
             is_view=found_name in views,
         )
-    shadowed = shadowed_in(database, namespace) if engine is Engine.POSTGRESQL and namespace else frozenset()
+    is_postgres = engine is Engine.POSTGRESQL and bool(namespace)
+    shadowed = shadowed_in(database, namespace or "") if is_postgres else frozenset()
+    callables = callables_of(database) if is_postgres else frozenset()
     version = fingerprint(tables)
-    return Schema(source=source, engine=engine, version=version, tables=tables, namespace=namespace, shadowed=shadowed)
+    return Schema(
+        source=source,
+        engine=engine,
+        version=version,
+        tables=tables,
+        namespace=namespace,
+        shadowed=shadowed,
+        callables=callables,
+    )
 
 
 def _invisible(database: Database, namespace: str) -> frozenset[tuple[str, str]]:
@@ -70,6 +80,13 @@ def _invisible(database: Database, namespace: str) -> frozenset[tuple[str, str]]
     )
     with database.connect() as connection:
         return frozenset((row[0], row[1]) for row in connection.execute(asked, {"namespace": namespace}))
+
+
+def callables_of(database: Database) -> frozenset[str]:
+    """The functions of PostgreSQL that take one argument, so that `t.f` may mean a call of them."""
+    asked = text("select distinct lower(proname) from pg_proc where pronargs > 0 and pronargs - pronargdefaults < 2")
+    with database.connect() as connection:
+        return frozenset(connection.execute(asked).scalars())
 
 
 def shadowed_in(database: Database, namespace: str) -> frozenset[str]:

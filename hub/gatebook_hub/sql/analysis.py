@@ -8,7 +8,7 @@ table by what the principal may see.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -17,7 +17,7 @@ from sqlglot import exp
 from gatebook_hub.errors import ConstructRefused, FunctionRefused, UnknownColumn, UnknownRelation
 from gatebook_hub.model import Access, Engine, Schema, Table, TableUse
 from gatebook_hub.sql.dialects import fold
-from gatebook_hub.sql.functions import TABLE_FUNCTION_COLUMNS, output_columns
+from gatebook_hub.sql.functions import FUNCTIONS, TABLE_FUNCTION_COLUMNS, output_columns
 from gatebook_hub.sql.parsing import Statement, StatementKind
 from gatebook_hub.sql.scopes import Relation, Scope
 
@@ -56,6 +56,7 @@ def analyse(statement: Statement, schema: Schema) -> Analysis:
     walker = _Walker(statement.engine, schema)
     outputs = walker.query(tree, {}, None)
     walker.check_invisible(tree)
+    _check_notation(tree, schema, walker.reads)
     uses = tuple(
         TableUse(table=table, access=Access.SELECT, reads=frozenset(reads), is_whole=table in walker.wholes)
         for table, reads in sorted(walker.reads.items())
@@ -71,6 +72,22 @@ def _check_shadowed(tree: exp.Expr, schema: Schema) -> None:
             raise FunctionRefused(
                 f"`{schema.source}` has functions or types of its own, so `{name.lower()}` is not taken"
             )
+
+
+def _check_notation(tree: exp.Expr, schema: Schema, bases: Iterable[str]) -> None:
+    """Refuse `t.f` where `f` is a function and no column of the tables that are read: whatever `t` means to PostgreSQL.
+
+    Each such name was resolved; this is for a scope that PostgreSQL would see in another way.
+    """
+    if not schema.callables:
+        return
+    columns = {column.name for base in bases for column in schema.tables[base].columns}
+    listed = FUNCTIONS[schema.engine] | schema.functions
+    for node in tree.find_all(exp.Column):
+        name = node.name.lower()
+        is_call = node.args.get("table") is not None and name in schema.callables and name.upper() not in listed
+        if is_call and name not in columns:
+            raise UnknownColumn(f"`{name}` is a function's name, so no column of a query is called by it with a table")
 
 
 class _Walker:
@@ -224,11 +241,39 @@ class _Walker:
 
     def _joins(self, node: exp.Expr, ctes: _Ctes, scope: Scope) -> None:
         """Resolve the conditions of joins; their relations are bound before."""
-        for join in node.args.get("joins") or []:
+        for join, seen in self._sides(node, scope):
             for name in join.args.get("using") or []:
-                self._column(exp.column(name.copy()), scope)
+                self._column(exp.column(name.copy()), seen)
             if join.args.get("on") is not None:
-                self._expression(join.args["on"], ctes, scope)
+                self._expression(join.args["on"], ctes, seen)
+
+    def _sides(self, node: exp.Expr, scope: Scope) -> Iterator[tuple[exp.Join, Scope]]:
+        """Each join with what its condition sees: on PostgreSQL the relations that are joined so far, no others."""
+        joins = node.args.get("joins") or []
+        clause = node.args.get("from_")
+        if self.engine is not Engine.POSTGRESQL or clause is None:
+            yield from ((join, scope) for join in joins)
+            return
+        seen = self._called(clause.this)
+        for join in joins:
+            is_comma = not any(join.args.get(name) for name in ("on", "using", "kind", "side", "method"))
+            seen = self._called(join.this) | (set() if is_comma else seen)
+            known = {name: relation for name, relation in scope.relations.items() if name in seen}
+            yield join, Scope(relations=known, aliases=scope.aliases, outer=scope.outer)
+
+    def _called(self, node: exp.Expr) -> set[str]:
+        """The names under which a from clause knows the item, and those that its own joins bring."""
+        alias = node.args.get("alias")
+        inner = set().union(*(self._called(join.this) for join in node.args.get("joins") or []))
+        if alias is not None and alias.this is not None:
+            return {self._fold(alias.this)} | inner
+        if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
+            return {self._fold(node.this)} | inner
+        if isinstance(node, exp.Subquery):
+            return self._called(node.this) | inner
+        call = node.this if isinstance(node, exp.Table | exp.Lateral) else node
+        called = call.name if isinstance(call, exp.Anonymous) else call.sql_name() if isinstance(call, exp.Func) else ""
+        return {called.lower()} | inner
 
     def _relation(self, node: exp.Expr, ctes: _Ctes, scope: Scope) -> None:
         match node:
@@ -240,7 +285,7 @@ class _Walker:
                 self._table(node, ctes, scope)
             case exp.Lateral() if isinstance(node.this, exp.Subquery):
                 # It sees the relations before it, as a correlated query does.
-                self._bind(node, _named(self.query(node.this, ctes, scope)), None, scope)
+                self._bind(node, _named(self.query(node.this, ctes, scope.lateral())), None, scope)
             case exp.Subquery() if isinstance(node.this, exp.Table | exp.Subquery):
                 self._parenthesis(node, ctes, scope)
             case exp.Subquery():
@@ -269,7 +314,7 @@ class _Walker:
     def _parenthesis(self, node: exp.Subquery, ctes: _Ctes, scope: Scope) -> None:
         """Joins in parentheses: their relations are this level's, or one relation if they have a name together."""
         has_name = bool(node.args.get("alias"))
-        inner = Scope(outer=scope.outer) if has_name else scope
+        inner = Scope(outer=scope.outer, beside=scope) if has_name else scope
         self._relation(node.this, ctes, inner)
         for join in node.this.args.get("joins") or []:
             self._relation(join.this, ctes, inner)
@@ -282,13 +327,15 @@ class _Walker:
         """A function as a table: its arguments may name relations before it, its columns are known to the engine."""
         for child in call.iter_expressions():
             if not isinstance(child, exp.TableAlias):
-                self._expression(child, ctes, scope)
+                self._expression(child, ctes, scope.lateral())
         alias = node.args.get("alias")
         called = call.name.lower() if isinstance(call, exp.Anonymous) else call.sql_name().lower()
         name = self._fold(alias.this) if alias is not None and alias.this is not None else called
         # PostgreSQL reads `t.f` as the call `f(t)` if `t` has no column `f`, so there the columns are exact.
         is_exact = self.engine is Engine.POSTGRESQL
-        made = output_columns(called, name) if is_exact else tuple(sorted({called, name} | TABLE_FUNCTION_COLUMNS))
+        made = (
+            output_columns(call, called, name) if is_exact else tuple(sorted({called, name} | TABLE_FUNCTION_COLUMNS))
+        )
         ordinality = node.args.get("offset") or node.args.get("ordinality")
         if isinstance(ordinality, exp.Identifier):
             made = (*made, self._fold(ordinality))

@@ -68,6 +68,7 @@ class Definition:
     text: str
     table: str
     references: frozenset[str]
+    is_drop: bool
     query: Analysis | None
     tree: exp.Expr
 
@@ -108,6 +109,7 @@ def parse_definition(text: str, schema: Schema) -> Definition:
         references=frozenset(
             _name(table, schema) for table in _tables(tree) if table.find_ancestor(exp.Reference) is not None
         ),
+        is_drop=isinstance(tree, exp.Drop),
         query=None if query is None else _query(query, text, schema),
         tree=tree,
     )

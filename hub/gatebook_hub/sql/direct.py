@@ -19,7 +19,8 @@ def can_be_direct(statement: Statement) -> bool:
         return False
     match tree:
         case exp.Insert():
-            return isinstance(tree.this, exp.Schema) and isinstance(tree.this.this, exp.Table)
+            meets = any(tree.args.get(name) for name in ("conflict", "ignore", "alternative"))
+            return isinstance(tree.this, exp.Schema) and isinstance(tree.this.this, exp.Table) and not meets
         case exp.Update() | exp.Delete():
             others = [tree.args.get(name) for name in ("from_", "using", "tables", "with_", "order", "limit")]
             return isinstance(tree.this, exp.Table) and not tree.this.args.get("joins") and not any(others)

@@ -7,6 +7,8 @@ out of small ones, and do not tell of the server; `policies/` may add to them (`
 
 from __future__ import annotations
 
+from sqlglot import exp
+
 from gatebook_hub.model import Engine
 
 # What the parser knows by a class: calls with a syntax of their own, operators, and aggregates that rewriting knows.
@@ -202,11 +204,17 @@ TABLE_FUNCTIONS: dict[Engine, frozenset[str]] = {
 _PAIRS = ("JSON_EACH", "JSON_EACH_TEXT", "JSONB_EACH", "JSONB_EACH_TEXT")
 
 
-def output_columns(called: str, name: str) -> tuple[str, ...]:
+_VALUES = ("JSON_ARRAY_ELEMENTS", "JSON_ARRAY_ELEMENTS_TEXT", "JSONB_ARRAY_ELEMENTS", "JSONB_ARRAY_ELEMENTS_TEXT")
+
+
+def output_columns(call: exp.Expr, called: str, name: str) -> tuple[str, ...]:
     """The columns of a table function of PostgreSQL that is given this name, where no list of columns gives others."""
     if called.upper() in _PAIRS:
         return ("key", "value")
-    return () if "TO_RECORD" in called.upper() else (name,)
+    if called.upper() in _VALUES:
+        return ("value",)
+    is_of_many = isinstance(call, exp.Unnest) and len(call.expressions) > 1
+    return () if "TO_RECORD" in called.upper() else ("unnest",) if is_of_many else (name,)
 
 
 # The columns that table functions may have beside one of their own name.

@@ -29,7 +29,7 @@ def pg_kinds(tables: Iterable[Table]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for table in tables:
         for column in table.columns:
-            found.setdefault(column.name, set()).add(_kind(column.type))
+            found.setdefault(column.name.lower(), set()).add(_kind(column.type))
     return found
 
 

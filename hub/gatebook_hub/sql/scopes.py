@@ -16,11 +16,12 @@ class Relation:
 
 @dataclass(slots=True)
 class Scope:
-    """The relations visible at one level of a query, and the level around it."""
+    """The relations visible at one level of a query, the level around it, and what a lateral sees beside it."""
 
     relations: dict[str, Relation] = field(default_factory=dict)
     aliases: frozenset[str] = frozenset()
     outer: Scope | None = None
+    beside: Scope | None = None
 
     def chain(self) -> Iterator[Scope]:
         """This level, and those around it, from the inside out."""
@@ -28,3 +29,9 @@ class Scope:
         while scope is not None:
             yield scope
             scope = scope.outer
+
+    def lateral(self) -> Scope:
+        """What a lateral or the arguments of a table function see: the relations before them, too."""
+        if self.beside is None:
+            return self
+        return Scope(relations=self.relations, outer=Scope(relations=self.beside.relations, outer=self.outer))

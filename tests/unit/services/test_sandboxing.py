@@ -49,6 +49,24 @@ grants:
     to: group:narrow
     on: shop.mediatype
     allow: [select]
+  - id: scoped-writer-reads
+    to: group:scoped
+    on: [shop.mediatype, shop.note]
+    allow: [select, ddl]
+  - id: scoped-writer
+    to: group:scoped
+    on: shop.mediatype
+    allow: [insert, update]
+    where: mediatypeid > 100
+  - id: assigned
+    to: group:assigned
+    on: shop.artist
+    allow: [select]
+    where: artistid in (select trackid from playlisttrack)
+  - id: only-ddl
+    to: group:blind
+    on: shop.playlist
+    allow: [ddl]
   - id: partial
     to: group:partial
     on: shop.customer
@@ -56,7 +74,10 @@ grants:
     where: country = 'Germany'
 protections:
   - {id: mask-email, on: shop.customer.email, mask: email, unless: group:builders}
+classification:
+  money.billing: [shop.invoice.total]
 approvals:
+  - {id: billing, tag: money.billing, require: [{groups: [reviewers]}]}
   - id: many
     on: shop.genre
     when: rows > 20
@@ -252,6 +273,33 @@ def test_a_write_is_sent_as_one_statement_only_if_all_readers_find_one_table(cas
             answer = cases.queries.ask(ann("narrow"), Question(source="shop", sql=text, parameters={}))
             assert isinstance(answer, ChangeRequest)
         assert rows(cases, "select count(*), min(name), max(name) from mediatype") == kept
+
+
+def test_a_row_scope_of_a_write_is_not_lifted_by_what_is_returned(cases: UseCases) -> None:
+    kept = rows(cases, "select mediatypeid, name from mediatype order by 1")
+    for text in (
+        "insert into mediatype (mediatypeid, name) values (11, 'x') returning mediatypeid",
+        "update mediatype set name = 'y' where mediatypeid = 2 returning mediatypeid",
+    ):
+        with pytest.raises(GatebookError):
+            cases.queries.ask(ann("scoped"), Question(source="shop", sql=text, parameters={}))
+        assert rows(cases, "select mediatypeid, name from mediatype order by 1") == kept
+
+
+@pytest.mark.parametrize(
+    "call, text",
+    [
+        (BUILD, "drop table playlisttrack"),  # a row filter reads it
+        (BUILD, "alter table playlisttrack add column x integer"),
+        (ann("scoped"), "alter table mediatype add column x integer"),
+        (ann("blind"), "alter table playlist add constraint k check (playlistid < 5)"),
+        (ann("blind"), "create unique index u on playlist (name)"),
+        (BUILD, "drop table invoice"),  # its columns are tagged, and people are asked about the tag
+    ],
+)
+def test_a_table_that_rules_rest_on_keeps_its_schema(cases: UseCases, call: Any, text: str) -> None:
+    with pytest.raises(AccessRefused):
+        cases.queries.ask(call, Question(source="shop", sql=text, parameters={}))
 
 
 def test_a_name_with_a_percent_sign_is_a_name(cases: UseCases) -> None:
