@@ -83,8 +83,11 @@ def _invisible(database: Database, namespace: str) -> frozenset[tuple[str, str]]
 
 
 def callables_of(database: Database) -> frozenset[str]:
-    """The functions of PostgreSQL that take one argument, so that `t.f` may mean a call of them."""
-    asked = text("select distinct lower(proname) from pg_proc where pronargs > 0 and pronargs - pronargdefaults < 2")
+    """PostgreSQL's functions of one argument, which `t.f` may call, and its types that look into catalogues."""
+    asked = text(
+        "select lower(proname) from pg_proc where pronargs > 0 and pronargs - pronargdefaults < 2 "
+        "union select lower(typname) from pg_type where typname like 'reg%'"
+    )
     with database.connect() as connection:
         return frozenset(connection.execute(asked).scalars())
 

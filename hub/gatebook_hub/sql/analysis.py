@@ -87,7 +87,7 @@ def _check_notation(tree: exp.Expr, schema: Schema, bases: Iterable[str]) -> Non
         name = node.name.lower()
         is_call = node.args.get("table") is not None and name in schema.callables and name.upper() not in listed
         if is_call and name not in columns:
-            raise UnknownColumn(f"`{name}` is a function's name, so no column of a query is called by it with a table")
+            raise UnknownColumn(f"`{name}` is the name of a function; give the column another one")
 
 
 class _Walker:
