@@ -251,11 +251,11 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("text", REFUSED)
-def test_what_a_sandbox_does_for_nobody(cases: UseCases, text: str) -> None:
-    with pytest.raises(GatebookError) as refused:
-        cases.queries.ask(BUILD, Question(source="shop", sql=text, parameters={}))
-    assert isinstance(refused.value, (REFUSED[text], ConstructRefused, StatementFailed)), refused.value
+def test_what_a_sandbox_does_for_nobody(cases: UseCases) -> None:
+    for text, kind in REFUSED.items():
+        with pytest.raises(GatebookError) as refused:
+            cases.queries.ask(BUILD, Question(source="shop", sql=text, parameters={}))
+        assert isinstance(refused.value, (kind, ConstructRefused, StatementFailed)), (text, refused.value)
     assert rows(cases, "select count(*) from customer") != [(0,)]
 
 
@@ -286,20 +286,20 @@ def test_a_row_scope_of_a_write_is_not_lifted_by_what_is_returned(cases: UseCase
         assert rows(cases, "select mediatypeid, name from mediatype order by 1") == kept
 
 
-@pytest.mark.parametrize(
-    "call, text",
-    [
-        (BUILD, "drop table playlisttrack"),  # a row filter reads it
-        (BUILD, "alter table playlisttrack add column x integer"),
-        (ann("scoped"), "alter table mediatype add column x integer"),
-        (ann("blind"), "alter table playlist add constraint k check (playlistid < 5)"),
-        (ann("blind"), "create unique index u on playlist (name)"),
-        (BUILD, "drop table invoice"),  # its columns are tagged, and people are asked about the tag
-    ],
-)
-def test_a_table_that_rules_rest_on_keeps_its_schema(cases: UseCases, call: Any, text: str) -> None:
-    with pytest.raises(AccessRefused):
-        cases.queries.ask(call, Question(source="shop", sql=text, parameters={}))
+RESTED_ON = [
+    (BUILD, "drop table playlisttrack"),  # a row filter reads it
+    (BUILD, "alter table playlisttrack add column x integer"),
+    (ann("scoped"), "alter table mediatype add column x integer"),
+    (ann("blind"), "alter table playlist add constraint k check (playlistid < 5)"),
+    (ann("blind"), "create unique index u on playlist (name)"),
+    (BUILD, "drop table invoice"),  # its columns are tagged, and people are asked about the tag
+]
+
+
+def test_a_table_that_rules_rest_on_keeps_its_schema(cases: UseCases) -> None:
+    for call, text in RESTED_ON:
+        with pytest.raises(AccessRefused):
+            cases.queries.ask(call, Question(source="shop", sql=text, parameters={}))
 
 
 def test_a_name_with_a_percent_sign_is_a_name(cases: UseCases) -> None:
@@ -312,11 +312,12 @@ def test_a_name_with_a_percent_sign_is_a_name(cases: UseCases) -> None:
             assert text.count("%(k0)s") == text.count("%%(k0)s") + text.count(" %(k0)s")
 
 
-@pytest.mark.parametrize("call", [ann("readers"), ann("partial"), ann()])
-@pytest.mark.parametrize(
-    "text", ["create table note (id integer)", "drop table customer", "alter table genre add column x int"]
-)
-def test_who_may_not_change_the_schema(cases: UseCases, call: Any, text: str) -> None:
-    with pytest.raises(GatebookError):
-        cases.queries.ask(call, Question(source="shop", sql=text, parameters={}))
+CHANGES = ["create table note (id integer)", "drop table customer", "alter table genre add column x int"]
+
+
+def test_who_may_not_change_the_schema(cases: UseCases) -> None:
+    for call in (ann("readers"), ann("partial"), ann()):
+        for text in CHANGES:
+            with pytest.raises(GatebookError):
+                cases.queries.ask(call, Question(source="shop", sql=text, parameters={}))
     assert rows(cases, "select count(*) from customer") != [(0,)]
