@@ -181,3 +181,11 @@ def test_a_label_never_shows_the_rewritten_text(walls: Fortress) -> None:
 def test_labels_are_those_of_the_stock_database(walls: Fortress) -> None:
     for sql in ("select count(*) from artist", "select max(name), 1 from genre", "select upper(name) from genre"):
         assert walls.read(sql).names == walls.world(sql).names
+
+
+def test_windows_over_the_optional_side_of_an_outer_join_are_right(walls: Fortress) -> None:
+    """MariaDB counts what is not there, once a query in a from clause was merged into the join."""
+    walls.equals_world(
+        "select distinct count(t2.amount) over (partition by t2.refundid) as n, t2.invoiceid as i from genre t1 "
+        "inner join refund t2 on t1.genreid = t2.invoiceid right join genre_sizes t3 on t1.genreid = t3.genreid"
+    )

@@ -35,6 +35,7 @@ def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], sche
     # What a data owner's own mask does with the value of a hidden row is not known here.
     is_fenced = any(mask.expression for obligation in obligations.values() for mask in obligation.masks.values())
     is_fenced = is_fenced or any(can_raise(node, kinds) for node in tree.walk())
+    is_apart = _must_be_apart(tree, engine)
     row_ids = {use.table for use in analysis.uses if use.reads & ROW_IDS}
     # A `*` would take columns that the table got since it was looked at: they are listed, but where row ids are read.
     wholes = {use.table for use in analysis.uses if use.is_whole} - row_ids
@@ -58,7 +59,7 @@ def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], sche
         world = _Governed(obligation, schema, nonce, is_whole=obligation.table in wholes)
         if row_ids & {world.table.name} and not world.is_plain:
             raise UnknownColumn(f"`{node.name}` shows no row ids, since you may not see all of it")
-        node.replace(world.relation(node, kinds, is_fenced=is_fenced))
+        node.replace(world.relation(node, kinds, is_fenced=is_fenced, is_apart=is_apart))
         for table, columns in world.reads.items():
             reads[table] = reads.get(table, frozenset()) | columns
     functions = MASK_FUNCTIONS[engine] | analysis.statement.functions | schema.functions
@@ -70,6 +71,13 @@ def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], sche
         nonce=nonce,
         functions=functions,
         views=_views(analysis, schema),
+    )
+
+
+def _must_be_apart(tree: exp.Expr, engine: Engine) -> bool:
+    """Whether MariaDB would reckon wrongly: merged into an outer join, columns are not NULL to its windows."""
+    return (
+        engine is Engine.MARIADB and tree.find(exp.Window) is not None and any(j.side for j in tree.find_all(exp.Join))
     )
 
 
@@ -118,7 +126,7 @@ class _Governed:
             not self.obligation.masks and not self.obligation.row_filters and everything == set(self.obligation.columns)
         )
 
-    def relation(self, node: exp.Table, kinds: Kinds | None, *, is_fenced: bool) -> exp.Expr:
+    def relation(self, node: exp.Table, kinds: Kinds | None, *, is_fenced: bool, is_apart: bool) -> exp.Expr:
         """What stands in place of `node`, under the name that the statement knows it by."""
         written = node.args.get("alias")
         name = written.this if written is not None and written.this is not None else node.this
@@ -130,6 +138,8 @@ class _Governed:
             base.set("joins", joins)
             return base
         select = self._select(node, name.name, kinds, is_fenced=is_fenced)
+        if is_apart:
+            self._fence(select)
         return exp.Subquery(this=select, alias=alias, joins=joins)
 
     def _select(self, node: exp.Table, name: str, kinds: Kinds | None, *, is_fenced: bool) -> exp.Select:
