@@ -185,6 +185,11 @@ class TableObligation:
     masks: Mapping[str, Mask] = field(default_factory=dict)
     row_filters: tuple[RowFilter, ...] = ()
 
+    def shows_all_of(self, table: Table) -> bool:
+        """Whether nothing of the table is hidden, masked or filtered."""
+        everything = {column.name for column in table.columns}
+        return not self.masks and not self.row_filters and everything == set(self.columns)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:

@@ -9,7 +9,7 @@ from gatebook_hub.model import Access, Allowed, Denied, Principal
 from gatebook_hub.policy.circumstances import Circumstances
 from gatebook_hub.policy.deciding import tightest
 from gatebook_hub.policy.granting import Subject, applying_grants, no_grant
-from gatebook_hub.policy.rules import Approval, Grant, PolicySet, Protection
+from gatebook_hub.policy.rules import Approval, Grant, PolicySet
 
 NO_SANDBOX = "no-sandbox"
 
@@ -48,7 +48,7 @@ def _rule_of(policy: PolicySet, source: str, table: str) -> str | None:
     named = [
         *(grant.ref.id for grant in partial if grant.reaches(source, table)),
         *(rule.ref.id for rule in approvals if _asks_about(policy, rule, source, table)),
-        *(rule.ref.id for rule in _protections(policy, source, table)),
+        *(rule.ref.id for rule in policy.protections if rule.concerns(source, table)),
         *(name for name, text in _texts(policy) if re.search(rf"\b{re.escape(table)}\b", text, re.IGNORECASE)),
     ]
     return min(named, default=None)
@@ -75,11 +75,4 @@ def _texts(policy: PolicySet) -> Iterator[tuple[str, str]]:
 
 def is_protected(policy: PolicySet, source: str, table: str) -> bool:
     """Whether a protection names the table or a column of it: for somebody it is not what it is."""
-    return any(True for _ in _protections(policy, source, table))
-
-
-def _protections(policy: PolicySet, source: str, table: str) -> Iterator[Protection]:
-    for protection in policy.protections:
-        is_named = any((ref.source, ref.table) == (source, table) for ref in protection.columns)
-        if is_named or any(pattern.matches(source, table) for pattern in protection.tables):
-            yield protection
+    return any(protection.concerns(source, table) for protection in policy.protections)

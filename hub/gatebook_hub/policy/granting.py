@@ -81,11 +81,7 @@ def known_tables(policy: PolicySet, principal: Principal, schema: Schema, at: Ci
 
 def has_protections(policy: PolicySet, source: str) -> bool:
     """Whether anything of the source is protected: a view of it may show what its tables hide."""
-    return any(
-        any(ref.source == source for ref in protection.columns)
-        or any(pattern.source == source for pattern in protection.tables)
-        for protection in policy.protections
-    )
+    return any(protection.concerns(source) for protection in policy.protections)
 
 
 def opens_views(policy: PolicySet, source: str) -> bool:

@@ -109,6 +109,11 @@ class Protection:
     ask: str | None = None
     unless: frozenset[str] = frozenset()
 
+    def concerns(self, source: str, table: str | None = None) -> bool:
+        """Whether it is about that table or a column of it, or about anything of the source."""
+        named: list[ColumnRef | TablePattern] = [*self.columns, *self.tables]
+        return any(item.source == source and (table is None or item.table in {"*", table}) for item in named)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:

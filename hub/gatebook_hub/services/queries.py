@@ -196,7 +196,7 @@ class Queries:
             source, rule, schema = gate.source(question.source, call.principal)
             statement = self._plans.statement(question.sql, schema)
             if statement.kind is not StatementKind.READ:
-                done = self._sandbox.write(call, question.source, statement, question.parameters)
+                done = self._sandbox.write(call, source, rule, schema, statement, question.parameters)
                 return (
                     done
                     if done is not None

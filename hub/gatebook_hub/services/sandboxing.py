@@ -9,13 +9,22 @@ from typing import Any
 from gatebook_hub import policy, sql
 from gatebook_hub.audit import EventKind, Outcome
 from gatebook_hub.changes import Returned
-from gatebook_hub.errors import AccessRefused, GatebookError, KindRefused, UnknownRelation, WriteRefused
-from gatebook_hub.model import Access, Allowed, Denied, Schema, TableObligation, TableUse
+from gatebook_hub.errors import GatebookError, KindRefused, WriteRefused
+from gatebook_hub.model import Access, Allowed, Schema, TableObligation, TableUse
 from gatebook_hub.policy.rules import SourceRule
 from gatebook_hub.services.applying import Gathered
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.quorums import approving_for
-from gatebook_hub.services.statements import DecidedWrite, bind, check_reason, decide_write, facts, refused_facts, used
+from gatebook_hub.services.statements import (
+    DecidedWrite,
+    allowed_of,
+    bind,
+    check_reason,
+    decide_write,
+    facts,
+    refused_facts,
+    used,
+)
 from gatebook_hub.sources.source import Source
 from gatebook_hub.sql import Definition, Statement
 
@@ -39,37 +48,47 @@ class Sandbox:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
 
-    def write(self, call: Call, source_name: str, statement: Statement, given: Mapping[str, Any]) -> Done | None:
+    def write(
+        self,
+        call: Call,
+        source: Source,
+        rule: SourceRule,
+        schema: Schema,
+        statement: Statement,
+        given: Mapping[str, Any],
+    ) -> Done | None:
         """Do a write as one statement; None where it has to be proposed like any other."""
         gate = self._gate
-        source, rule, schema = gate.source(source_name, call.principal)
         if not rule.is_sandbox or not sql.can_be_direct(statement):
             return None
         parameters = bind(statement, given, {})
         decided = decide_write(gate, call, statement, schema, needs_key=False)
         check_reason(call, decided.allowed)
-        if not all(_is_plain(obligation, schema) for obligation in decided.allowed.obligations.values()):
+        if not all(
+            obligation.shows_all_of(schema.tables[obligation.table])
+            for obligation in decided.allowed.obligations.values()
+        ):
             return None
         if schema.tables[decided.write.table.name].is_view:
             return None  # which has no key, and is written by nobody
         tables = frozenset(use.table for use in decided.uses)
         plan = sql.write_directly(statement, schema, tables, nonce=gate.new_id())
-        intent = self._intend(call, facts(gate, source_name, schema, decided, given))
+        intent = self._intend(call, facts(gate, source.name, schema, decided, given))
         try:
             limits = gate.limits(rule, decided.allowed.limits)
             with source.writing(limits) as session:
                 rows, count = session.run(plan.sql, used(parameters, plan))
-                self._check_quorum(call, source_name, decided, count)
+                self._check_quorum(call, source.name, decided, count)
                 gathered = Gathered(limits)
                 gathered.add(rows)
                 session.commit()
         except _NeedsPeople:
-            self._tell(call, source_name, intent, 0, detail="rolled back, and proposed")
+            self._tell(call, source.name, intent, 0, detail="rolled back, and proposed")
             return None
         except GatebookError as error:
-            self._fail(call, source_name, intent, error)
+            self._fail(call, source.name, intent, error)
             raise
-        self._tell(call, source_name, intent, count)
+        self._tell(call, source.name, intent, count)
         return Done(rows=count, index=intent, returned=_returned(decided, gathered))
 
     def define(self, call: Call, source_name: str, text: str) -> Done:
@@ -84,7 +103,7 @@ class Sandbox:
             decision = policy.decide_definition(
                 gate.policy, call.principal, source_name, tables, gate.circumstances(call.purpose)
             )
-            allowed = _allowed(decision)
+            allowed = allowed_of(decision)
             check_reason(call, allowed)
             self._check_seen(call, schema, definition)
             obligations = self._query(call, source_name, schema, definition)
@@ -131,8 +150,8 @@ class Sandbox:
         if definition.is_drop or not uses:
             return
         found = policy.decide(gate.policy, call.principal, schema, uses, at=gate.circumstances(call.purpose))
-        for name, obligation in _allowed(found).obligations.items():
-            if not _is_plain(obligation, schema):
+        for name, obligation in allowed_of(found).obligations.items():
+            if not obligation.shows_all_of(schema.tables[obligation.table]):
                 raise WriteRefused(f"you do not see all of `{name}`, so you do not change it either")
 
     def _query(
@@ -143,13 +162,17 @@ class Sandbox:
             return {}
         gate = self._gate
         uses = definition.query.uses
-        allowed = _allowed(
+        allowed = allowed_of(
             policy.decide(gate.policy, call.principal, schema, uses, at=gate.circumstances(call.purpose))
         )
         check_reason(call, allowed)
         for name, obligation in allowed.obligations.items():
             is_hiding = schema.tables[name].is_view and policy.has_protections(gate.policy, source_name)
-            if is_hiding or policy.is_protected(gate.policy, source_name, name) or not _is_plain(obligation, schema):
+            if (
+                is_hiding
+                or policy.is_protected(gate.policy, source_name, name)
+                or not obligation.shows_all_of(schema.tables[obligation.table])
+            ):
                 raise WriteRefused(f"rules protect `{name}`, and they would not follow it into another table")
         return allowed.obligations
 
@@ -180,20 +203,6 @@ class Sandbox:
                 code=error.code, detail=str(error),
             )
         )  # fmt: skip
-
-
-def _is_plain(obligation: TableObligation, schema: Schema) -> bool:
-    """Whether nothing of the table is hidden, masked or filtered."""
-    everything = {column.name for column in schema.tables[obligation.table].columns}
-    return not obligation.masks and not obligation.row_filters and everything == set(obligation.columns)
-
-
-def _allowed(decision: Allowed | Denied) -> Allowed:
-    if isinstance(decision, Allowed):
-        return decision
-    if decision.rule is None:
-        raise UnknownRelation(decision.sentence)
-    raise AccessRefused(decision.sentence, rule=decision.rule, ask=decision.ask)
 
 
 def _returned(decided: DecidedWrite, gathered: Gathered) -> Returned | None:

@@ -126,7 +126,7 @@ def decide_read(gate: Gate, call: Call, statement: Statement, schema: Schema, pl
     if known is not None:
         return known
     analysis = sql.analyse(statement, schema)
-    allowed = _allowed(policy.decide(policy_set, principal, schema, analysis.uses, at=at))
+    allowed = allowed_of(policy.decide(policy_set, principal, schema, analysis.uses, at=at))
     plan = sql.rewrite(analysis, allowed.obligations, schema, nonce=gate.new_id())
     decided = DecidedRead(statement=statement, uses=analysis.uses, allowed=allowed, plan=plan)
     plans.put(key, decided)
@@ -179,8 +179,7 @@ def _returning(write: WritePlan, allowed: Allowed, schema: Schema, nonce: str) -
     assert write.returning is not None
     read = write.returning.read
     obligation = allowed.obligations[write.table.name]
-    if masked := sorted(set(write.table.key) & obligation.masks.keys()):
-        raise WriteRefused(f"the key `{masked[0]}` of `{write.table.name}` is masked for you, so no row is found by it")
+    _check_clear(write, obligation)
     return DecidedReturning(
         columns=write.returning.columns(write.table, obligation.columns),
         plan=sql.rewrite(read, allowed.obligations, schema, nonce=nonce),
@@ -191,9 +190,12 @@ def _returning(write: WritePlan, allowed: Allowed, schema: Schema, nonce: str) -
 def _check_key(write: WritePlan, allowed: Allowed) -> None:
     """Rows are written by their keys: one that a mask made would be another row's, of those that are hidden perhaps."""
     obligation = allowed.obligations[write.table.name]
-    masked = sorted(set(write.table.key) & obligation.masks.keys())
-    is_bound = write.kind is not StatementKind.INSERT or len(write.steps) > 1 or bool(obligation.row_filters)
-    if masked and is_bound:
+    if write.kind is not StatementKind.INSERT or len(write.steps) > 1 or obligation.row_filters:
+        _check_clear(write, obligation)
+
+
+def _check_clear(write: WritePlan, obligation: TableObligation) -> None:
+    if masked := sorted(set(write.table.key) & obligation.masks.keys()):
         raise WriteRefused(f"the key `{masked[0]}` of `{write.table.name}` is masked for you, so no row is found by it")
 
 
@@ -279,7 +281,8 @@ def refused_facts(gate: Gate, source: str, text: str, error: GatebookError) -> d
     return found
 
 
-def _allowed(decision: Allowed | Denied) -> Allowed:
+def allowed_of(decision: Allowed | Denied) -> Allowed:
+    """The decision, if it is a yes; raises AccessRefused, UnknownRelation."""
     if isinstance(decision, Allowed):
         return decision
     raise _refusal(decision)

@@ -47,10 +47,6 @@ class DuckdbSource(embedded.FileSource):
         self._check()
         return self._schema.get()
 
-    def forget_schema(self) -> None:
-        """Look at its tables anew the next time."""
-        self._schema.forget()
-
     def read(
         self,
         plan: Plan,

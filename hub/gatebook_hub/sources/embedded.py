@@ -22,6 +22,7 @@ from gatebook_hub.errors import (
 from gatebook_hub.model import Limits
 from gatebook_hub.sources.frames import BATCH, SCHEMA, FrameError, pack, unpack_rows
 from gatebook_hub.sources.identity import Pin, file_identity
+from gatebook_hub.sources.reflecting import SchemaCache
 from gatebook_hub.sources.source import LEDGER, SeenMore, known
 from gatebook_hub.sources.workers import Worker, WorkerPool
 from gatebook_hub.sql import Plan
@@ -141,6 +142,7 @@ class FileSource(ABC):
     """What Sources over one file have alike: the workers, the ledger, and the file's identity."""
 
     _ledger: ClassVar[str] = LEDGER
+    _schema: SchemaCache
 
     def __init__(self, name: str, path: Path, setup: Mapping[str, Any]) -> None:
         self.name = name
@@ -151,6 +153,10 @@ class FileSource(ABC):
     @abstractmethod
     def writing(self, limits: Limits) -> AbstractContextManager[WorkerWriting]:
         """Open a transaction that may write; raises SourceUnavailable."""
+
+    def forget_schema(self) -> None:
+        """Look at its tables anew the next time."""
+        self._schema.forget()
 
     def prepare(self) -> None:
         """Make the ledger table if it is missing."""

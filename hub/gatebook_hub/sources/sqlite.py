@@ -54,10 +54,6 @@ class SqliteSource(embedded.FileSource):
         except Exception as error:
             raise SourceUnavailable(f"the source `{self.name}` cannot be read now") from error
 
-    def forget_schema(self) -> None:
-        """Look at its tables anew the next time."""
-        self._schema.forget()
-
     def read(
         self,
         plan: Plan,

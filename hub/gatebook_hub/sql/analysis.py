@@ -8,16 +8,17 @@ table by what the principal may see.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from sqlglot import exp
 
-from gatebook_hub.errors import ConstructRefused, FunctionRefused, UnknownColumn, UnknownRelation
+from gatebook_hub.errors import ConstructRefused, UnknownColumn, UnknownRelation
 from gatebook_hub.model import Access, Engine, Schema, Table, TableUse
+from gatebook_hub.sql.called import check_notation, check_shadowed
 from gatebook_hub.sql.dialects import fold
-from gatebook_hub.sql.functions import FUNCTIONS, TABLE_FUNCTION_COLUMNS, output_columns
+from gatebook_hub.sql.functions import TABLE_FUNCTION_COLUMNS, output_columns
 from gatebook_hub.sql.parsing import Statement, StatementKind
 from gatebook_hub.sql.scopes import Relation, Scope
 
@@ -52,42 +53,16 @@ def analyse(statement: Statement, schema: Schema) -> Analysis:
     if statement.kind is not StatementKind.READ:
         raise ConstructRefused("only reads are analysed here; a write is planned first")
     tree = statement.tree.copy()
-    _check_shadowed(tree, schema)
+    check_shadowed(tree, schema)
     walker = _Walker(statement.engine, schema)
     outputs = walker.query(tree, {}, None)
     walker.check_invisible(tree)
-    _check_notation(tree, schema, walker.reads)
+    check_notation(tree, schema, walker.reads)
     uses = tuple(
         TableUse(table=table, access=Access.SELECT, reads=frozenset(reads), is_whole=table in walker.wholes)
         for table, reads in sorted(walker.reads.items())
     )
     return Analysis(statement=statement, uses=uses, outputs=tuple(outputs), tree=tree)
-
-
-def _check_shadowed(tree: exp.Expr, schema: Schema) -> None:
-    """Refuse a call that the database would take for one of its own functions, and the gate for the engine's."""
-    for node in tree.find_all(exp.Func) if schema.shadowed else ():
-        name = node.name.upper() if isinstance(node, exp.Anonymous) else node.sql_name().upper()
-        if name in schema.shadowed - schema.functions:
-            raise FunctionRefused(
-                f"`{schema.source}` has functions or types of its own, so `{name.lower()}` is not taken"
-            )
-
-
-def _check_notation(tree: exp.Expr, schema: Schema, bases: Iterable[str]) -> None:
-    """Refuse `t.f` where `f` is a function and no column of the tables that are read: whatever `t` means to PostgreSQL.
-
-    Each such name was resolved; this is for a scope that PostgreSQL would see in another way.
-    """
-    if not schema.callables:
-        return
-    columns = {column.name for base in bases for column in schema.tables[base].columns}
-    listed = FUNCTIONS[schema.engine] | schema.functions
-    for node in tree.find_all(exp.Column):
-        name = node.name.lower()
-        is_call = node.args.get("table") is not None and name in schema.callables and name.upper() not in listed
-        if is_call and name not in columns:
-            raise UnknownColumn(f"`{name}` is the name of a function; give the column another one")
 
 
 class _Walker:
@@ -467,7 +442,7 @@ class _Walker:
             self.reads[relation.base].add(name)
 
     def _fold(self, identifier: exp.Expr) -> str:
-        return fold(identifier.name, self.engine, is_quoted=bool(identifier.args.get("quoted")))
+        return fold(identifier, self.engine)
 
 
 def _names_itself(cte: exp.CTE, name: str) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from gatebook_hub.model import Engine, Table
-from gatebook_hub.sql.pg_conversions import pg_converts, pg_kinds
+from gatebook_hub.sql.pg_conversions import pg_converts, pg_kind
 
 _UNKNOWN = "unknown"
 COMPARES = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between)
@@ -47,10 +47,11 @@ def kinds_of(tree: exp.Expr, tables: Iterable[Table], engine: Engine, masked: Ab
     """
     if engine not in {Engine.DUCKDB, Engine.POSTGRESQL}:
         return None
-    found: dict[str, set[str]] = pg_kinds(tables) if engine is Engine.POSTGRESQL else {}
-    for table in tables if engine is Engine.DUCKDB else ():
+    kind_of = pg_kind if engine is Engine.POSTGRESQL else _kind
+    found: dict[str, set[str]] = {}
+    for table in tables:
         for column in table.columns:
-            found.setdefault(column.name, set()).add(_kind(column.type))
+            found.setdefault(column.name.lower(), set()).add(kind_of(column.type))
     every = set().union(*found.values())
     days = {kind for kind in every if kind.startswith(("date", "time"))}
     given = masked | {node.alias.lower() for node in tree.find_all(exp.Alias)}

@@ -199,7 +199,7 @@ def _name(table: exp.Table, schema: Schema) -> str:
     namespaces = {"main", schema.namespace, schema.source}
     if not isinstance(table.this, exp.Identifier) or (table.db and table.db.lower() not in namespaces):
         raise UnknownRelation(f"a table of `{schema.source}` has a name without a schema")
-    name = fold(table.name, schema.engine, is_quoted=bool(table.this.args.get("quoted")))
+    name = fold(table.this, schema.engine)
     if _RESERVED.match(name) or name.upper() in _TAKEN:
         raise UnknownRelation("names that begin with `gatebook`, `gb_` and those of the engine are not yours")
     return name

@@ -53,11 +53,11 @@ def dialect_of(engine: Engine) -> type[Dialect]:
     return _DIALECTS[engine]
 
 
-def fold(name: str, engine: Engine, *, is_quoted: bool) -> str:
+def fold(identifier: exp.Expr, engine: Engine) -> str:
     """A table or column name as the engine itself would look it up (only PostgreSQL minds the case)."""
-    if engine is Engine.POSTGRESQL and is_quoted:
-        return name
-    return name.lower()
+    if engine is Engine.POSTGRESQL and identifier.args.get("quoted"):
+        return identifier.name
+    return identifier.name.lower()
 
 
 def fold_identifiers(tree: exp.Expr, engine: Engine) -> None:

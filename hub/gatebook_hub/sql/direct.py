@@ -33,14 +33,14 @@ def write_directly(statement: Statement, schema: Schema, tables: frozenset[str],
     tree = statement.tree.copy()
     engine = schema.engine
     fold_identifiers(tree, engine)
-    names = {_fold(cte.args["alias"].this, engine): index for index, cte in enumerate(tree.find_all(exp.CTE))}
+    names = {fold(cte.args["alias"].this, engine): index for index, cte in enumerate(tree.find_all(exp.CTE))}
     for cte in tree.find_all(exp.CTE):
-        name = cte_name(names[_fold(cte.args["alias"].this, engine)], nonce)
+        name = cte_name(names[fold(cte.args["alias"].this, engine)], nonce)
         cte.args["alias"].set("this", exp.to_identifier(name, quoted=True))
     for table in tree.find_all(exp.Table):
         if isinstance(table.this, exp.Func):
             continue
-        name = _fold(table.this, engine)
+        name = fold(table.this, engine)
         if name in names and not table.db:
             # By name alone: one that is out of its scope is found nowhere, and not a table of the engine's.
             if not table.args.get("alias"):
@@ -55,7 +55,3 @@ def write_directly(statement: Statement, schema: Schema, tables: frozenset[str],
     return generate_write(
         tree, engine=engine, namespace=schema.namespace or "", tables=tables, nonce=nonce, functions=functions
     )
-
-
-def _fold(identifier: exp.Expr, engine: Engine) -> str:
-    return fold(identifier.name, engine, is_quoted=bool(identifier.args.get("quoted")))

@@ -47,14 +47,11 @@ def label_projections(tree: exp.Expr, statement: Statement) -> None:
                 continue
             text = texts[index] if is_typed else node.sql(dialect=dialect_of(statement.engine), comments=False)
             label = _mariadb_label(node, text) if statement.engine is Engine.MARIADB else text.strip() or "?"
-            if isinstance(node, exp.CurrentDate | exp.CurrentTimestamp | exp.CurrentTime) and _is_duckdb(statement):
+            is_moment = isinstance(node, exp.CurrentDate | exp.CurrentTimestamp | exp.CurrentTime)
+            if is_moment and statement.engine is Engine.DUCKDB:
                 continue  # it would mean itself there
             labelled[index] = exp.Alias(this=node.copy(), alias=exp.to_identifier(label, quoted=True))
         select.set("expressions", labelled)
-
-
-def _is_duckdb(statement: Statement) -> bool:
-    return statement.engine is Engine.DUCKDB
 
 
 def _mariadb_label(node: exp.Expr, text: str) -> str:

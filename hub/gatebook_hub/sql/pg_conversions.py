@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping
 
 from sqlglot import exp
 
-from gatebook_hub.model import Table
-
 _UNKNOWN = "unknown"
 _NUMBER = re.compile(r"(small|big)?int(eger)?|real|float|double precision|double_precision")
 _BOUNDED = re.compile(r"numeric\((?P<digits>\d{1,3})(, ?\d+)?\)")
@@ -22,15 +20,6 @@ _PLAIN = frozenset({"boolean", "date", "timestamp", "timestamptz", "time", "uuid
 _MOST_DIGITS = 300
 _COMPARES = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.In, exp.Between, exp.Coalesce)
 _LIKE_ANY = "any"
-
-
-def pg_kinds(tables: Iterable[Table]) -> dict[str, set[str]]:
-    """What the columns of each name hold."""
-    found: dict[str, set[str]] = {}
-    for table in tables:
-        for column in table.columns:
-            found.setdefault(column.name.lower(), set()).add(_kind(column.type))
-    return found
 
 
 def pg_converts(node: exp.Expr, of: Mapping[str, str]) -> bool:
@@ -78,7 +67,8 @@ def _of(node: exp.Expr, of: Mapping[str, str]) -> str | None:
             return None
 
 
-def _kind(declared: str) -> str:
+def pg_kind(declared: str) -> str:
+    """What a column of that type holds."""
     name = declared.lower()
     bounded = _BOUNDED.fullmatch(name)
     if _NUMBER.fullmatch(name) or (bounded is not None and int(bounded["digits"]) <= _MOST_DIGITS):

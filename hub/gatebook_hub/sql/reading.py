@@ -121,10 +121,7 @@ class _Governed:
     @property
     def is_plain(self) -> bool:
         """Whether the principal sees all of the table as it is."""
-        everything = {column.name for column in self.table.columns}
-        return (
-            not self.obligation.masks and not self.obligation.row_filters and everything == set(self.obligation.columns)
-        )
+        return self.obligation.shows_all_of(self.table)
 
     def relation(self, node: exp.Table, kinds: Kinds | None, *, is_fenced: bool, is_apart: bool) -> exp.Expr:
         """What stands in place of `node`, under the name that the statement knows it by."""
@@ -158,7 +155,7 @@ class _Governed:
         return not (self.is_whole and described is not None and described.is_invisible)
 
     def _own_column(self, column: exp.Column) -> exp.Column | None:
-        name = fold(column.name, self.engine, is_quoted=bool(column.this.args.get("quoted")))
+        name = fold(column.this, self.engine)
         is_open = name in self.obligation.columns and name not in self.obligation.masks
         return self._column(name, self.alias) if is_open else None
 
@@ -231,7 +228,7 @@ class _Governed:
         return tables
 
     def _bind_column(self, column: exp.Column, tables: Mapping[str, Table]) -> None:
-        name = fold(column.name, self.engine, is_quoted=bool(column.this.args.get("quoted")))
+        name = fold(column.this, self.engine)
         wanted = column.table.lower()
         for alias, table in tables.items():
             is_named = not wanted or alias.endswith(f"_{wanted}") or (table is self.table and wanted == table.name)

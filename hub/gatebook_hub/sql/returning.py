@@ -29,7 +29,7 @@ def plan_returning(composer: Composer, tree: exp.Expr, table: Table, target: exp
     relation = exp.Table(this=target.this.copy(), db=target.args.get("db"), alias=exp.TableAlias(this=name.copy()))
     select = exp.Select(
         expressions=[node.copy() for node in clause.expressions],
-        from_=exp.From(this=relation.copy()),
+        from_=exp.From(this=relation),
         where=exp.Where(this=exp.and_(*conditions)) if conditions else None,
     )
     return Returning(read=composer.analysed(select), items=tuple(items))

@@ -201,7 +201,7 @@ class Composer:
         return WriteStep(kind=kind, columns=columns, read=read, use=use, value_reads=value_reads)
 
     def _fold(self, identifier: exp.Expr) -> str:
-        return fold(identifier.name, self.engine, is_quoted=bool(identifier.args.get("quoted")))
+        return fold(identifier, self.engine)
 
 
 def called(table: exp.Expr) -> exp.Identifier:

@@ -129,23 +129,24 @@ def diff_view(cases: UseCases, principal: Principal, request: ChangeRequest) -> 
 
 def write_outcome(cases: UseCases, principal: Principal, request: ChangeRequest) -> dict[str, Any]:
     """The answer to a write that needed nobody and is done."""
-    return {
-        "kind": "outcome",
-        "rows_changed": request.outcome_rows,
-        "audit_index": request.outcome_index,
-        "change": request.id,
-        "returned": _returned(cases, principal, request),
-    }
+    returned = cases.changes.returned_to(principal, request)
+    return _outcome_document(request.outcome_rows, request.outcome_index, request.id, returned)
 
 
 def done_view(done: Done) -> dict[str, Any]:
     """The answer to what was done at once in a sandbox."""
+    return _outcome_document(done.rows, done.index, None, done.returned)
+
+
+def _outcome_document(
+    rows: int | None, index: int | None, change: str | None, returned: Returned | None
+) -> dict[str, Any]:
     return {
         "kind": "outcome",
-        "rows_changed": done.rows,
-        "audit_index": done.index,
-        "change": None,
-        "returned": _returned_view(done.returned),
+        "rows_changed": rows,
+        "audit_index": index,
+        "change": change,
+        "returned": _returned_view(returned),
     }
 
 
@@ -199,12 +200,8 @@ def _outcome(cases: UseCases, principal: Principal, request: ChangeRequest) -> d
         "rows_changed": request.outcome_rows,
         "audit_index": request.outcome_index,
         "at": request.finished_at.isoformat(),
-        "returned": _returned(cases, principal, request),
+        "returned": _returned_view(cases.changes.returned_to(principal, request)),
     }
-
-
-def _returned(cases: UseCases, principal: Principal, request: ChangeRequest) -> dict[str, Any] | None:
-    return _returned_view(cases.changes.returned_to(principal, request))
 
 
 def _returned_view(returned: Returned | None) -> dict[str, Any] | None:

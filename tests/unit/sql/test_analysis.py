@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlglot import exp
 from tests.unit.sql.conftest import OBLIGATIONS, TABLES
 
 from gatebook_hub import sql
@@ -173,9 +174,9 @@ def test_a_condition_of_policy_is_checked(schema: Schema, condition: str) -> Non
 
 
 def test_names_are_folded_as_the_engine_does() -> None:
-    assert fold("Name", Engine.POSTGRESQL, is_quoted=False) == "name"
-    assert fold("Name", Engine.POSTGRESQL, is_quoted=True) == "Name"
-    assert fold("Name", Engine.SQLITE, is_quoted=True) == "name"
+    assert fold(exp.to_identifier("Name", quoted=False), Engine.POSTGRESQL) == "name"
+    assert fold(exp.to_identifier("Name", quoted=True), Engine.POSTGRESQL) == "Name"
+    assert fold(exp.to_identifier("Name", quoted=True), Engine.SQLITE) == "name"
 
 
 def test_lifted_values_are_open_only_beside_open_columns(schema: Schema) -> None:
