@@ -17,7 +17,7 @@ GatebookError                 the base, never raised
 ├── SourceUnavailable         GB-501  the database cannot be reached
 │   └── SourceChanged         GB-506  another database answers than the one that is known, so nothing was sent
 ├── StatementFailed           GB-502, other GB-5xx  the database refused the statement
-├── LimitExceeded             GB-107, GB-503, GB-504  too many, too long or too large
+├── LimitExceeded             GB-107, GB-503, GB-504, GB-507  too many, too long or too large
 └── GatewayFailed             everything else that the gateway answers
 
 Codes below GB-900 are the gateway's; those from GB-901 are this client's own.
@@ -209,7 +209,7 @@ class StatementFailed(GatebookError):
 
 
 class LimitExceeded(GatebookError):
-    """Too many requests, too long a run or too large an answer."""
+    """Too many requests, too long a run, too large an answer or too much memory."""
 
     default_code = "GB-504"
     sentence = "a limit is exceeded"
@@ -235,6 +235,7 @@ _BY_CODE: Mapping[str, type[GatebookError]] = {
     "GB-503": LimitExceeded,
     "GB-504": LimitExceeded,
     "GB-506": SourceChanged,
+    "GB-507": LimitExceeded,
 }
 _BY_FAMILY: Mapping[str, type[GatebookError]] = {
     "GB-2": StatementRefused,

@@ -249,6 +249,12 @@ class SourceChanged(SourceError):
     code, status, title = "GB-506", 503, "another database answers"
 
 
+class MemoryExceeded(SourceError):
+    """The statement needs more memory than one may have, and was stopped."""
+
+    code, status, title = "GB-507", 413, "the statement needs too much memory"
+
+
 class BookUnavailable(GatebookError):
     """The book could not be written, so nothing ran."""
 

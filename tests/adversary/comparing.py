@@ -10,7 +10,7 @@ from tests.adversary.stocks import Answered, Ask, StockError
 from tests.adversary.worlds import Fortress, ask, normal
 
 from gatebook_hub.audit import EventKind
-from gatebook_hub.errors import GatebookError, LimitExceeded, StatementFailed, StatementTimeout
+from gatebook_hub.errors import GatebookError, LimitExceeded, MemoryExceeded, StatementFailed, StatementTimeout
 from gatebook_hub.services.gate import Call
 
 _MOST_ROWS = 5_000
@@ -61,7 +61,7 @@ def compare_one(walls: Fortress, sql: str, tally: Tally, call: Call, world: Ask)
         return
     try:
         found = ask(walls.cases, call, sql, {})
-    except (LimitExceeded, StatementTimeout):
+    except (LimitExceeded, MemoryExceeded, StatementTimeout):
         return
     except GatebookError as error:
         if call is walls.call:

@@ -15,6 +15,7 @@ from gatebook_hub.errors import (
     GatebookError,
     LedgerMissing,
     LimitExceeded,
+    MemoryExceeded,
     SourceUnavailable,
     StatementFailed,
     StatementTimeout,
@@ -33,7 +34,15 @@ _MOST_SENTENCE = 400
 Bindable = Callable[[Mapping[str, Any]], dict[str, Any]]
 _ERRORS: Mapping[str, type[GatebookError]] = {
     kind.__name__: kind
-    for kind in (LedgerMissing, LimitExceeded, SeenMore, SourceUnavailable, StatementFailed, StatementTimeout)
+    for kind in (
+        LedgerMissing,
+        LimitExceeded,
+        MemoryExceeded,
+        SeenMore,
+        SourceUnavailable,
+        StatementFailed,
+        StatementTimeout,
+    )
 }
 
 

@@ -46,6 +46,7 @@ def test_every_class_is_drawn_in_the_tree_and_has_its_code_and_sentence() -> Non
         (413, "GB-504", errors.LimitExceeded),
         (409, "GB-505", errors.StatementFailed),
         (503, "GB-506", errors.SourceChanged),
+        (413, "GB-507", errors.LimitExceeded),
         (503, "GB-701", errors.GatewayFailed),
         (500, "GB-801", errors.GatewayFailed),
         (400, "GB-299", errors.StatementRefused),  # a code of tomorrow falls to its family

@@ -82,7 +82,7 @@ def _serve(channel: Channel, served: Served, current: _Current, request: dict[st
     except GatebookError as error:
         reply = {"error": type(error).__name__, "detail": str(error)}
     except MemoryError:
-        reply = {"error": "StatementFailed", "detail": "the statement needs more memory than it may have"}
+        reply = {"error": "MemoryExceeded", "detail": "the statement needs more memory than it may have"}
     finally:
         current.number = 0
     data = json.dumps(reply).encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from gatebook_hub.errors import LedgerMissing, SourceUnavailable, StatementFailed, StatementTimeout
+from gatebook_hub.errors import LedgerMissing, MemoryExceeded, SourceUnavailable, StatementFailed, StatementTimeout
 from gatebook_hub.sources.source import LEDGER
 
 
@@ -16,7 +16,7 @@ def translate(error: Exception, *, is_late: bool = False) -> Exception:
         case duckdb.InterruptException():
             return StatementFailed("the statement was cancelled")
         case duckdb.OutOfMemoryException() | MemoryError():
-            return StatementFailed("the statement needs more memory than it may have; narrow it")
+            return MemoryExceeded("the statement needs more memory than it may have; narrow it")
         case duckdb.ConstraintException():
             return StatementFailed(f"the write breaks a rule of the database ({_constraint(error)})")
         case duckdb.CatalogException() if f"Table with name {LEDGER} does not exist" in str(error):

@@ -17,6 +17,7 @@ from urllib.parse import quote
 from gatebook_hub.errors import (
     GatebookError,
     LedgerMissing,
+    MemoryExceeded,
     SourceUnavailable,
     StatementFailed,
     StatementTimeout,
@@ -288,7 +289,7 @@ def translate(error: Exception) -> Exception:
     """The class of an SQLite error in words, without its text."""
     match error:
         case MemoryError():
-            return StatementFailed("the statement needs more memory than it may have; narrow it")
+            return MemoryExceeded("the statement needs more memory than it may have; narrow it")
         case sqlite3.IntegrityError():
             return StatementFailed(f"the write breaks a rule of the database ({_constraint(error)})")
         case sqlite3.OperationalError() if f"no such table: {LEDGER}" in str(error):
