@@ -130,7 +130,7 @@ class Connection:
         }
         response = self._gate.open("query", body=body)
         if is_arrow(response):
-            return _batches_of(response)
+            return batches_of(response)
         return answer_of(read_json(response), self._gate)
 
 
@@ -172,7 +172,8 @@ def answer_of(document: Json, through: Gate) -> Change | Outcome:
             raise GatewayFailed(message)
 
 
-def _batches_of(response: BaseHTTPResponse) -> Batches:
+def batches_of(response: BaseHTTPResponse) -> Batches:
+    """The rows that follow."""
     try:
         from gatebook.stream import Batches
     except BaseException:

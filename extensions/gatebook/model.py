@@ -70,6 +70,8 @@ class Outcome:
     masks: tuple[ColumnMask, ...] = ()
     row_filters: tuple[RowScope, ...] = ()
     returned: Returned | None = None
+    transaction: str | None = None
+    last_id: int | None = None
 
     @classmethod
     def from_json(cls, document: Json) -> Self:
@@ -89,6 +91,8 @@ class Outcome:
                 RowScope(table=str(one["table"]), rule=one.get("rule")) for one in document.get("row_filters") or ()
             ),
             returned=Returned.from_json(document["returned"]) if document.get("returned") else None,
+            transaction=document.get("transaction"),
+            last_id=document.get("last_id"),
         )
 
     def to_json(self) -> dict[str, Any]:

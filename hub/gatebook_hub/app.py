@@ -13,8 +13,9 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from gatebook_hub.gateway import audit, catalogue, changes, health, runs, statements
+from gatebook_hub.gateway import audit, catalogue, changes, health, runs, statements, transactions
 from gatebook_hub.portal import routes as portal
+from gatebook_hub.services.cases import UseCases
 from gatebook_hub.services.gate import Gate
 from gatebook_hub.services.opening import OPERATOR, start
 from gatebook_hub.services.reloading import Reloading, Watcher
@@ -39,7 +40,7 @@ def make_api() -> FastAPI:
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )
-    for module in (statements, changes, catalogue, audit, runs):
+    for module in (statements, transactions, changes, catalogue, audit, runs):
         app.include_router(module.router, prefix="/api/v1")
     app.include_router(health.router)
     problems.install(app)
@@ -57,7 +58,7 @@ def make_app(gate: Gate) -> ASGIApp:
     settings = gate.settings
     app = make_api()
     watcher = Watcher(gate, Reloading(gate, policy_told), OPERATOR)
-    app.router.lifespan_context = partial(_lifespan, watcher)
+    app.router.lifespan_context = partial(_lifespan, watcher, cases)
     hub = open_hub(settings)
     app.state.cases = cases
     app.state.doorman = Doorman(cases, hub)
@@ -76,7 +77,7 @@ def make_app(gate: Gate) -> ASGIApp:
 
 
 @asynccontextmanager
-async def _lifespan(watcher: Watcher, _: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(watcher: Watcher, cases: UseCases, _: FastAPI) -> AsyncIterator[None]:
     # Each waiting card and each streaming read holds a thread; 40 would be few.
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     # pyarrow imports pandas at its first conversion: half a second that the first caller need not wait for.
@@ -84,3 +85,4 @@ async def _lifespan(watcher: Watcher, _: FastAPI) -> AsyncIterator[None]:
     watcher.start()
     yield
     watcher.stop()
+    cases.transactions.close()

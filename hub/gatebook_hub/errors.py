@@ -24,14 +24,18 @@ GatebookError                     the base, never raised
 │   ├── StateConflict             GB-402
 │   ├── DigestMoved               GB-403
 │   ├── Drifted                   GB-404
-│   └── EffectMissed              GB-405
+│   ├── EffectMissed              GB-405
+│   └── ApprovalRequired          GB-406
 ├── SourceError                   governed databases, GB-5xx
 │   ├── SourceUnavailable         GB-501
 │   ├── StatementFailed           GB-502
 │   ├── StatementTimeout          GB-503
 │   ├── LimitExceeded             GB-504
 │   ├── LedgerMissing             GB-505
-│   └── SourceChanged             GB-506
+│   ├── SourceChanged             GB-506
+│   ├── MemoryExceeded            GB-507
+│   ├── RuleBroken                GB-508
+│   └── TransactionEnded          GB-509
 ├── BookUnavailable               GB-701  the intent could not be written, so nothing ran
 └── PolicyInvalid                 GB-801  the policy set does not load
 """
@@ -207,6 +211,12 @@ class EffectMissed(ChangeError):
     code, title = "GB-405", "the action does not apply"
 
 
+class ApprovalRequired(ChangeError):
+    """The write needs people, for whom no transaction waits; it was rolled back, and nothing of it remains."""
+
+    code, title = "GB-406", "the write needs approval"
+
+
 class SourceError(GatebookError):
     """A governed database; the base of GB-5xx, never raised."""
 
@@ -253,6 +263,18 @@ class MemoryExceeded(SourceError):
     """The statement needs more memory than one may have, and was stopped."""
 
     code, status, title = "GB-507", 413, "the statement needs too much memory"
+
+
+class RuleBroken(StatementFailed):
+    """The write breaks a unique value, a reference or a check of the database."""
+
+    code, title = "GB-508", "the write breaks a rule of the database"
+
+
+class TransactionEnded(SourceError):
+    """The transaction is over: its time ran out, it failed or the gateway began anew. Nothing of it remains."""
+
+    code, status, title = "GB-509", 409, "the transaction is over"
 
 
 class BookUnavailable(GatebookError):

@@ -27,6 +27,8 @@ class EventKind(StrEnum):
     QUERY_REFUSED = "query.refused"
     QUERY_EXPLAINED = "query.explained"
     SCHEMA_READ = "schema.read"
+    TRANSACTION_INTENT = "transaction.intent"
+    TRANSACTION_OUTCOME = "transaction.outcome"
     CHANGE_PROPOSED = "change.proposed"
     CHANGE_READ = "change.read"
     CHANGE_REVIEWED = "change.reviewed"

@@ -25,6 +25,8 @@ class OutcomeDocument(BaseModel):
     audit_index: int | None = Field(description="Index of its outcome in the book.")
     change: str | None = Field(description="Its change request.")
     returned: ReturnedDocument | None = None
+    transaction: str | None = Field(None, description="The transaction that it was done in, and that is open.")
+    last_id: int | None = Field(None, description="The number that the database gave the last row that was added.")
 
 
 class RowDocument(BaseModel):

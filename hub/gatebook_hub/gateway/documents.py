@@ -34,7 +34,36 @@ class QueryDocument(Document):
         None, max_length=63, pattern=r"^[a-z][a-z0-9_]*$", description="For what, where a grant names purposes."
     )
     limit_rows: int | None = Field(None, ge=1, le=2**53, description="Refuse an answer of more rows.")
+    many: list[dict[str, Any]] | None = Field(
+        None, min_length=1, max_length=50_000, description="One write for each of these, in place of `params`."
+    )
+    transaction: str | None = Field(
+        None,
+        max_length=64,
+        pattern=r"^[0-9a-z]+$",
+        description="The transaction that it belongs to; `new`: a write begins one.",
+    )
     provenance: ProvenanceDocument = Field(default_factory=ProvenanceDocument)
+
+
+class TransactionDocument(Document):
+    """What a transaction shall do."""
+
+    do: Literal["commit", "rollback", "savepoint", "release", "rollback_to"]
+    name: str | None = Field(None, min_length=1, max_length=128, description="Of the savepoint.")
+
+
+class TransactionStateDocument(BaseModel):
+    """Where it stands after that."""
+
+    id: str
+    is_open: bool
+
+
+class BeginDocument(Document):
+    """Where a transaction shall begin before its first write, for a savepoint."""
+
+    source: str = Field(min_length=1, max_length=64)
 
 
 class ReviewDocument(Document):

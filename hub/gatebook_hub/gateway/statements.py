@@ -47,6 +47,10 @@ async def query(call: Calling, body: QueryDocument, cases: Cases, request: Reque
         sql=body.sql,
         parameters={name: decode(value, name) for name, value in body.params.items()},
         limit_rows=body.limit_rows,
+        many=tuple({name: decode(value, name) for name, value in one.items()} for one in body.many)
+        if body.many is not None
+        else None,
+        transaction=body.transaction,
     )
     waiting = Waiting()
     watcher = asyncio.ensure_future(_leave_with(request, waiting))

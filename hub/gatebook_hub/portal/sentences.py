@@ -13,6 +13,7 @@ _PLAIN = {
     EventKind.CHANGE_REFUSED: "a step of a change request was refused",
     EventKind.ACTION_REFUSED: "called an action that was refused",
     EventKind.SCHEMA_READ: "looked at the tables",
+    EventKind.TRANSACTION_INTENT: "began to commit a transaction",
     EventKind.CHANGE_WITHDRAWN: "withdrew a change request",
     EventKind.CHANGE_READ: "looked at the rows of a change request",
     EventKind.CHANGE_EXPIRED: "a change request expired",
@@ -25,7 +26,7 @@ _PLAIN = {
     EventKind.RUN_FINISHED: "finished a run",
     EventKind.GATEWAY_STARTED: "the gateway started",
 }
-_OUTCOMES = frozenset({EventKind.QUERY_OUTCOME, EventKind.CHANGE_OUTCOME})
+_OUTCOMES = frozenset({EventKind.QUERY_OUTCOME, EventKind.TRANSACTION_OUTCOME, EventKind.CHANGE_OUTCOME})
 
 
 def event_sentence(content: Mapping[str, Any]) -> str:

@@ -12,6 +12,7 @@ from gatebook_hub.services.gate import Gate
 from gatebook_hub.services.jobs import Jobs
 from gatebook_hub.services.queries import Queries
 from gatebook_hub.services.sessions import Sessions
+from gatebook_hub.services.transactions import Transactions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +21,7 @@ class UseCases:
 
     gate: Gate
     queries: Queries
+    transactions: Transactions
     changes: Changes
     actions: Actions
     access: AccessView
@@ -32,9 +34,11 @@ def use_cases_of(gate: Gate) -> UseCases:
     """Put the use cases together."""
     changes = Changes(gate)
     sessions = Sessions(gate)
+    transactions = Transactions(gate)
     return UseCases(
         gate=gate,
-        queries=Queries(gate, changes),
+        queries=Queries(gate, changes, transactions),
+        transactions=transactions,
         changes=changes,
         actions=Actions(gate, changes),
         access=AccessView(gate),

@@ -26,6 +26,11 @@ from gatebook_hub.stores.runs import RunStore
 
 OPERATOR = Call(principal=Principal(kind=PrincipalKind.SERVICE, name="gateway", channel=Channel.OPERATOR))
 
+_CLOSED_BY = {
+    EventKind.QUERY_INTENT: EventKind.QUERY_OUTCOME,
+    EventKind.TRANSACTION_INTENT: EventKind.TRANSACTION_OUTCOME,
+}
+
 
 @contextmanager
 def open_gate(settings: Settings) -> Iterator[Gate]:
@@ -69,12 +74,13 @@ def start(gate: Gate) -> UseCases:
     cases.changes.recover(OPERATOR)
     cases.jobs.recover(OPERATOR)
     for intent in gate.book.open_intents():
-        if intent.content["kind"] != EventKind.QUERY_INTENT:
+        outcome_kind = _CLOSED_BY.get(intent.content["kind"])
+        if outcome_kind is None:
             continue  # a write whose source cannot be asked yet stays open until it can
         source = intent.content.get("source")
         gate.book.append(
             gate.event(
-                EventKind.QUERY_OUTCOME,
+                outcome_kind,
                 OPERATOR,
                 source=source,
                 refers_to=intent.index,

@@ -13,13 +13,13 @@ import pyarrow as pa
 from gatebook_hub import sql
 from gatebook_hub.audit import EventKind, Outcome
 from gatebook_hub.changes import ChangeRequest
-from gatebook_hub.errors import GatebookError, LimitExceeded, TooManyRequests
+from gatebook_hub.errors import ApprovalRequired, GatebookError, InvalidInput, LimitExceeded, TooManyRequests
 from gatebook_hub.model import Limits
 from gatebook_hub.services.changes import Changes
 from gatebook_hub.services.describing import Describing, Told
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
-from gatebook_hub.services.sandboxing import Done, Sandbox
+from gatebook_hub.services.sandboxing import NOT_INSIDE, Done, Sandbox, Scope
 from gatebook_hub.services.statements import (
     DecidedRead,
     PlanCache,
@@ -31,8 +31,11 @@ from gatebook_hub.services.statements import (
     refused_facts,
     used,
 )
+from gatebook_hub.services.transactions import Transactions
 from gatebook_hub.sources.source import ReadStream, SeenMore
 from gatebook_hub.sql import StatementKind
+
+NEW = "new"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,10 @@ class Question:
     sql: str
     parameters: Mapping[str, Any]
     limit_rows: int | None = None
+    # Sets of parameters for one write, in place of `parameters`.
+    many: tuple[Mapping[str, Any], ...] | None = None
+    # The transaction that it belongs to, or NEW: a write begins one.
+    transaction: str | None = None
 
 
 class Answer:
@@ -174,34 +181,59 @@ class Waiting:
 class Queries:
     """The one entrance for statements."""
 
-    def __init__(self, gate: Gate, changes: Changes) -> None:
+    def __init__(self, gate: Gate, changes: Changes, transactions: Transactions) -> None:
         self._gate = gate
         self._changes = changes
+        self._transactions = transactions
         self._plans = PlanCache()
         self._describing = Describing(gate)
-        self._sandbox = Sandbox(gate)
+        self._sandbox = Sandbox(gate, transactions)
 
     @under_one_set
     def ask(
         self, call: Call, question: Question, waiting: Waiting | None = None
     ) -> Answer | Told | Done | ChangeRequest:
         """Answer a read, propose a write or do it; a refusal is in the book, and its error refers to it."""
+        if question.transaction in {None, NEW}:
+            return self._ask(call, question, waiting, Scope(begins=question.transaction == NEW))
+        transactions, transaction = self._transactions, self._transactions.take(call, str(question.transaction))
+        try:
+            answer = self._ask(call, question, waiting, Scope(transaction=transaction))
+        except BaseException:
+            transactions.give_back(transaction)
+            raise
+        if not isinstance(answer, Answer):  # which gives it back when it is closed
+            transactions.give_back(transaction)
+        return answer
+
+    @under_one_set
+    def begin(self, call: Call, source_name: str) -> str:
+        """Begin a transaction before its first write, in a sandbox; elsewhere raises ApprovalRequired."""
+        source, rule, schema = self._gate.source(source_name, call.principal)
+        if not rule.is_sandbox:
+            raise ApprovalRequired(NOT_INSIDE)
+        return self._transactions.begin(call, source, schema.engine, self._gate.limits(rule, Limits())).id
+
+    def _ask(
+        self, call: Call, question: Question, waiting: Waiting | None, scope: Scope
+    ) -> Answer | Told | Done | ChangeRequest:
         gate = self._gate
         about = sql.asked(question.sql)
         if about is not None:
             return self._describing.tell(call, question.source, about)
         if sql.defines(question.sql):
-            return self._sandbox.define(call, question.source, question.sql)
+            return self._sandbox.define(call, question.source, question.sql, scope)
         try:
+            self._check_place(question, scope)
             source, rule, schema = gate.source(question.source, call.principal)
             statement = self._plans.statement(question.sql, schema)
             if statement.kind is not StatementKind.READ:
-                done = self._sandbox.write(call, source, rule, schema, statement, question.parameters)
-                return (
-                    done
-                    if done is not None
-                    else self._changes.propose(call, question.source, statement, question.parameters)
-                )
+                given = (question.parameters,) if question.many is None else question.many
+                done = self._sandbox.write(call, source, rule, schema, statement, given, scope)
+                if done is not None:
+                    return done
+                self._check_alone(question, scope)
+                return self._changes.propose(call, question.source, statement, question.parameters)
             parameters = bind(statement, question.parameters, {})
             decided = decide_read(gate, call, statement, schema, self._plans)
             check_reason(call, decided.allowed)
@@ -221,11 +253,31 @@ class Queries:
         try:
             begun = waiting.begun if waiting is not None else None
             values = {**parameters, **own_values(gate, question.source, call.principal)}
-            stream = source.read(decided.plan, used(values, decided.plan), limits, begun=begun)
+            bound = used(values, decided.plan)
+            if scope.transaction is None:
+                stream = source.read(decided.plan, bound, limits, begun=begun)
+            else:
+                stream = scope.transaction.session.read(decided.plan, bound, begun=begun)
+                stream = self._transactions.held(scope.transaction, stream)
         except GatebookError as error:
             self._failed(call, question.source, intent, error)
             raise
         return Answer(gate, call, question.source, decided, stream, intent, limits)
+
+    def _check_place(self, question: Question, scope: Scope) -> None:
+        if scope.transaction is not None and scope.transaction.source.name != question.source:
+            raise InvalidInput("the transaction is one of another source")
+
+    def _check_alone(self, question: Question, scope: Scope) -> None:
+        """A request is one statement with one set of values, outside of a transaction; raises ApprovalRequired."""
+        if not scope.is_alone:
+            if scope.transaction is not None:
+                self._transactions.roll_back(scope.transaction, "rolled back: its write needs approval")
+            raise ApprovalRequired(NOT_INSIDE)
+        if question.many is not None:
+            raise InvalidInput(
+                "a write that people look at has one set of parameters; write several rows in one insert"
+            )
 
     def _enter(self, call: Call, source: str, limits: Limits) -> None:
         limit = limits.concurrent or 1

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gatebook_hub import policy, sql
-from gatebook_hub.audit import EventKind, Outcome
+from gatebook_hub.audit import EventKind, Outcome, recorded_parameters
 from gatebook_hub.changes import Returned
-from gatebook_hub.errors import GatebookError, KindRefused, WriteRefused
-from gatebook_hub.model import Access, Allowed, Schema, TableObligation, TableUse
+from gatebook_hub.errors import ApprovalRequired, GatebookError, KindRefused, StateConflict, WriteRefused
+from gatebook_hub.model import Access, Allowed, Limits, Schema, TableObligation, TableUse
 from gatebook_hub.policy.rules import SourceRule
-from gatebook_hub.services.applying import Gathered
+from gatebook_hub.services.applying import Gathered, apply
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.quorums import approving_for
 from gatebook_hub.services.statements import (
@@ -22,11 +23,17 @@ from gatebook_hub.services.statements import (
     check_reason,
     decide_write,
     facts,
+    own_values,
     refused_facts,
     used,
 )
-from gatebook_hub.sources.source import Source
-from gatebook_hub.sql import Definition, Statement
+from gatebook_hub.services.transactions import Transaction, Transactions
+from gatebook_hub.sources.source import Source, WriteSession
+from gatebook_hub.sql import Definition, Plan, Statement
+from gatebook_hub.values import encode
+
+NOT_INSIDE = "this write needs people, and no transaction waits for them; send it alone, outside of a transaction"
+_NO_SCRIPTS = "this write needs people, who look at one statement at a time"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +43,33 @@ class Done:
     rows: int
     index: int
     returned: Returned | None = None
+    transaction: str | None = None
+    last_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Where a statement runs: alone, in a transaction, or in one that it may begin."""
+
+    transaction: Transaction | None = None
+    begins: bool = False
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is committed by itself."""
+        return self.transaction is None and not self.begins
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    """A write that may run: as one statement (`plan`), or in steps by key."""
+
+    schema: Schema
+    decided: DecidedWrite
+    parameters: tuple[Mapping[str, Any], ...]
+    plan: Plan | None
+    limits: Limits
+    told: Mapping[str, Any]
 
 
 class _NeedsPeople(Exception):
@@ -45,8 +79,9 @@ class _NeedsPeople(Exception):
 class Sandbox:
     """Writes and definitions in sources that are marked so."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, transactions: Transactions) -> None:
         self._gate = gate
+        self._transactions = transactions
 
     def write(
         self,
@@ -55,46 +90,125 @@ class Sandbox:
         rule: SourceRule,
         schema: Schema,
         statement: Statement,
-        given: Mapping[str, Any],
+        given: Sequence[Mapping[str, Any]],
+        scope: Scope,
     ) -> Done | None:
-        """Do a write as one statement; None where it has to be proposed like any other."""
-        gate = self._gate
-        if not rule.is_sandbox or not sql.can_be_direct(statement):
+        """Do a write, once for each set of parameters; None where it has to be proposed like any other.
+
+        Inside of a transaction nothing is proposed: raises ApprovalRequired.
+        """
+        plan = self._plan(call, rule, schema, statement, given, scope)
+        if plan is None:
             return None
-        parameters = bind(statement, given, {})
-        decided = decide_write(gate, call, statement, schema, needs_key=False)
-        check_reason(call, decided.allowed)
-        if not all(
-            obligation.shows_all_of(schema.tables[obligation.table])
-            for obligation in decided.allowed.obligations.values()
-        ):
-            return None
-        if schema.tables[decided.write.table.name].is_view:
-            return None  # which has no key, and is written by nobody
-        tables = frozenset(use.table for use in decided.uses)
-        plan = sql.write_directly(statement, schema, tables, nonce=gate.new_id())
-        intent = self._intend(call, facts(gate, source.name, schema, decided, given))
+        if scope.is_alone:
+            return self._alone(call, source, plan)
+        transaction = scope.transaction or self._transactions.begin(call, source, schema.engine, plan.limits)
         try:
-            limits = gate.limits(rule, decided.allowed.limits)
-            with source.writing(limits) as session:
-                rows, count = session.run(plan.sql, used(parameters, plan))
-                self._check_quorum(call, source.name, decided, count)
-                gathered = Gathered(limits)
-                gathered.add(rows)
-                session.commit()
-        except _NeedsPeople:
-            self._tell(call, source.name, intent, 0, detail="rolled back, and proposed")
+            done = self._within(call, source.name, plan, transaction)
+        except BaseException as error:
+            if scope.transaction is None or isinstance(error, ApprovalRequired):
+                self._transactions.roll_back(transaction, "rolled back: its write was refused or failed")
+            raise
+        return replace(done, transaction=transaction.id)
+
+    def _plan(
+        self,
+        call: Call,
+        rule: SourceRule,
+        schema: Schema,
+        statement: Statement,
+        given: Sequence[Mapping[str, Any]],
+        scope: Scope,
+    ) -> _Planned | None:
+        gate = self._gate
+        if not rule.is_sandbox:
             return None
+        is_direct = sql.can_be_direct(statement)
+        if not is_direct and scope.is_alone and len(given) == 1:
+            return None
+        own = own_values(gate, schema.source, call.principal)
+        parameters = tuple({**bind(statement, one, {}), **own} for one in given)
+        decided = decide_write(gate, call, statement, schema, needs_key=not is_direct)
+        check_reason(call, decided.allowed)
+        obligations = decided.allowed.obligations.values()
+        # A view has no key, and is written by nobody; what goes in steps needs one.
+        is_direct = (
+            is_direct
+            and all(one.shows_all_of(schema.tables[one.table]) for one in obligations)
+            and not schema.tables[decided.write.table.name].is_view
+        )
+        if not is_direct and scope.is_alone and len(given) == 1:
+            return None
+        if not is_direct:
+            decided = decide_write(gate, call, statement, schema)
+        tables = frozenset(use.table for use in decided.uses)
+        return _Planned(
+            schema=schema,
+            decided=decided,
+            parameters=parameters,
+            plan=sql.write_directly(statement, schema, tables, nonce=gate.new_id()) if is_direct else None,
+            limits=gate.limits(rule, decided.allowed.limits),
+            told=_told(facts(gate, schema.source, schema, decided, given[0] if given else {}), given, gate),
+        )
+
+    def _alone(self, call: Call, source: Source, plan: _Planned) -> Done | None:
+        """In a transaction of its own."""
+        intent = self._intend(call, plan.told)
+        try:
+            with source.writing(plan.limits) as session:
+                done = self._run(call, source.name, plan, session, intent)
+                session.commit()
+        except _NeedsPeople as refused:
+            if len(plan.parameters) == 1:
+                self._tell(call, source.name, intent, 0, detail="rolled back, and proposed")
+                return None
+            needed = ApprovalRequired(_NO_SCRIPTS)
+            self._fail(call, source.name, intent, needed)
+            raise needed from refused
         except GatebookError as error:
             self._fail(call, source.name, intent, error)
             raise
-        self._tell(call, source.name, intent, count)
-        return Done(rows=count, index=intent, returned=_returned(decided, gathered))
+        self._tell(call, source.name, intent, done.rows)
+        return done
 
-    def define(self, call: Call, source_name: str, text: str) -> Done:
-        """Change the schema; raises KindRefused for sources that are no sandboxes."""
+    def _within(self, call: Call, source: str, plan: _Planned, transaction: Transaction) -> Done:
+        intent = self._intend(call, plan.told, transaction.id)
+        try:
+            done = self._run(call, source, plan, transaction.session, intent)
+        except _NeedsPeople as refused:
+            error = ApprovalRequired(NOT_INSIDE)
+            self._fail(call, source, intent, error)
+            raise error from refused
+        except GatebookError as error:
+            self._fail(call, source, intent, error)
+            raise
+        transaction.rows += done.rows
+        transaction.has_written = True
+        self._tell(call, source, intent, done.rows, detail="done, and not committed yet")
+        return done
+
+    def _run(self, call: Call, source: str, plan: _Planned, session: WriteSession, intent: int) -> Done:
+        gate, count = self._gate, 0
+        gathered = Gathered(plan.limits)
+        for parameters in plan.parameters:
+            if plan.plan is not None:
+                rows, changed = session.run(plan.plan.sql, used(parameters, plan.plan))
+                gathered.add(rows)
+            else:
+                most = gate.settings.preview_rows
+                applied = apply(session, plan.decided, parameters, plan.schema, most, plan.limits)
+                changed = len(applied.diff.rows)
+                gathered.rows.extend(applied.returned)
+            count += changed
+        self._check_quorum(call, source, plan.decided, count)
+        last_id = session.last_id if plan.plan is not None else None
+        return Done(rows=count, index=intent, returned=_returned(plan.decided, gathered), last_id=last_id)
+
+    def define(self, call: Call, source_name: str, text: str, scope: Scope) -> Done:
+        """Change the schema, which is committed by itself; raises KindRefused for sources that are no sandboxes."""
         gate = self._gate
         try:
+            self._end_before(scope.transaction)
             source, rule, schema = gate.source(source_name, call.principal)
             if not rule.is_sandbox:
                 raise KindRefused(sql.refusal_of(text))
@@ -140,6 +254,14 @@ class Sandbox:
         self._tell(call, source.name, intent, rows)
         return Done(rows=rows, index=intent)
 
+    def _end_before(self, transaction: Transaction | None) -> None:
+        """A definition finds no transaction open: one that wrote nothing ends, any other is left as it is."""
+        if transaction is None:
+            return
+        if transaction.has_written:
+            raise StateConflict("a change of the schema is committed by itself; commit or roll back first")
+        self._transactions.roll_back(transaction, "ended: a change of the schema follows")
+
     def _check_seen(self, call: Call, schema: Schema, definition: Definition) -> None:
         """A check, an index or a reference tells of the values that are there: of a table that one sees whole."""
         gate = self._gate
@@ -181,9 +303,11 @@ class Sandbox:
         if approving.requirements or (approving.needs_reason and not (call.reason or "").strip()):
             raise _NeedsPeople
 
-    def _intend(self, call: Call, told: Mapping[str, Any]) -> int:
+    def _intend(self, call: Call, told: Mapping[str, Any], transaction: str | None = None) -> int:
         gate = self._gate
-        return gate.book.append(gate.event(EventKind.QUERY_INTENT, call, extra={"step": "sandbox"}, **told))
+        within = {"transaction": transaction} if transaction else {}
+        extra = {"step": "sandbox", **within, **told.get("extra", {})}
+        return gate.book.append(gate.event(EventKind.QUERY_INTENT, call, **{**told, "extra": extra}))
 
     def _tell(self, call: Call, source: str, intent: int, rows: int, detail: str | None = None) -> None:
         gate = self._gate
@@ -210,3 +334,12 @@ def _returned(decided: DecidedWrite, gathered: Gathered) -> Returned | None:
     if told is None:
         return None
     return Returned(columns=told.columns, rows=tuple(gathered.rows), sight=told.sight)
+
+
+def _told(told: dict[str, Any], given: Sequence[Mapping[str, Any]], gate: Gate) -> dict[str, Any]:
+    """What the book has of many sets of parameters: the first one as ever, and a keyed digest of all."""
+    if len(given) < 2:
+        return told
+    whole = json.dumps([{name: encode(value) for name, value in one.items()} for one in given])
+    digest = recorded_parameters({"sets": whole}, {"sets"}, gate.keys.digest)["sets"]
+    return {**told, "extra": {"sets": str(len(given)), "sets_digest": digest}}

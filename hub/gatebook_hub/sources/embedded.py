@@ -16,6 +16,7 @@ from gatebook_hub.errors import (
     LedgerMissing,
     LimitExceeded,
     MemoryExceeded,
+    RuleBroken,
     SourceUnavailable,
     StatementFailed,
     StatementTimeout,
@@ -24,7 +25,7 @@ from gatebook_hub.model import Limits
 from gatebook_hub.sources.frames import BATCH, SCHEMA, FrameError, pack, unpack_rows
 from gatebook_hub.sources.identity import Pin, file_identity
 from gatebook_hub.sources.reflecting import SchemaCache
-from gatebook_hub.sources.source import LEDGER, SeenMore, known
+from gatebook_hub.sources.source import LEDGER, ReadStream, SeenMore, known
 from gatebook_hub.sources.workers import Worker, WorkerPool
 from gatebook_hub.sql import Plan
 
@@ -38,6 +39,7 @@ _ERRORS: Mapping[str, type[GatebookError]] = {
         LedgerMissing,
         LimitExceeded,
         MemoryExceeded,
+        RuleBroken,
         SeenMore,
         SourceUnavailable,
         StatementFailed,
@@ -127,6 +129,21 @@ class WorkerWriting:
         self._bindable = bindable
         self._time_s = limits.time_s or DEFAULT_TIME_S
         self.is_committed = False
+        self.last_id: int | None = None
+
+    def read(
+        self,
+        plan: Plan,
+        parameters: Mapping[str, Any],
+        *,
+        begun: Callable[[ReadStream], None] | None = None,
+    ) -> ReadStream:
+        """A governed read that sees what the transaction wrote."""
+        stream = WorkerStream(self._worker, lambda _: None)
+        if begun is not None:
+            begun(stream)
+        stream.start({"op": "read", **request_of(plan, self._bindable(parameters))}, self._time_s)
+        return stream
 
     def select(self, plan: Plan, parameters: Mapping[str, Any], limit_rows: int) -> list[tuple[Any, ...]]:
         """The person's read, watched as any read."""

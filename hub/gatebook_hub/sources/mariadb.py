@@ -12,7 +12,7 @@ from pymysql.constants import ER, FIELD_TYPE
 from pymysql.cursors import SSCursor
 from sqlalchemy.exc import SQLAlchemyError
 
-from gatebook_hub.errors import LedgerMissing, SourceUnavailable, StatementFailed, StatementTimeout
+from gatebook_hub.errors import LedgerMissing, RuleBroken, SourceUnavailable, StatementFailed, StatementTimeout
 from gatebook_hub.model import Engine, Limits
 from gatebook_hub.sources.server import ServerSource
 from gatebook_hub.sources.source import LEDGER, known
@@ -88,6 +88,9 @@ class MariadbSource(ServerSource):
     def _reading(self, pooled: Any, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
         return _Read(pooled, connection, plan.sql, parameters, self._kill)
 
+    def _reading_within(self, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
+        return _ReadWithin(connection, plan.sql, parameters, self._kill)
+
     def _identity_on(self, connection: Any) -> str:
         return _identity(connection, self._namespace)
 
@@ -146,13 +149,12 @@ def _reset(connection: Any) -> None:
     connection._read_ok_packet()  # noqa: SLF001 - as above
 
 
-class _Read:
-    """One read on a pooled connection, as `CursorStream` drives it."""
+class _ReadWithin:
+    """One read inside of somebody's transaction, as `CursorStream` drives it. Left half way, it ends the session."""
 
     def __init__(
-        self, pooled: Any, connection: Any, sql: str, parameters: Mapping[str, Any], kill: Callable[[int, str], None]
+        self, connection: Any, sql: str, parameters: Mapping[str, Any], kill: Callable[[int, str], None]
     ) -> None:
-        self._pooled = pooled
         self._connection = connection
         self._sql = sql
         self._parameters = dict(parameters)
@@ -176,15 +178,32 @@ class _Read:
             with suppress(OSError):
                 cut(self._connection._sock.fileno())  # noqa: SLF001 - the driver has no other way
 
-    def end(self, *, is_cancelled: bool) -> None:
+    def end(self, *, is_cancelled: bool) -> None:  # noqa: ARG002 - the transaction decides what remains
+        self._leave_rest()
+
+    def _leave_rest(self) -> bool:
+        """Whether rows were left unread, which ended the session."""
         result = self._connection._result  # noqa: SLF001 - as below
-        if result is not None and result.unbuffered_active:
-            # An unread rest would be drained on close: the session is ended instead, and the statement with it.
-            self._kill(self._connection.thread_id(), "CONNECTION")
-            self._connection._force_close()  # noqa: SLF001 - the driver has no public way that does not wait
-            result.unbuffered_active = False
-            is_cancelled = True
-        if is_cancelled or not self._connection.open:
+        if result is None or not result.unbuffered_active:
+            return False
+        # An unread rest would be drained on close: the session is ended instead, and the statement with it.
+        self._kill(self._connection.thread_id(), "CONNECTION")
+        self._connection._force_close()  # noqa: SLF001 - the driver has no public way that does not wait
+        result.unbuffered_active = False
+        return True
+
+
+class _Read(_ReadWithin):
+    """One read on a pooled connection, in a transaction of its own."""
+
+    def __init__(
+        self, pooled: Any, connection: Any, sql: str, parameters: Mapping[str, Any], kill: Callable[[int, str], None]
+    ) -> None:
+        super().__init__(connection, sql, parameters, kill)
+        self._pooled = pooled
+
+    def end(self, *, is_cancelled: bool) -> None:
+        if self._leave_rest() or is_cancelled or not self._connection.open:
             self._pooled.invalidate()
         else:
             self._connection.rollback()
@@ -244,7 +263,7 @@ def translate(error: Exception) -> Exception:
         case _ if number == ER.QUERY_INTERRUPTED:
             return StatementFailed("the statement was cancelled")
         case pymysql.IntegrityError():
-            return StatementFailed("the write breaks a rule of the database (a unique value, a reference or a check)")
+            return RuleBroken("the write breaks a rule of the database (a unique value, a reference or a check)")
         case pymysql.OperationalError() if number == _LOST and "timed out" in str(error):
             return StatementTimeout("the statement took longer than allowed, and nobody waits for it")
         case pymysql.OperationalError() if number in {2006, _LOST, 2003}:

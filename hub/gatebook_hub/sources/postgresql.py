@@ -11,7 +11,7 @@ import pyarrow as pa
 from psycopg import errors as pg
 from psycopg.types.string import TextLoader
 
-from gatebook_hub.errors import LedgerMissing, SourceUnavailable, StatementFailed, StatementTimeout
+from gatebook_hub.errors import LedgerMissing, RuleBroken, SourceUnavailable, StatementFailed, StatementTimeout
 from gatebook_hub.model import Engine, Limits
 from gatebook_hub.sources.server import ServerSource
 from gatebook_hub.sources.source import LEDGER
@@ -120,6 +120,9 @@ class PostgresqlSource(ServerSource):
     def _reading(self, pooled: Any, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
         return _Read(pooled, connection, plan.sql, parameters)
 
+    def _reading_within(self, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
+        return _ReadWithin(connection, plan.sql, parameters)
+
     def _prepare_new(self, connection: Any) -> None:
         read_as_text(connection)
 
@@ -130,13 +133,10 @@ class PostgresqlSource(ServerSource):
         return translate(error)
 
 
-class _Read:
-    """One read on a pooled connection, as `CursorStream` drives it."""
+class _ReadWithin:
+    """One read inside of somebody's transaction, as `CursorStream` drives it."""
 
-    def __init__(
-        self, pooled: Any, connection: psycopg.Connection[Any], sql: str, parameters: Mapping[str, Any]
-    ) -> None:
-        self._pooled = pooled
+    def __init__(self, connection: psycopg.Connection[Any], sql: str, parameters: Mapping[str, Any]) -> None:
         self._connection = connection
         self._cursor = connection.cursor(name="gatebook")
         self._sql = sql
@@ -158,9 +158,23 @@ class _Read:
             else:
                 cut(self._connection.fileno())
 
-    def end(self, *, is_cancelled: bool) -> None:
+    def end(self, *, is_cancelled: bool) -> None:  # noqa: ARG002 - the transaction decides what remains
         with suppress(psycopg.Error):
             self._cursor.close()
+
+
+class _Read(_ReadWithin):
+    """One read on a pooled connection, in a transaction of its own."""
+
+    def __init__(
+        self, pooled: Any, connection: psycopg.Connection[Any], sql: str, parameters: Mapping[str, Any]
+    ) -> None:
+        super().__init__(connection, sql, parameters)
+        self._pooled = pooled
+
+    def end(self, *, is_cancelled: bool) -> None:
+        super().end(is_cancelled=is_cancelled)
+        with suppress(psycopg.Error):
             if not is_cancelled:
                 self._connection.rollback()
         # A cancellation that is still under way would hit the next statement.
@@ -210,11 +224,11 @@ def translate(error: Exception) -> Exception:
         case pg.UndefinedTable() if LEDGER in str(error):
             return LedgerMissing("the source has no ledger yet; the operator runs `gatebook source prepare`")
         case pg.UniqueViolation():
-            return StatementFailed("the write breaks a rule of the database (a unique value)")
+            return RuleBroken("the write breaks a rule of the database (a unique value)")
         case pg.ForeignKeyViolation():
-            return StatementFailed("the write breaks a rule of the database (a reference to another table)")
+            return RuleBroken("the write breaks a rule of the database (a reference to another table)")
         case pg.CheckViolation() | pg.NotNullViolation():
-            return StatementFailed("the write breaks a rule of the database (a check)")
+            return RuleBroken("the write breaks a rule of the database (a check)")
         case psycopg.OperationalError() if error.sqlstate is None:
             return SourceUnavailable("the connection to the database was lost")
         case psycopg.Error():

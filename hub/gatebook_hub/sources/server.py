@@ -74,7 +74,7 @@ class ServerSource(ABC):
     def writing(self, limits: Limits) -> Iterator[ServerWriting]:
         """Open a transaction that may write; rows are locked as they are read by key."""
         with self._transaction(limits, "READ WRITE") as connection:
-            session = ServerWriting(connection, self._translate)
+            session = ServerWriting(connection, self._translate, self._reading_within)
             yield session
             if session.is_committed:
                 try:
@@ -103,6 +103,10 @@ class ServerSource(ABC):
         """A read on that connection, as a stream drives it."""
 
     @abstractmethod
+    def _reading_within(self, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
+        """A read in a transaction that goes on after it."""
+
+    @abstractmethod
     def _identity_on(self, connection: Any) -> str:
         """What the server says of itself on a connection of the driver's."""
 
@@ -124,7 +128,7 @@ class ServerSource(ABC):
     def _ask(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """A question of the gate's own, read only."""
         with self._transaction(Limits(), "READ ONLY") as connection:
-            return ServerWriting(connection, self._translate).run(query, parameters)[0]
+            return ServerWriting(connection, self._translate, self._reading_within).run(query, parameters)[0]
 
     @contextmanager
     def _transaction(self, limits: Limits, mode: str) -> Iterator[Any]:

@@ -38,7 +38,21 @@ class ReadStream(Protocol):
 
 
 class WriteSession(Protocol):
-    """A transaction on the database: rolled back unless `commit` was called."""
+    """A transaction on the database: rolled back unless `commit` was called.
+
+    `last_id` is the number that the last insert gave its row, where the engine tells.
+    """
+
+    last_id: int | None
+
+    def read(
+        self,
+        plan: Plan,
+        parameters: Mapping[str, Any],
+        *,
+        begun: Callable[[ReadStream], None] | None = None,
+    ) -> ReadStream:
+        """Start a governed read that sees what the transaction wrote; nothing else runs until it is closed."""
 
     def select(self, plan: Plan, parameters: Mapping[str, Any], limit_rows: int) -> list[tuple[Any, ...]]:
         """Rows of a governed read; raises LimitExceeded above the limit."""

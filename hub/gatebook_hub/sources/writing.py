@@ -5,17 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gatebook_hub.sources.source import within
+from gatebook_hub.sources.source import ReadStream, within
+from gatebook_hub.sources.stream import CursorStream, Driven
 from gatebook_hub.sql import Plan
 
 
 class ServerWriting:
     """A WriteSession on a DB-API connection in a transaction that its source opened."""
 
-    def __init__(self, connection: Any, translate: Callable[[Exception], Exception]) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        translate: Callable[[Exception], Exception],
+        reading: Callable[[Any, Plan, Mapping[str, Any]], Driven],
+    ) -> None:
         self._connection = connection
         self._translate = translate
+        self._reading = reading
         self.is_committed = False
+        self.last_id: int | None = None
+
+    def read(
+        self,
+        plan: Plan,
+        parameters: Mapping[str, Any],
+        *,
+        begun: Callable[[ReadStream], None] | None = None,
+    ) -> ReadStream:
+        """A governed read that sees what the transaction wrote."""
+        stream = CursorStream(self._reading(self._connection, plan, parameters))
+        if begun is not None:
+            begun(stream)
+        stream.start()
+        return stream
 
     def select(self, plan: Plan, parameters: Mapping[str, Any], limit_rows: int) -> list[tuple[Any, ...]]:
         """Rows of a governed read."""
@@ -36,6 +58,7 @@ class ServerWriting:
         try:
             cursor.execute(sql, dict(parameters))
             rows = [tuple(row) for row in cursor.fetchall()] if cursor.description else []
+            self.last_id = getattr(cursor, "lastrowid", None) or None
             return rows, cursor.rowcount
         except Exception as error:
             raise self._translate(error) from error

@@ -208,7 +208,8 @@ def _with_dollars(text: str, tokens: Sequence[Token]) -> str:
     for token, following in pairwise(tokens):
         is_mark = token.token_type is TokenType.COLON and following.start == token.end + 1
         if is_mark and before not in _OPERANDS and _NAME.match(text, following.start):
-            parts += [text[done : token.start], "$"]
+            # `$a,$` would begin a string between dollars.
+            parts += [text[done : token.start], " $" if before is TokenType.COMMA else "$"]
             done = following.start
         before = token.token_type
     return "".join([*parts, text[done:]])

@@ -135,7 +135,8 @@ def write_outcome(cases: UseCases, principal: Principal, request: ChangeRequest)
 
 def done_view(done: Done) -> dict[str, Any]:
     """The answer to what was done at once in a sandbox."""
-    return _outcome_document(done.rows, done.index, None, done.returned)
+    told = _outcome_document(done.rows, done.index, None, done.returned)
+    return {**told, "transaction": done.transaction, "last_id": done.last_id}
 
 
 def _outcome_document(

@@ -76,13 +76,15 @@ class DuckdbServed:
     def read(
         self, request: Mapping[str, Any], parameters: Mapping[str, Any], deadline: float, number: int
     ) -> DuckdbBatches:
-        """Start a person's read."""
-        cursor = self._open_reader().cursor()
+        """Start a person's read; inside of the transaction, if one is open."""
+        writer = self._writer
+        cursor = self._open_reader().cursor() if writer is None else writer
         self._watch(cursor, deadline, number)
 
         def end() -> None:
             self._unwatch()
-            cursor.close()
+            if writer is None:
+                cursor.close()
 
         try:
             self._check(cursor, request)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import duckdb
 
-from gatebook_hub.errors import LedgerMissing, MemoryExceeded, SourceUnavailable, StatementFailed, StatementTimeout
+from gatebook_hub.errors import (
+    LedgerMissing,
+    MemoryExceeded,
+    RuleBroken,
+    SourceUnavailable,
+    StatementFailed,
+    StatementTimeout,
+)
 from gatebook_hub.sources.source import LEDGER
 
 
@@ -18,7 +25,7 @@ def translate(error: Exception, *, is_late: bool = False) -> Exception:
         case duckdb.OutOfMemoryException() | MemoryError():
             return MemoryExceeded("the statement needs more memory than it may have; narrow it")
         case duckdb.ConstraintException():
-            return StatementFailed(f"the write breaks a rule of the database ({_constraint(error)})")
+            return RuleBroken(f"the write breaks a rule of the database ({_constraint(error)})")
         case duckdb.CatalogException() if f"Table with name {LEDGER} does not exist" in str(error):
             return LedgerMissing("the source has no ledger yet; the operator runs `gatebook source prepare`")
         case duckdb.IOException() | duckdb.FatalException() | duckdb.InternalException():

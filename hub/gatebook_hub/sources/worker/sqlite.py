@@ -18,6 +18,7 @@ from gatebook_hub.errors import (
     GatebookError,
     LedgerMissing,
     MemoryExceeded,
+    RuleBroken,
     SourceUnavailable,
     StatementFailed,
     StatementTimeout,
@@ -48,8 +49,9 @@ class SqliteServed:
     def read(
         self, request: Mapping[str, Any], parameters: Mapping[str, Any], deadline: float, number: int
     ) -> CursorStream:
-        """Run a person's read on a connection of its own."""
-        stream = CursorStream(_Read(self, self._connect("ro"), request, parameters, deadline, number))
+        """Run a person's read on a connection of its own, or inside of the transaction that is open."""
+        kind, connection = (_Read, self._connect("ro")) if self._writing is None else (_ReadWithin, self._writing)
+        stream = CursorStream(kind(self, connection, request, parameters, deadline, number))
         stream.start()
         return stream
 
@@ -185,8 +187,8 @@ class SqliteServed:
         return connection
 
 
-class _Read:
-    """A person's read on a connection of its own, as `CursorStream` drives it."""
+class _ReadWithin:
+    """A person's read inside of a transaction, as `CursorStream` drives it."""
 
     def __init__(
         self,
@@ -203,16 +205,27 @@ class _Read:
         self._parameters = parameters
         self._guard = _Guard(served, connection, deadline, number)
         self._guard.allow(request)
+        self._cursor: sqlite3.Cursor | None = None
         self.translate = self._guard.translate
 
     def execute(self) -> sqlite3.Cursor:
-        return self._connection.execute(self._sql, self._parameters)
+        self._cursor = self._connection.execute(self._sql, self._parameters)
+        return self._cursor
 
     def declared(self, cursor: sqlite3.Cursor) -> list[None]:
         return [None] * len(cursor.description)
 
     def cancel(self, *, is_polite: bool) -> None:
         """Nobody waits in this process; the gateway interrupts it."""
+
+    def end(self, *, is_cancelled: bool) -> None:  # noqa: ARG002 - as the protocol has it
+        if self._cursor is not None:
+            self._cursor.close()
+        self._guard.off()
+
+
+class _Read(_ReadWithin):
+    """A person's read on a connection of its own."""
 
     def end(self, *, is_cancelled: bool) -> None:  # noqa: ARG002 - as the protocol has it
         self._served.watch(None)
@@ -291,7 +304,7 @@ def translate(error: Exception) -> Exception:
         case MemoryError():
             return MemoryExceeded("the statement needs more memory than it may have; narrow it")
         case sqlite3.IntegrityError():
-            return StatementFailed(f"the write breaks a rule of the database ({_constraint(error)})")
+            return RuleBroken(f"the write breaks a rule of the database ({_constraint(error)})")
         case sqlite3.OperationalError() if f"no such table: {LEDGER}" in str(error):
             return LedgerMissing("the source has no ledger yet; the operator runs `gatebook source prepare`")
         case sqlite3.OperationalError() if "locked" in str(error):

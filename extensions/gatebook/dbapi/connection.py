@@ -1,0 +1,222 @@
+"""How do several statements belong together? In a transaction of the gateway, which begins with the first write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Self
+
+from gatebook.changes import Change
+from gatebook.connection import answer_of, batches_of
+from gatebook.dbapi import errors
+from gatebook.dbapi.cursor import Cursor
+from gatebook.dbapi.errors import InterfaceError, translated
+from gatebook.errors import GatebookError, GatewayUnreachable
+from gatebook.model import Outcome
+from gatebook.provenance import claims
+from gatebook.stream import Batches
+from gatebook.transport import Gate, gate, is_arrow, read_json
+
+_NEW = "new"
+# What ends a transaction at the gateway, or leaves it unknown whether it goes on.
+_ENDING = frozenset({"GB-406", "GB-509", "GB-902", "GB-903"})
+
+
+class Connection:
+    """One source behind the gate. Not to be shared between threads; each has a pool of sockets behind it anyway."""
+
+    Warning = errors.Warning
+    Error = errors.Error
+    InterfaceError = errors.InterfaceError
+    DatabaseError = errors.DatabaseError
+    DataError = errors.DataError
+    OperationalError = errors.OperationalError
+    IntegrityError = errors.IntegrityError
+    InternalError = errors.InternalError
+    ProgrammingError = errors.ProgrammingError
+    NotSupportedError = errors.NotSupportedError
+
+    def __init__(
+        self,
+        source: str,
+        through: Gate,
+        *,
+        autocommit: bool = False,
+        reason: str | None = None,
+        purpose: str | None = None,
+        limit_rows: int | None = None,
+    ) -> None:
+        self.source = source
+        self.gate = through
+        self.reason = reason
+        self.purpose = purpose
+        self.limit_rows = limit_rows
+        self._autocommit = autocommit
+        self._transaction: str | None = None
+        self._is_together = False
+        self._is_closed = False
+
+    @property
+    def autocommit(self) -> bool:
+        """Whether each statement stands alone; setting it ends an open transaction by rolling it back."""
+        return self._autocommit
+
+    @autocommit.setter
+    def autocommit(self, value: bool) -> None:
+        if value != self._autocommit:
+            self.rollback()
+            self._autocommit = value
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether something was written that is not committed yet."""
+        return self._transaction is not None
+
+    def cursor(self) -> Cursor:
+        """A cursor."""
+        self._check_open()
+        return Cursor(self)
+
+    def execute(self, operation: str, parameters: Mapping[str, Any] | None = None) -> Cursor:
+        """A new cursor on which the statement ran."""
+        return self.cursor().execute(operation, parameters)
+
+    @translated
+    def commit(self) -> None:
+        """Make what was written last; nothing to do where nothing was."""
+        self._check_open()
+        self._end("commit")
+
+    @translated
+    def rollback(self) -> None:
+        """Undo what was written since the last commit."""
+        self._check_open()
+        with suppress(GatebookError):  # whatever it was, the gateway rolls back what nobody commits
+            self._end("rollback")
+
+    @translated
+    def savepoint(self, name: str) -> None:
+        """A place to roll back to; raises ApprovalRequired where nothing can be written inside of a transaction."""
+        self._check_open()
+        if self._transaction is None:
+            self._transaction = str(self.gate.post("transactions", body={"source": self.source})["id"])
+        self._do("savepoint", name)
+
+    @translated
+    def release(self, name: str) -> None:
+        """Forget a savepoint."""
+        self._do("release", name)
+
+    @translated
+    def rollback_to(self, name: str) -> None:
+        """Undo what was written since a savepoint."""
+        self._do("rollback_to", name)
+
+    def close(self) -> None:
+        """Roll back what is open; nothing more through this connection."""
+        if not self._is_closed:
+            self.rollback()
+            self._is_closed = True
+
+    def send(self, sql: str, values: Mapping[str, Any]) -> Batches | Change | Outcome:
+        """One statement, in the transaction that is open or may begin; raises GatebookError."""
+        self._check_open()
+        begins = _NEW if not self._autocommit or self._is_together else None
+        body = {
+            "source": self.source,
+            "sql": sql,
+            "reason": self.reason,
+            "purpose": self.purpose,
+            "limit_rows": self.limit_rows,
+            "transaction": self._transaction or begins,
+            "provenance": claims(),
+            **values,
+        }
+        try:
+            response = self.gate.open("query", body=body)
+            if is_arrow(response):
+                return batches_of(response)
+            answer = answer_of(read_json(response), self.gate)
+        except GatebookError as error:
+            self._learn(error)
+            raise
+        if isinstance(answer, Outcome):
+            self._transaction = answer.transaction
+        return answer
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Several calls as one, also where each statement stands alone."""
+        if not self._autocommit:
+            yield
+            return
+        self._is_together = True
+        try:
+            yield
+        except BaseException:
+            with suppress(GatebookError):
+                self._end("rollback")
+            raise
+        else:
+            self._end("commit")
+        finally:
+            self._is_together = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Commit, or roll back after an error; then close."""
+        try:
+            if kind is None:
+                self.commit()
+        finally:
+            self.close()
+
+    def __repr__(self) -> str:
+        return f"<gatebook.dbapi connection to {self.source}{', closed' if self._is_closed else ''}>"
+
+    def _end(self, verb: str) -> None:
+        transaction, self._transaction = self._transaction, None
+        if transaction is not None:
+            self.gate.post("transactions", transaction, body={"do": verb})
+
+    def _do(self, verb: str, name: str) -> None:
+        self._check_open()
+        if self._transaction is None:
+            message = f"there is no savepoint `{name}`"
+            raise InterfaceError(message)
+        try:
+            self.gate.post("transactions", self._transaction, body={"do": verb, "name": name})
+        except GatebookError as error:
+            self._learn(error)
+            raise
+
+    def _learn(self, error: GatebookError) -> None:
+        """After some errors nothing is left of the transaction; one that may be left is ended."""
+        if error.code in _ENDING:
+            lost, self._transaction = self._transaction, None
+            if lost is not None and isinstance(error, GatewayUnreachable):
+                with suppress(GatebookError):
+                    self.gate.post("transactions", lost, body={"do": "rollback"})
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            message = f"the connection to `{self.source}` is closed"
+            raise InterfaceError(message)
+
+
+@translated
+def connect(
+    source: str,
+    url: str | None = None,
+    token: str | None = None,
+    *,
+    autocommit: bool = False,
+    reason: str | None = None,
+    purpose: str | None = None,
+    limit_rows: int | None = None,
+) -> Connection:
+    """A connection to `source` through the gate at `url`, or through the one that the environment names."""
+    through = gate(url, token)
+    return Connection(source, through, autocommit=autocommit, reason=reason, purpose=purpose, limit_rows=limit_rows)

@@ -1,0 +1,47 @@
+"""A gateway with an empty sandbox of each engine beside the demo, for drivers and dialects."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import duckdb
+from tests.stories.alone import Alone
+from tests.stories.gateway import APP
+
+ENGINES = ("sqlite", "postgresql", "mariadb", "duckdb")
+PATIENT = {
+    "GATEBOOK_LIMIT_REQUESTS_PER_S": "100000",
+    "GATEBOOK_LIMIT_REQUEST_BURST": "100000",
+    "GATEBOOK_LIMIT_CONCURRENT": "16",
+}
+_SOURCE = """
+source: lab_{engine}
+title: Sandbox on {engine}
+engine: {engine}
+url: "{url}"
+sandbox: true
+default_quorum: [{{groups: [reviewers], needed: 1}}]
+"""
+_GRANT = """
+grants:
+  - {{id: lab-{engine}, to: "group:builders", on: "lab_{engine}.*", allow: [select, insert, update, delete, ddl]}}
+"""
+
+
+def open_sandboxes(folder: Path, chinook: Path, servers: dict[str, str]) -> Alone:
+    """Start it; `servers` has the URLs of empty databases by engine, files are made here."""
+    urls = {
+        "sqlite": f"sqlite:///{folder / 'lab.sqlite'}",
+        "duckdb": f"duckdb:///{folder / 'lab.duckdb'}",
+        **{engine: url.replace("mysql://", "mariadb+pymysql://") for engine, url in servers.items()},
+    }
+    sqlite3.connect(folder / "lab.sqlite").close()
+    duckdb.connect(folder / "lab.duckdb").close()
+    policies = folder / "policies"
+    shutil.copytree(APP / "policies", policies)
+    for engine, url in urls.items():
+        (policies / "sources" / f"lab_{engine}.yaml").write_text(_SOURCE.format(engine=engine, url=url))
+        (policies / f"lab_{engine}.yaml").write_text(_GRANT.format(engine=engine))
+    return Alone(folder, chinook, policies=policies, environment=PATIENT).start()
