@@ -209,7 +209,7 @@ def _with_dollars(text: str, tokens: Sequence[Token]) -> str:
         is_mark = token.token_type is TokenType.COLON and following.start == token.end + 1
         if is_mark and before not in _OPERANDS and _NAME.match(text, following.start):
             # `$a,$` would begin a string between dollars.
-            parts += [text[done : token.start], " $" if before is TokenType.COMMA else "$"]
+            parts += [text[done : token.start], "$" if before is TokenType.L_PAREN else " $"]
             done = following.start
         before = token.token_type
     return "".join([*parts, text[done:]])
