@@ -118,6 +118,12 @@ class Connection:
             self.rollback()
             self._is_closed = True
 
+    @translated
+    def describe(self) -> Mapping[str, Any]:
+        """The tables of the source in detail, as far as one sees them: what a dialect reflects."""
+        self._check_open()
+        return self.gate.get("sources", self.source, "tables")
+
     def send(self, sql: str, values: Mapping[str, Any]) -> Batches | Change | Outcome:
         """One statement, in the transaction that is open or may begin; raises GatebookError."""
         self._check_open()

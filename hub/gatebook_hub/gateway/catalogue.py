@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
@@ -12,6 +13,7 @@ from gatebook_hub.gateway.answers import ActionsDocument, ChangeDocument, Outcom
 from gatebook_hub.gateway.documents import (
     ActionCallDocument,
     ColumnDocument,
+    DetailsDocument,
     MeDocument,
     SchemaDocument,
     SourceDocument,
@@ -64,6 +66,20 @@ def get_schema(cases: Cases, call: Calling, source: Name) -> SchemaDocument:
     view = cases.access.source(call, source)
     tables = [_table(table) for table in view.tables]
     return SchemaDocument(source=source, version=view.schema.version, tables=tables)
+
+
+@router.get("/sources/{source}/tables", operation_id="get_tables", **answers(DetailsDocument))
+def get_tables(cases: Cases, call: Calling, source: Name) -> dict[str, Any]:
+    """Tables in detail, for drivers that reflect."""
+    schema, found = cases.details.of_source(call, source)
+    return {
+        "source": source,
+        "engine": schema.engine,
+        "version": schema.version,
+        "namespace": schema.namespace,
+        "server_version": found.server_version,
+        "tables": [asdict(table) for table in found.tables],
+    }
 
 
 @router.get("/actions", operation_id="list_actions", **answers(ActionsDocument))

@@ -166,6 +166,31 @@ class TableDocument(BaseModel):
     rows: str | None
 
 
+class DetailDocument(BaseModel):
+    """A table in detail, as its database describes it, and as far as the caller sees it."""
+
+    name: str
+    kind: Literal["table", "view", "materialized_view"]
+    comment: str | None
+    columns: list[dict[str, Any]] = Field(description="Each with its `type` as a class and its arguments.")
+    key: dict[str, Any]
+    references: list[dict[str, Any]]
+    indexes: list[dict[str, Any]]
+    unique: list[dict[str, Any]]
+    checks: list[dict[str, Any]]
+
+
+class DetailsDocument(BaseModel):
+    """The tables of a source in detail, for drivers that reflect."""
+
+    source: str
+    engine: str
+    version: str
+    namespace: str | None
+    server_version: list[int]
+    tables: list[DetailDocument]
+
+
 class SchemaDocument(BaseModel):
     """The governed schema of a source."""
 

@@ -8,6 +8,7 @@ from gatebook_hub.services.access import AccessView
 from gatebook_hub.services.actions import Actions
 from gatebook_hub.services.auditing import Auditing
 from gatebook_hub.services.changes import Changes
+from gatebook_hub.services.details import TableDetails
 from gatebook_hub.services.gate import Gate
 from gatebook_hub.services.jobs import Jobs
 from gatebook_hub.services.queries import Queries
@@ -25,6 +26,7 @@ class UseCases:
     changes: Changes
     actions: Actions
     access: AccessView
+    details: TableDetails
     auditing: Auditing
     sessions: Sessions
     jobs: Jobs
@@ -42,6 +44,7 @@ def use_cases_of(gate: Gate) -> UseCases:
         changes=changes,
         actions=Actions(gate, changes),
         access=AccessView(gate),
+        details=TableDetails(gate),
         auditing=Auditing(gate),
         sessions=sessions,
         jobs=Jobs(gate, sessions),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 from gatebook_hub.errors import SourceUnavailable
 from gatebook_hub.model import Column, Engine, Limits, Schema, Table
 from gatebook_hub.sources import embedded
+from gatebook_hub.sources.inspecting import details_from
 from gatebook_hub.sources.reflecting import SchemaCache, fingerprint
 from gatebook_hub.sources.source import LEDGER, ReadStream
 from gatebook_hub.sources.workers import Worker
@@ -22,6 +24,7 @@ _ENGINE_BYTES = 1_000_000_000
 _MEMORY_BYTES = 2_500_000_000
 _THREADS = 2
 _REST_S = 5.0
+_VERSION = tuple(int(part) for part in importlib.metadata.version("duckdb").split(".") if part.isdigit())
 
 
 class DuckdbSource(embedded.FileSource):
@@ -41,6 +44,7 @@ class DuckdbSource(embedded.FileSource):
         self._lock_wait_s = lock_wait_s
         self._turns = _Turns()
         self._schema = SchemaCache(self._reflect)
+        self._details = SchemaCache(lambda: details_from(self._schema.get(), _VERSION))
 
     def schema(self) -> Schema:
         """Its tables."""

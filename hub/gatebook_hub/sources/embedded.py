@@ -21,9 +21,10 @@ from gatebook_hub.errors import (
     StatementFailed,
     StatementTimeout,
 )
-from gatebook_hub.model import Limits
+from gatebook_hub.model import Limits, Schema
 from gatebook_hub.sources.frames import BATCH, SCHEMA, FrameError, pack, unpack_rows
 from gatebook_hub.sources.identity import Pin, file_identity
+from gatebook_hub.sources.inspecting import Details
 from gatebook_hub.sources.reflecting import SchemaCache
 from gatebook_hub.sources.source import LEDGER, ReadStream, SeenMore, known
 from gatebook_hub.sources.workers import Worker, WorkerPool
@@ -168,7 +169,8 @@ class FileSource(ABC):
     """What Sources over one file have alike: the workers, the ledger, and the file's identity."""
 
     _ledger: ClassVar[str] = LEDGER
-    _schema: SchemaCache
+    _schema: SchemaCache[Schema]
+    _details: SchemaCache[Details]
 
     def __init__(self, name: str, path: Path, setup: Mapping[str, Any]) -> None:
         self.name = name
@@ -180,9 +182,20 @@ class FileSource(ABC):
     def writing(self, limits: Limits) -> AbstractContextManager[WorkerWriting]:
         """Open a transaction that may write; raises SourceUnavailable."""
 
+    def details(self) -> Details:
+        """What the file says of its tables in detail."""
+        self._check()
+        try:
+            return self._details.get()
+        except GatebookError:
+            raise
+        except Exception as error:
+            raise SourceUnavailable(f"the source `{self.name}` cannot be read now") from error
+
     def forget_schema(self) -> None:
         """Look at its tables anew the next time."""
         self._schema.forget()
+        self._details.forget()
 
     def prepare(self) -> None:
         """Make the ledger table if it is missing."""

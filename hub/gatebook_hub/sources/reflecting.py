@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Engine as Database
 from sqlalchemy import inspect, text
@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gatebook_hub.model import Column, Engine, Schema, Table
 from gatebook_hub.sources.source import LEDGER
 
+K = TypeVar("K")
 _FRESH_S = 30.0
 _log = logging.getLogger(__name__)
 
@@ -138,13 +139,13 @@ def fingerprint(tables: Mapping[str, Table]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-class SchemaCache:
+class SchemaCache(Generic[K]):
     """A schema that is read again when it is older than half a minute."""
 
-    def __init__(self, load: Callable[[], Schema]) -> None:
+    def __init__(self, load: Callable[[], K]) -> None:
         self._load = load
         self._lock = threading.Lock()
-        self._known: Schema | None = None
+        self._known: K | None = None
         self._until = 0.0
 
     def forget(self) -> None:
@@ -152,7 +153,7 @@ class SchemaCache:
         with self._lock:
             self._known = None
 
-    def get(self) -> Schema:
+    def get(self) -> K:
         """The schema; the first caller after its time waits for the new one."""
         with self._lock:
             if self._known is None or time.monotonic() >= self._until:

@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 from gatebook_hub.errors import SourceUnavailable
 from gatebook_hub.model import Engine, Limits, Schema
 from gatebook_hub.sources.identity import Pin
+from gatebook_hub.sources.inspecting import Details, details_of
 from gatebook_hub.sources.reflecting import SchemaCache, reflect
 from gatebook_hub.sources.source import ReadStream
 from gatebook_hub.sources.stream import CursorStream, Driven
@@ -41,6 +42,7 @@ class ServerSource(ABC):
         self._schema = SchemaCache(
             lambda: reflect(self._database, source=name, engine=engine, namespace=self._namespace)
         )
+        self._details = SchemaCache(lambda: details_of(self._database, engine, self._namespace))
 
     def schema(self) -> Schema:
         """Its tables."""
@@ -50,9 +52,18 @@ class ServerSource(ABC):
         except SQLAlchemyError as error:
             raise self._unreachable() from error
 
+    def details(self) -> Details:
+        """What the server says of its tables in detail."""
+        self.pin.ensure()
+        try:
+            return self._details.get()
+        except SQLAlchemyError as error:
+            raise self._unreachable() from error
+
     def forget_schema(self) -> None:
         """Look at its tables anew the next time."""
         self._schema.forget()
+        self._details.forget()
 
     def read(
         self,

@@ -13,6 +13,7 @@ from gatebook_hub.errors import LedgerMissing, LimitExceeded, StatementFailed
 if TYPE_CHECKING:  # workers read this module too, and have no need of a parser
     from gatebook_hub.model import Limits, Schema
     from gatebook_hub.sources.identity import Pin
+    from gatebook_hub.sources.inspecting import Details
     from gatebook_hub.sql import Plan
 
 LEDGER = "gatebook_ledger"
@@ -72,6 +73,9 @@ class Source(Protocol):
 
     def schema(self) -> Schema:
         """Its tables; raises SourceUnavailable."""
+
+    def details(self) -> Details:
+        """What its database says of its tables in detail; raises SourceUnavailable."""
 
     def forget_schema(self) -> None:
         """Look at its tables anew the next time."""

@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool
 from gatebook_hub.errors import GatebookError, SourceUnavailable
 from gatebook_hub.model import Engine, Limits, Schema
 from gatebook_hub.sources import embedded
+from gatebook_hub.sources.inspecting import details_of
 from gatebook_hub.sources.reflecting import SchemaCache, reflect
 from gatebook_hub.sources.source import ReadStream
 from gatebook_hub.sql import Plan
@@ -42,6 +43,7 @@ class SqliteSource(embedded.FileSource):
         path_now = self._path
         database = create_engine("sqlite://", creator=lambda: _connect(path_now), poolclass=NullPool)
         self._schema = SchemaCache(lambda: reflect(database, source=name, engine=Engine.SQLITE, namespace="main"))
+        self._details = SchemaCache(lambda: details_of(database, Engine.SQLITE, None))
 
     def schema(self) -> Schema:
         """Its tables."""

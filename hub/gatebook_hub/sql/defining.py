@@ -56,6 +56,30 @@ _NODES: dict[str, frozenset[str] | None] = {
     "Index": frozenset({"this", "table", "params"}),
     "IndexParameters": frozenset({"columns", "where"}),
 }
+# SQLite keeps the words of a column's type, and an affinity by them; the parser would write its own.
+_DECLARED = {
+    exp.DType.VARCHAR: "VARCHAR",
+    exp.DType.NVARCHAR: "NVARCHAR",
+    exp.DType.CHAR: "CHAR",
+    exp.DType.NCHAR: "NCHAR",
+    exp.DType.BIGINT: "BIGINT",
+    exp.DType.SMALLINT: "SMALLINT",
+    exp.DType.TINYINT: "TINYINT",
+    exp.DType.DOUBLE: "DOUBLE",
+    exp.DType.FLOAT: "FLOAT",
+    exp.DType.DATE: "DATE",
+    exp.DType.TIME: "TIME",
+    exp.DType.DATETIME: "DATETIME",
+    exp.DType.TIMESTAMP: "TIMESTAMP",
+    exp.DType.BOOLEAN: "BOOLEAN",
+    exp.DType.JSON: "JSON",
+}
+# The parser would write an identity for each of these, which is not the same.
+_COUNTING = {
+    exp.DType.SERIAL: "SERIAL",
+    exp.DType.BIGSERIAL: "BIGSERIAL",
+    exp.DType.SMALLSERIAL: "SMALLSERIAL",
+}
 _BEFORE_PARENTHESIS = frozenset({"KEY", "UNIQUE", "CHECK"})
 _OPTIONS = re.compile(r"ON (DELETE|UPDATE) (CASCADE|RESTRICT|NO ACTION|SET NULL|SET DEFAULT)", re.IGNORECASE)
 
@@ -101,6 +125,7 @@ def parse_definition(text: str, schema: Schema) -> Definition:
     if engine is Engine.POSTGRESQL:
         copied = tree.copy()
         fold_identifiers(copied, engine)
+        _declare_as_typed(copied, engine)
         agreeing.check_reading(text, write(copied, engine), frozenset(), schema.functions, is_read=False)
     return Definition(
         engine=engine,
@@ -127,6 +152,7 @@ def write_definition(
         tree.set("expression", None)
     for table in tree.find_all(exp.Table):
         _place(table, schema)
+    _declare_as_typed(tree, engine)
     sql = write(tree, engine)
     check_calls(sql, engine, schema.functions | _BEFORE_PARENTHESIS)
     if engine in {Engine.POSTGRESQL, Engine.MARIADB}:
@@ -147,6 +173,8 @@ def _check(tree: exp.Expr, query: exp.Expr | None, engine: Engine, functions: Ab
             continue  # looked at as the read that it is
         _check_parts(node)
         allowed = _NODES.get(name)
+        if allowed is None and _is_declared(node, engine):
+            continue
         if allowed is None:
             check_node(node, engine, functions, is_top=False)
             continue
@@ -156,6 +184,26 @@ def _check(tree: exp.Expr, query: exp.Expr | None, engine: Engine, functions: Ab
         for option in node.args.get("options") or []:
             if not isinstance(option, str) or not _OPTIONS.fullmatch(option):
                 raise ConstructRefused("a reference has no other options than `on delete` and `on update`")
+
+
+def _is_declared(node: exp.Expr, engine: Engine) -> bool:
+    """Whether it is a type that columns alone have: any of SQLite's, and PostgreSQL's numbers that count."""
+    if not isinstance(node, exp.DataType) or not isinstance(node.parent, exp.ColumnDef):
+        return False
+    if engine is Engine.POSTGRESQL:
+        return node.this in _COUNTING and not node.expressions
+    if engine is not Engine.SQLITE or node.this not in _DECLARED:
+        return False
+    return all(isinstance(part, exp.DataTypeParam) and part.this.is_int for part in node.expressions)
+
+
+def _declare_as_typed(tree: exp.Expr, engine: Engine) -> None:
+    for column in tree.find_all(exp.ColumnDef):
+        kind = column.args.get("kind")
+        if kind is not None and _is_declared(kind, engine):
+            digits = ", ".join(part.name for part in kind.expressions)
+            spelled = {**_DECLARED, **_COUNTING}[kind.this] + (f"({digits})" if digits else "")
+            column.set("kind", exp.DataType(this=exp.DType.USERDEFINED, kind=spelled))
 
 
 def _check_parts(node: exp.Expr) -> None:

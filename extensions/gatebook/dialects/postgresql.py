@@ -1,0 +1,70 @@
+"""gatebook+postgresql:// : a source on PostgreSQL."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from sqlalchemy import Connection, types
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.engine.interfaces import BindTyping
+from sqlalchemy.types import TypeEngine
+
+from gatebook.dialects.gate import GateDialect
+
+
+def _cast(base: type[TypeEngine[Any]]) -> type[TypeEngine[Any]]:
+    """The type with its parameters written as `:name::type`, so that the server need not guess."""
+    return type(base.__name__, (base,), {"render_bind_cast": True, "__module__": base.__module__})
+
+
+class _Uuid(types.Uuid[Any]):
+    """Arrives as text."""
+
+    render_bind_cast = True
+
+    def bind_processor(self, dialect: Any) -> Callable[[Any], Any] | None:
+        del dialect
+        return lambda value: None if value is None else str(value)
+
+    def result_processor(self, dialect: Any, coltype: object) -> Callable[[Any], Any] | None:
+        del dialect, coltype
+        if not self.as_uuid:
+            return None
+        return lambda value: None if value is None else uuid.UUID(str(value))
+
+
+_CASTS = (
+    types.String,
+    types.Date,
+    types.DateTime,
+    types.Time,
+    types.Integer,
+    types.SmallInteger,
+    types.BigInteger,
+    types.Boolean,
+    types.LargeBinary,
+)
+
+
+class GatebookPostgreSQL(GateDialect, PGDialect):
+    """PostgreSQL's words, the gate's answers."""
+
+    name = "postgresql"
+    supports_statement_cache = True
+    bind_typing = BindTyping.RENDER_CASTS
+    type_names: ClassVar = {**vars(postgresql), **PGDialect.ischema_names}
+    colspecs: ClassVar = {**PGDialect.colspecs, **{base: _cast(base) for base in _CASTS}, types.Uuid: _Uuid}
+
+    def initialize(self, connection: Connection) -> None:
+        """What depends on the server's version."""
+        super().initialize(connection)
+        version = self.server_version_info or (0,)
+        self.supports_smallserial = True
+        self.supports_identity_columns = version >= (10,)
+        self._backslash_escapes = False
+        self._supports_jsonb_subscripting = version >= (14,)
+        self._supports_drop_index_concurrently = False
+        self.supports_virtual_generated_columns = version >= (18,)

@@ -1,0 +1,32 @@
+"""gatebook+sqlite:// : a source on SQLite."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import ClassVar
+
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+
+import gatebook.dbapi
+from gatebook.dialects.gate import GateDialect
+
+# The least that a gateway has: it is the dialect's way to ask what the engine can do.
+_LEAST_VERSION = (3, 35, 0)
+
+
+class GatebookSQLite(GateDialect, SQLiteDialect):
+    """SQLite's words, the gate's answers."""
+
+    name = "sqlite"
+    supports_statement_cache = True
+    supports_native_boolean = False
+    favor_returning_over_lastrowid = True
+    type_names: ClassVar = {**vars(sqlite), **SQLiteDialect.ischema_names}
+
+    @classmethod
+    def import_dbapi(cls) -> ModuleType:
+        """The driver, with the version that SQLAlchemy looks for in it."""
+        found = ModuleType(gatebook.dbapi.__name__)
+        vars(found).update(vars(gatebook.dbapi), sqlite_version_info=_LEAST_VERSION)
+        return found
