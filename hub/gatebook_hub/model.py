@@ -101,13 +101,18 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A base table or a view; `key` is its primary key, empty if it has none. A grant names a view by itself."""
+    """A base table or a view; `key` is its primary key, empty if it has none. A grant names a view by itself.
+
+    A part of another table (a partition, a child that inherits) is told as a view: its rows are the other's. Deleting
+    a row deletes or changes rows of the tables in `cascades` too.
+    """
 
     name: str
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
     comment: str | None = None
     is_view: bool = False
+    cascades: frozenset[str] = frozenset()
 
     def column(self, name: str) -> Column | None:
         """The column of that name, or None."""
@@ -120,7 +125,8 @@ class Schema:
 
     `functions` are those that policy allows in it beside the engine's own list, `shadowed` those, in capitals, whose
     names mean something else there than to the gate, `callables` those, in small letters, that PostgreSQL would call
-    for `t.f`; `known` are the tables that exist for the caller, None for all: row filters may read others.
+    for `t.f`, and `intrusive` those of them that do more than reckon with a value; `known` are the tables that exist
+    for the caller, None for all: row filters may read others.
     """
 
     source: str
@@ -131,6 +137,7 @@ class Schema:
     functions: frozenset[str] = frozenset()
     shadowed: frozenset[str] = frozenset()
     callables: frozenset[str] = frozenset()
+    intrusive: frozenset[str] = frozenset()
     known: frozenset[str] | None = None
 
     def knows(self, table: str) -> bool:

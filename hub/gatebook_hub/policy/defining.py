@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from gatebook_hub.model import Access, Allowed, Denied, Principal
+from gatebook_hub.model import Access, Allowed, Denied, Principal, Schema
 from gatebook_hub.policy.circumstances import Circumstances
 from gatebook_hub.policy.deciding import tightest
 from gatebook_hub.policy.granting import Subject, applying_grants, no_grant
@@ -15,13 +15,14 @@ NO_SANDBOX = "no-sandbox"
 
 
 def decide_definition(
-    policy: PolicySet, principal: Principal, source: str, tables: Iterable[str], at: Circumstances
+    policy: PolicySet, principal: Principal, schema: Schema, tables: Iterable[str], at: Circumstances
 ) -> Allowed | Denied:
     """Decide a change of the schema of these tables, of which one is changed and others are referred to.
 
     A sandbox alone takes any, from whom a grant of `ddl` reaches each table. A table that a rule shows in part, or
     whose writes people approve, keeps its schema: rules go by names, and a check or an index would tell what they hide.
     """
+    source = schema.source
     if not policy.sources[source].is_sandbox:
         return Denied(sentence="the schema changes through the database's own migrations", rule=NO_SANDBOX)
     subject = Subject.of(principal)
@@ -30,7 +31,7 @@ def decide_definition(
         found = applying_grants(policy, subject, source, table, Access.DDL, at)
         if not found:
             return no_grant(policy, subject, source, table, Access.DDL, at)
-        if (rule := _rule_of(policy, source, table)) is not None:
+        if (rule := _rule_of(policy, source, table) or _rule_behind(policy, schema)) is not None:
             return Denied(sentence=f"the rule `{rule}` goes by the schema of `{table}`, so it stays", rule=rule)
         grants += found
     return Allowed(
@@ -49,9 +50,19 @@ def _rule_of(policy: PolicySet, source: str, table: str) -> str | None:
         *(grant.ref.id for grant in partial if grant.reaches(source, table)),
         *(rule.ref.id for rule in approvals if _asks_about(policy, rule, source, table)),
         *(rule.ref.id for rule in policy.protections if rule.concerns(source, table)),
-        *(name for name, text in _texts(policy) if re.search(rf"\b{re.escape(table)}\b", text, re.IGNORECASE)),
+        *(rule for rule, text in _texts(policy) if _names(text, table)),
     ]
     return min(named, default=None)
+
+
+def _rule_behind(policy: PolicySet, schema: Schema) -> str | None:
+    """A rule that looks at a view, which may be made of any table."""
+    views = [name for name, table in schema.tables.items() if table.is_view]
+    return next((rule for rule, text in _texts(policy) if any(_names(text, view) for view in views)), None)
+
+
+def _names(text: str, table: str) -> bool:
+    return re.search(rf"\b{re.escape(table)}\b", text, re.IGNORECASE) is not None
 
 
 def _asks_about(policy: PolicySet, rule: Approval, source: str, table: str) -> bool:

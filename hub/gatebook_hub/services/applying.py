@@ -48,6 +48,10 @@ def apply(
     if sum(map(len, found)) > limit_rows:
         raise LimitExceeded(f"the write concerns more than {limit_rows:,} rows; narrow it")
     _check_once(decided, found)
+    for decided_step, rows in zip(decided.steps, found, strict=True):
+        if decided_step.scope is not None and decided_step.step.kind is not StatementKind.INSERT:
+            for key in (row[: len(write.table.key)] for row in rows):
+                _check_scope(session, decided_step.scope, key, parameters)
     changed: list[RowChange] = []
     scoped: list[tuple[Plan, RowChange]] = []
     left: list[Row] = []
@@ -65,7 +69,7 @@ def apply(
             scoped += [(decided_step.scope, row) for row in moved]
         changed += moved
     for scope, row in scoped:  # after the last write: a scope may look at other rows of the table
-        _check_scope(session, scope, row, parameters)
+        _check_scope(session, scope, row.key, parameters)
     returned.read(left)
     every = tuple(column.name for column in write.table.columns)
     given = [set(step.step.columns) for step in decided.steps if step.step.kind is StatementKind.INSERT]
@@ -149,7 +153,7 @@ def _one(session: WriteSession, statements: KeyedStatements, kind: StatementKind
     """Write one row; keys and values are raw here, `_encoded` makes them storable."""
     width = len(table.key)
     if kind is StatementKind.INSERT:
-        returned, _ = session.run(statements.insert, _named("v", row))
+        returned, _ = session.run(statements.insert, _named("v", row), returns=True)
         key = returned[0]
         return RowChange(kind=RowKind.ADDED, key=key, before=None, after=_read(session, statements.select, key))
     key, values = row[:width], row[width:]
@@ -165,13 +169,16 @@ def _one(session: WriteSession, statements: KeyedStatements, kind: StatementKind
 
 def _read(session: WriteSession, statement: str, key: Row) -> Row | None:
     rows, _ = session.run(statement, _named("k", key))
+    if len(rows) > 1:
+        raise WriteRefused("several rows have the key, in tables that inherit from this one perhaps; write those")
     return rows[0] if rows else None
 
 
-def _check_scope(session: WriteSession, scope: Plan, row: RowChange, parameters: Mapping[str, Any]) -> None:
-    bindings = used({**parameters, **_named("k", row.key)}, scope)
+def _check_scope(session: WriteSession, scope: Plan, key: Row, parameters: Mapping[str, Any]) -> None:
+    """Look whether a row is one that the caller may see: before it is written, and after."""
+    bindings = used({**parameters, **_named("k", key)}, scope)
     if not session.select(scope, bindings, 2):
-        raise WriteRefused("the write would leave rows outside of what you may see; nothing was written")
+        raise WriteRefused("the write concerns rows outside of what you may see; nothing was written")
 
 
 def _named(prefix: str, values: Sequence[Any]) -> dict[str, Any]:

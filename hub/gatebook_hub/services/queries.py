@@ -13,8 +13,15 @@ import pyarrow as pa
 from gatebook_hub import sql
 from gatebook_hub.audit import EventKind, Outcome
 from gatebook_hub.changes import ChangeRequest
-from gatebook_hub.errors import ApprovalRequired, GatebookError, InvalidInput, LimitExceeded, TooManyRequests
-from gatebook_hub.model import Limits
+from gatebook_hub.errors import (
+    ApprovalRequired,
+    GatebookError,
+    InvalidInput,
+    LimitExceeded,
+    StatementFailed,
+    TooManyRequests,
+)
+from gatebook_hub.model import Limits, Schema
 from gatebook_hub.services.changes import Changes
 from gatebook_hub.services.describing import Describing, Told
 from gatebook_hub.services.gate import Call, Gate
@@ -32,7 +39,7 @@ from gatebook_hub.services.statements import (
     used,
 )
 from gatebook_hub.services.transactions import Transactions
-from gatebook_hub.sources.source import ReadStream, SeenMore
+from gatebook_hub.sources.source import ReadStream, SeenMore, Source
 from gatebook_hub.sql import StatementKind
 
 NEW = "new"
@@ -178,6 +185,17 @@ class Waiting:
             stream.close()
 
 
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A read that may run, and where."""
+
+    source: Source
+    schema: Schema
+    decided: DecidedRead
+    parameters: Mapping[str, Any]
+    limits: Limits
+
+
 class Queries:
     """The one entrance for statements."""
 
@@ -244,25 +262,34 @@ class Queries:
                 told = refused_facts(gate, question.source, question.sql, error)
                 error.reference = gate.refuse(EventKind.QUERY_REFUSED, call, error, **told)
             raise
+        started = _Decided(source, schema, decided, parameters, limits)
+        return self._start(call, question, started, waiting, scope)
+
+    def _start(self, call: Call, question: Question, read: _Decided, waiting: Waiting | None, scope: Scope) -> Answer:
+        """The intent, and then the database."""
+        gate, decided = self._gate, read.decided
         try:
-            told = facts(gate, question.source, schema, decided, question.parameters)
+            told = facts(gate, question.source, read.schema, decided, question.parameters)
             intent = gate.book.append(gate.event(EventKind.QUERY_INTENT, call, **told))
         except BaseException:
             gate.places.leave(call.principal.id, question.source)
             raise
         try:
             begun = waiting.begun if waiting is not None else None
-            values = {**parameters, **own_values(gate, question.source, call.principal)}
+            values = {**read.parameters, **own_values(gate, question.source, call.principal)}
             bound = used(values, decided.plan)
             if scope.transaction is None:
-                stream = source.read(decided.plan, bound, limits, begun=begun)
+                stream = read.source.read(decided.plan, bound, read.limits, begun=begun)
             else:
                 stream = scope.transaction.session.read(decided.plan, bound, begun=begun)
                 stream = self._transactions.held(scope.transaction, stream)
         except GatebookError as error:
             self._failed(call, question.source, intent, error)
             raise
-        return Answer(gate, call, question.source, decided, stream, intent, limits)
+        except BaseException:
+            self._failed(call, question.source, intent, StatementFailed("the statement failed inside of the gateway"))
+            raise
+        return Answer(gate, call, question.source, decided, stream, intent, read.limits)
 
     def _check_place(self, question: Question, scope: Scope) -> None:
         if scope.transaction is not None and scope.transaction.source.name != question.source:

@@ -192,7 +192,8 @@ class Sandbox:
         gathered = Gathered(plan.limits)
         for parameters in plan.parameters:
             if plan.plan is not None:
-                rows, changed = session.run(plan.plan.sql, used(parameters, plan.plan))
+                returns = plan.decided.returning is not None
+                rows, changed = session.run(plan.plan.sql, used(parameters, plan.plan), returns=returns)
                 gathered.add(rows)
             else:
                 most = gate.settings.preview_rows
@@ -215,7 +216,7 @@ class Sandbox:
             definition = sql.parse_definition(text, schema)
             tables = sorted({definition.table, *definition.references})
             decision = policy.decide_definition(
-                gate.policy, call.principal, source_name, tables, gate.circumstances(call.purpose)
+                gate.policy, call.principal, schema, tables, gate.circumstances(call.purpose)
             )
             allowed = allowed_of(decision)
             check_reason(call, allowed)

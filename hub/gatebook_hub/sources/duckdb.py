@@ -24,6 +24,7 @@ _ENGINE_BYTES = 1_000_000_000
 _MEMORY_BYTES = 2_500_000_000
 _THREADS = 2
 _REST_S = 5.0
+_MACROS = "SELECT DISTINCT upper(function_name) FROM duckdb_functions() WHERE NOT internal"
 _VERSION = tuple(int(part) for part in importlib.metadata.version("duckdb").split(".") if part.isdigit())
 
 
@@ -128,8 +129,16 @@ class DuckdbSource(embedded.FileSource):
             name: Table(name=name, columns=tuple(found), key=keys[name], comment=comments[name], is_view=name in views)
             for name, found in columns.items()
         }
-        version = fingerprint(tables)
-        return Schema(source=self.name, engine=Engine.DUCKDB, version=version, tables=tables, namespace="main")
+        # The owner's macros may do anything, under a name that is on the list.
+        shadowed = frozenset(str(name) for (name,) in self._ask({"op": "ask", "sql": _MACROS, "params": {}}))
+        return Schema(
+            source=self.name,
+            engine=Engine.DUCKDB,
+            version=fingerprint(tables, shadowed),
+            tables=tables,
+            namespace="main",
+            shadowed=shadowed,
+        )
 
 
 class _Turns:

@@ -151,9 +151,12 @@ class WorkerWriting:
         request = {"op": "select", "limit_rows": limit_rows, **request_of(plan, self._bindable(parameters))}
         return self.ask(request)[0]
 
-    def run(self, sql: str, parameters: Mapping[str, Any]) -> tuple[list[tuple[Any, ...]], int]:
+    def run(
+        self, sql: str, parameters: Mapping[str, Any], *, returns: bool = False
+    ) -> tuple[list[tuple[Any, ...]], int]:
         """One of the gate's own statements."""
-        return self.ask({"op": "run", "sql": sql, "params": _packed(self._bindable(parameters))})
+        packed = _packed(self._bindable(parameters))
+        return self.ask({"op": "run", "sql": sql, "params": packed, "returns": returns})
 
     def commit(self) -> None:
         """Make it last when the session ends."""

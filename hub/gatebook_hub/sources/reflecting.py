@@ -13,13 +13,18 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Engine as Database
 from sqlalchemy import inspect, text
 from sqlalchemy.engine.reflection import Inspector
-from sqlalchemy.exc import SQLAlchemyError
 
+from gatebook_hub.errors import SourceUnavailable
 from gatebook_hub.model import Column, Engine, Schema, Table
 from gatebook_hub.sources.source import LEDGER
 
 K = TypeVar("K")
 _FRESH_S = 30.0
+# They look at the session's zone or formats, and are on the list of functions anyway.
+_CONVERSIONS = (
+    *("date", "time", "timetz", "timestamp", "timestamptz", "interval", "text", "char", "name", "varchar", "bpchar"),
+    *("bool", "numeric", "json", "jsonb", "xml"),
+)
 _log = logging.getLogger(__name__)
 
 
@@ -32,6 +37,8 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
         views |= {*inspector.get_materialized_view_names(schema=schema)}
     columns = _columns(inspector, schema, views)
     keys = inspector.get_multi_pk_constraint(schema=schema)
+    parts = _parts(database, engine, namespace or "")
+    cascades = _cascades(inspector, schema)
     invisible = _invisible(database, namespace) if engine is Engine.MARIADB and namespace else frozenset()
     # As `fold` looks them up: SQLite ignores the case of every name, MariaDB that of columns.
     of_table = str.lower if engine is Engine.SQLITE else str
@@ -39,7 +46,7 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
     tables: dict[str, Table] = {}
     for (key_schema, found_name), found in columns.items():
         name = of_table(found_name)
-        if name.lower() == LEDGER:
+        if name.lower() == LEDGER or (engine is Engine.SQLITE and found_name in parts):
             continue
         constraint: Mapping[str, Any] = keys.get((key_schema, found_name)) or {}
         tables[name] = Table(
@@ -56,20 +63,21 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
                 )
                 for item in found
             ),
-            is_view=found_name in views,
+            is_view=found_name in views or found_name in parts,
+            cascades=frozenset(map(of_table, cascades.get(found_name, ()))),
         )
     is_postgres = engine is Engine.POSTGRESQL and bool(namespace)
-    shadowed = shadowed_in(database, namespace or "") if is_postgres else frozenset()
-    callables = callables_of(database) if is_postgres else frozenset()
-    version = fingerprint(tables)
+    shadowed = shadowed_in(database, engine, namespace or "")
+    callables, intrusive = callables_of(database) if is_postgres else (frozenset(), frozenset())
     return Schema(
         source=source,
         engine=engine,
-        version=version,
+        version=fingerprint(tables, shadowed),
         tables=tables,
         namespace=namespace,
         shadowed=shadowed,
         callables=callables,
+        intrusive=intrusive,
     )
 
 
@@ -83,26 +91,77 @@ def _invisible(database: Database, namespace: str) -> frozenset[tuple[str, str]]
         return frozenset((row[0], row[1]) for row in connection.execute(asked, {"namespace": namespace}))
 
 
-def callables_of(database: Database) -> frozenset[str]:
-    """PostgreSQL's functions of one argument, which `t.f` may call, and its types that look into catalogues."""
-    asked = text(
-        "select lower(proname) from pg_proc where pronargs > 0 and pronargs - pronargdefaults < 2 "
-        "union select lower(typname) from pg_type where typname like 'reg%'"
+def callables_of(database: Database) -> tuple[frozenset[str], frozenset[str]]:
+    """PostgreSQL's functions of one argument and its types, which `t.f` may call; and those of them that are intrusive.
+
+    A function that always gives the same for the same value is not, nor is one that makes a date or a text of it.
+    """
+    functions = text(
+        "select lower(proname), bool_and(provolatile = 'i' or pronamespace = 'pg_catalog'::regnamespace "
+        "and proname = any (:conversions)) from pg_proc where pronargs > 0 and pronargs - pronargdefaults < 2 "
+        "and not 'internal'::regtype = any (proargtypes) group by 1"
     )
-    with database.connect() as connection:
-        return frozenset(connection.execute(asked).scalars())
-
-
-def shadowed_in(database: Database, namespace: str) -> frozenset[str]:
-    """Functions of the namespace itself, and `pg_typeof` where it has types: the gate's session looks into neither."""
-    functions = text("select distinct upper(proname) from pg_proc where pronamespace = to_regnamespace(:namespace)")
     types = text(
-        "select 'PG_TYPEOF' from pg_type where typnamespace = to_regnamespace(:namespace) and typelem = 0 "
-        "and (typrelid = 0 or typrelid in (select oid from pg_class where relkind = 'c')) limit 1"
+        "select lower(typname), not (typname ~ '^_?(reg|acl|pg_)' or typrelid <> 0) from pg_type "
+        "where typnamespace = 'pg_catalog'::regnamespace"
     )
     with database.connect() as connection:
-        found = [connection.execute(asked, {"namespace": namespace}).scalars() for asked in (functions, types)]
-        return frozenset(name for names in found for name in names)
+        found = [tuple(row) for row in connection.execute(functions, {"conversions": list(_CONVERSIONS)})]
+        found += [tuple(row) for row in connection.execute(types)]
+    return frozenset(name for name, _ in found), frozenset(name for name, is_plain in found if not is_plain)
+
+
+def shadowed_in(database: Database, engine: Engine, namespace: str) -> frozenset[str]:
+    """Functions of the namespace itself: the owner's may do anything, under a name that is on the list."""
+    asked = {
+        Engine.POSTGRESQL: "select upper(proname) from pg_proc where pronamespace = to_regnamespace(:namespace)",
+        Engine.MARIADB: "select upper(routine_name) from information_schema.routines where routine_schema = :namespace",
+    }.get(engine)
+    if asked is None:
+        return frozenset()  # SQLite keeps none in its file; DuckDB is asked by its worker
+    with database.connect() as connection:
+        return frozenset(connection.execute(text(asked), {"namespace": namespace}).scalars())
+
+
+def _parts(database: Database, engine: Engine, namespace: str) -> frozenset[str]:
+    """Tables whose rows are another's: partitions and children on PostgreSQL, what full-text search keeps on SQLite."""
+    children = text(
+        "select relname from pg_inherits join pg_class on pg_class.oid = inhrelid "
+        "where relnamespace = to_regnamespace(:namespace)"
+    )
+    virtual = text("select name from sqlite_master where type = 'table' and sql like 'create virtual table%'")
+    with database.connect() as connection:
+        match engine:
+            case Engine.POSTGRESQL:
+                return frozenset(connection.execute(children, {"namespace": namespace}).scalars())
+            case Engine.SQLITE:
+                names = frozenset(connection.execute(virtual).scalars())
+                every = connection.execute(text("select name from sqlite_master where type = 'table'")).scalars()
+                return names | {one for one in every if any(one.startswith(f"{name}_") for name in names)}
+            case _:
+                return frozenset()
+
+
+def _cascades(inspector: Inspector, schema: str | None) -> dict[str, set[str]]:
+    """By table, those whose rows go or change with its rows, through any number of references."""
+    direct: dict[str, set[str]] = {}
+    try:
+        references = inspector.get_multi_foreign_keys(schema=schema)
+    except Exception as error:
+        raise SourceUnavailable("the references between the tables cannot be read") from error
+    for (_, name), found in references.items():
+        for reference in found:
+            action = str((reference.get("options") or {}).get("ondelete") or "").upper()
+            if action in {"CASCADE", "SET NULL", "SET DEFAULT"}:
+                direct.setdefault(str(reference["referred_table"]), set()).add(name)
+    every: dict[str, set[str]] = {}
+    for name in direct:
+        reached, waiting = set[str](), [name]
+        while waiting:
+            waiting += (more := direct.get(waiting.pop(), set()) - reached)
+            reached |= more
+        every[name] = reached
+    return every
 
 
 def _columns(inspector: Inspector, schema: str | None, views: Iterable[str]) -> dict[tuple[str | None, str], list[Any]]:
@@ -111,12 +170,12 @@ def _columns(inspector: Inspector, schema: str | None, views: Iterable[str]) -> 
     try:
         found.update(inspector.get_multi_columns(schema=schema))
         rest = [*views]
-    except SQLAlchemyError:
+    except Exception:  # noqa: BLE001 - as below
         rest = [*inspector.get_table_names(schema=schema), *views]
     for name in rest:
         try:
             found[schema, name] = inspector.get_columns(name, schema=schema)
-        except SQLAlchemyError:
+        except Exception:  # noqa: BLE001 - whatever it stumbles over, the other tables are there
             _log.warning("`%s` cannot be described by its database and is left out", name)
     return found
 
@@ -129,13 +188,14 @@ def _type_name(kind: Any) -> str:
         return type(kind).__name__.lower()
 
 
-def fingerprint(tables: Mapping[str, Table]) -> str:
-    """The version of a schema: another table, column, type or key is another version."""
-    content = {
+def fingerprint(tables: Mapping[str, Table], shadowed: Iterable[str] = ()) -> str:
+    """The version of a schema: another table, column, type, key or function of its own is another version."""
+    content: dict[str, Any] = {
         name: [[column.name, column.type, column.nullable, column.is_generated] for column in table.columns]
-        + [list(table.key), table.is_view]
+        + [list(table.key), table.is_view, sorted(table.cascades)]
         for name, table in tables.items()
     }
+    content["functions "] = sorted(shadowed)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 

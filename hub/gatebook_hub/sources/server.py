@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from gatebook_hub.errors import SourceUnavailable
+from gatebook_hub.errors import GatebookError, SourceUnavailable
 from gatebook_hub.model import Engine, Limits, Schema
 from gatebook_hub.sources.identity import Pin
 from gatebook_hub.sources.inspecting import Details, details_of
@@ -37,19 +37,26 @@ class ServerSource(ABC):
         )
         # For the identity, which is compared on each new connection, and to end what another one does.
         self._apart = create_engine(url, poolclass=NullPool, connect_args=dict(arguments))
+        # Its connections read the catalogue alone, with the types that the driver's own loaders give.
+        self._catalogue = create_engine(
+            url, pool_size=1, max_overflow=4, pool_pre_ping=True, connect_args=dict(arguments)
+        )
         self._namespace = namespace or self._database.url.database or ""
         event.listen(self._database, "connect", self._met)
+        event.listen(self._catalogue, "connect", self._check)
         self._schema = SchemaCache(
-            lambda: reflect(self._database, source=name, engine=engine, namespace=self._namespace)
+            lambda: reflect(self._catalogue, source=name, engine=engine, namespace=self._namespace)
         )
-        self._details = SchemaCache(lambda: details_of(self._database, engine, self._namespace))
+        self._details = SchemaCache(lambda: details_of(self._catalogue, engine, self._namespace))
 
     def schema(self) -> Schema:
         """Its tables."""
         self.pin.ensure()
         try:
             return self._schema.get()
-        except SQLAlchemyError as error:
+        except GatebookError:
+            raise
+        except Exception as error:  # whatever the catalogue holds: what is not known is not governed
             raise self._unreachable() from error
 
     def details(self) -> Details:
@@ -104,6 +111,7 @@ class ServerSource(ABC):
     def close(self) -> None:
         """Give the pool's connections back."""
         self._database.dispose()
+        self._catalogue.dispose()
 
     @abstractmethod
     def _begin(self, limits: Limits, mode: str) -> tuple[Any, Any]:
@@ -155,8 +163,11 @@ class ServerSource(ABC):
     def _unreachable(self) -> SourceUnavailable:
         return SourceUnavailable(f"the source `{self.name}` cannot be reached")
 
-    def _met(self, connection: Any, _record: Any) -> None:
+    def _met(self, connection: Any, record: Any) -> None:
         self._prepare_new(connection)
+        self._check(connection, record)
+
+    def _check(self, connection: Any, _record: Any) -> None:
         try:
             self.pin.check(lambda: self._identity_on(connection))
         except BaseException:

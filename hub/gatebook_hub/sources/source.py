@@ -58,8 +58,13 @@ class WriteSession(Protocol):
     def select(self, plan: Plan, parameters: Mapping[str, Any], limit_rows: int) -> list[tuple[Any, ...]]:
         """Rows of a governed read; raises LimitExceeded above the limit."""
 
-    def run(self, sql: str, parameters: Mapping[str, Any]) -> tuple[list[tuple[Any, ...]], int]:
-        """Run one of the gate's own statements: its rows and the number of rows it changed."""
+    def run(
+        self, sql: str, parameters: Mapping[str, Any], *, returns: bool = False
+    ) -> tuple[list[tuple[Any, ...]], int]:
+        """Run one of the gate's own statements: its rows and the number of rows it changed.
+
+        `returns` says that a write has a `returning`; its rows look like a count to one engine.
+        """
 
     def commit(self) -> None:
         """Make it last."""

@@ -52,7 +52,13 @@ class ServerWriting:
         within(rows, limit_rows)
         return rows
 
-    def run(self, sql: str, parameters: Mapping[str, Any]) -> tuple[list[tuple[Any, ...]], int]:
+    def run(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any],
+        *,
+        returns: bool = False,  # noqa: ARG002 - servers tell rows from a count
+    ) -> tuple[list[tuple[Any, ...]], int]:
         """One of the gate's own statements."""
         cursor = self._connection.cursor()
         try:

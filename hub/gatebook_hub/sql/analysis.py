@@ -226,10 +226,11 @@ class _Walker:
         """Each join with what its condition sees: on PostgreSQL the relations that are joined so far, no others."""
         joins = node.args.get("joins") or []
         clause = node.args.get("from_")
-        if self.engine is not Engine.POSTGRESQL or clause is None:
+        is_parenthesis = clause is None and isinstance(node, exp.Table | exp.Subquery)
+        if self.engine is not Engine.POSTGRESQL or (clause is None and not is_parenthesis):
             yield from ((join, scope) for join in joins)
             return
-        seen = self._called(clause.this)
+        seen = self._own_name(node) if clause is None else self._called(clause.this)
         for join in joins:
             is_comma = not any(join.args.get(name) for name in ("on", "using", "kind", "side", "method"))
             seen = self._called(join.this) | (set() if is_comma else seen)
@@ -238,17 +239,21 @@ class _Walker:
 
     def _called(self, node: exp.Expr) -> set[str]:
         """The names under which a from clause knows the item, and those that its own joins bring."""
-        alias = node.args.get("alias")
         inner = set().union(*(self._called(join.this) for join in node.args.get("joins") or []))
+        return self._own_name(node) | inner
+
+    def _own_name(self, node: exp.Expr) -> set[str]:
+        """Those without the joins that hang on it."""
+        alias = node.args.get("alias")
         if alias is not None and alias.this is not None:
-            return {self._fold(alias.this)} | inner
+            return {self._fold(alias.this)}
         if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
-            return {self._fold(node.this)} | inner
+            return {self._fold(node.this)}
         if isinstance(node, exp.Subquery):
-            return self._called(node.this) | inner
+            return self._called(node.this)
         call = node.this if isinstance(node, exp.Table | exp.Lateral) else node
         called = call.name if isinstance(call, exp.Anonymous) else call.sql_name() if isinstance(call, exp.Func) else ""
-        return {called.lower()} | inner
+        return {called.lower()}
 
     def _relation(self, node: exp.Expr, ctes: _Ctes, scope: Scope) -> None:
         match node:

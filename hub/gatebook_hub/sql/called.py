@@ -24,7 +24,8 @@ def check_shadowed(tree: exp.Expr, schema: Schema) -> None:
 def check_notation(tree: exp.Expr, schema: Schema, bases: Iterable[str]) -> None:
     """Refuse `t.f` where `f` is a function and no column of the tables that are read: whatever `t` means to PostgreSQL.
 
-    Each such name was resolved; this is for a scope that PostgreSQL would see in another way.
+    Each such name was resolved; this is for a scope that PostgreSQL would see in another way. What reads files, the
+    catalogue or anything else beside its value is not taken as a column of a table either.
     """
     if not schema.callables:
         return
@@ -33,5 +34,5 @@ def check_notation(tree: exp.Expr, schema: Schema, bases: Iterable[str]) -> None
     for node in tree.find_all(exp.Column):
         name = node.name.lower()
         is_call = node.args.get("table") is not None and name in schema.callables and name.upper() not in listed
-        if is_call and name not in columns:
+        if is_call and (name not in columns or name in schema.intrusive):
             raise UnknownColumn(f"`{name}` is the name of a function; give the column another one")

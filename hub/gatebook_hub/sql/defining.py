@@ -18,6 +18,7 @@ from gatebook_hub.model import Engine, Schema, TableObligation
 from gatebook_hub.sql import agreeing
 from gatebook_hub.sql.analysis import Analysis, analyse
 from gatebook_hub.sql.asking import bare
+from gatebook_hub.sql.called import check_shadowed
 from gatebook_hub.sql.checking import check_node
 from gatebook_hub.sql.dialects import fold, fold_identifiers
 from gatebook_hub.sql.functions import TABLE_FUNCTIONS
@@ -122,6 +123,7 @@ def parse_definition(text: str, schema: Schema) -> Definition:
     if query is not None and isinstance(tree.this, exp.Schema):
         raise ConstructRefused("a table is made of columns or of a query, not of both")
     _check(tree, query, engine, schema.functions)
+    check_shadowed(tree, schema)
     if engine is Engine.POSTGRESQL:
         copied = tree.copy()
         fold_identifiers(copied, engine)
@@ -214,6 +216,8 @@ def _check_parts(node: exp.Expr) -> None:
             raise ConstructRefused("a default is a value, or made of values")
         case exp.Drop() if isinstance(node.parent, exp.Alter) and str(node.args.get("kind")).upper() != "COLUMN":
             raise KindRefused("columns are dropped alone; a constraint goes with its table")
+        case exp.Index() if isinstance(node.this, exp.Identifier) and _RESERVED.match(node.name):
+            raise ConstructRefused("names that begin with `gatebook`, `gb_` and those of the engine are not yours")
         case exp.Query():
             raise ConstructRefused("a default or a check holds no query")
         case _:
@@ -248,6 +252,8 @@ def _name(table: exp.Table, schema: Schema) -> str:
     if not isinstance(table.this, exp.Identifier) or (table.db and table.db.lower() not in namespaces):
         raise UnknownRelation(f"a table of `{schema.source}` has a name without a schema")
     name = fold(table.this, schema.engine)
+    if any(known != name and known.lower() == name.lower() for known in schema.tables):
+        raise UnknownRelation(f"there is a table whose name differs from `{name}` in capitals alone")
     if _RESERVED.match(name) or name.upper() in _TAKEN:
         raise UnknownRelation("names that begin with `gatebook`, `gb_` and those of the engine are not yours")
     return name
@@ -255,7 +261,9 @@ def _name(table: exp.Table, schema: Schema) -> str:
 
 def _place(table: exp.Table, schema: Schema) -> None:
     """Write the namespace before the table, where the engine's grammar has a place for it."""
-    _name(table, schema)
+    name = _name(table, schema)
+    if schema.engine is Engine.MARIADB:
+        table.set("this", exp.to_identifier(name, quoted=True))  # what was decided about, in any case
     is_inside = table.find_ancestor(exp.Index, exp.Reference) is not None
     # The file's engines take no namespace there, and there is but one.
     has_place = not (is_inside and schema.engine in {Engine.SQLITE, Engine.DUCKDB})

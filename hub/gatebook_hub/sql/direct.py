@@ -19,7 +19,7 @@ def can_be_direct(statement: Statement) -> bool:
         return False
     match tree:
         case exp.Insert():
-            meets = any(tree.args.get(name) for name in ("conflict", "ignore", "alternative"))
+            meets = any(tree.args.get(name) for name in ("conflict", "ignore", "alternative", "with_"))
             return isinstance(tree.this, exp.Schema) and isinstance(tree.this.this, exp.Table) and not meets
         case exp.Update() | exp.Delete():
             others = [tree.args.get(name) for name in ("from_", "using", "tables", "with_", "order", "limit")]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from sqlglot import exp
 
+from gatebook_hub.model import Engine
 from gatebook_hub.sql.analysis import COMPOSITE
 from gatebook_hub.sql.conversions import Kinds, converts
 
@@ -37,7 +38,7 @@ def can_raise(node: exp.Expr, kinds: Kinds | None) -> bool:
             # A pattern that ends in a backslash raises on PostgreSQL, once the text matched up to there.
             pattern = node.expression
             is_plain = isinstance(pattern, exp.Literal) and "\\" not in pattern.name
-            return not is_plain or len(pattern.name) > _LONG_PATTERN
+            return not is_plain or len(pattern.name) > _LONG_PATTERN or not _is_text(node.this, kinds)
         case exp.Column() if COMPOSITE in node.meta:
             return True  # two rows are compared part by part, and parts may be of different types
         case exp.Subquery():
@@ -48,6 +49,13 @@ def can_raise(node: exp.Expr, kinds: Kinds | None) -> bool:
             return node.name.upper() not in _CALLS_THAT_CANNOT_RAISE
         case _:
             return not isinstance(node, _CANNOT_RAISE) or (kinds is not None and converts(node, kinds))
+
+
+def _is_text(node: exp.Expr, kinds: Kinds | None) -> bool:
+    """Whether it is a column of text with the database's own collation: under others a pattern may raise."""
+    if kinds is None or kinds.engine is not Engine.POSTGRESQL:
+        return True
+    return isinstance(node, exp.Column) and kinds.known(node.name) == "text"
 
 
 def repeatable(

@@ -12,7 +12,7 @@ from sqlglot import exp
 from gatebook_hub.errors import ConstructRefused, WriteRefused
 from gatebook_hub.model import Table
 from gatebook_hub.sql.parsing import StatementKind
-from gatebook_hub.sql.steps import Assignments, Composer, WritePlan, WriteStep, called
+from gatebook_hub.sql.steps import Assignments, Composer, WritePlan, WriteStep, base_of, called
 
 _SOURCE = "gb_source"
 _TARGET = "gb_target"
@@ -44,7 +44,7 @@ def plan_upsert(
     steps = [_missing_rows(composer, table, columns, source)]
     if assignments:
         join = exp.Join(this=source.copy(), on=_same_key(table, columns, own))
-        skeleton = exp.Select(from_=exp.From(this=tree.this.this.copy()), joins=[join])
+        skeleton = exp.Select(from_=exp.From(this=base_of(tree.this.this)), joins=[join])
         condition = conflict.args.get("where") if conflict is not None else None
         if condition is not None:
             skeleton.set("where", exp.Where(this=_from_source(condition.this, columns, own)))
@@ -116,12 +116,12 @@ def _when(
 
 def _matched(tree: exp.Merge) -> exp.Select:
     join = exp.Join(this=tree.args["using"].copy(), on=tree.args["on"].copy())
-    return exp.Select(from_=exp.From(this=tree.this.copy()), joins=[join])
+    return exp.Select(from_=exp.From(this=base_of(tree.this)), joins=[join])
 
 
 def _unmatched(tree: exp.Merge, table: Table, own: exp.Identifier) -> exp.Select:
     """The source's rows without a partner; a join, so that a name that both have is as ambiguous as in the merge."""
-    join = exp.Join(this=tree.this.copy(), on=tree.args["on"].copy(), side="LEFT")
+    join = exp.Join(this=base_of(tree.this), on=tree.args["on"].copy(), side="LEFT")
     absent = exp.Is(this=_column(table.key[0], own), expression=exp.Null())
     return exp.Select(from_=exp.From(this=tree.args["using"].copy()), joins=[join], where=exp.Where(this=absent))
 
@@ -142,7 +142,7 @@ def _named_source(query: exp.Expr, width: int) -> exp.Subquery:
 def _missing_rows(composer: Composer, table: Table, columns: tuple[str, ...], source: exp.Subquery) -> WriteStep:
     """Those of the inserted rows whose key the target does not have."""
     target = exp.to_identifier(_TARGET)
-    aliased = exp.Table(this=exp.to_identifier(table.name, quoted=True), alias=exp.TableAlias(this=target))
+    aliased = base_of(exp.Table(this=exp.to_identifier(table.name, quoted=True), alias=exp.TableAlias(this=target)))
     join = exp.Join(this=aliased, side="LEFT", on=_same_key(table, columns, target))
     absent = exp.Is(this=_column(table.key[0], target), expression=exp.Null())
     skeleton = exp.Select(from_=exp.From(this=source.copy()), joins=[join], where=exp.Where(this=absent))

@@ -38,6 +38,7 @@ _OPERANDS = frozenset(
     }
 )
 _NAME = re.compile(r"[A-Za-z_]")
+_LONGEST_NAME = 63
 _TOO_DEEP = "the statement is nested too deeply; split it with common table expressions"
 
 
@@ -178,6 +179,7 @@ def parse_tree(text: str, engine: Engine) -> exp.Expr:
         node.comments = None
         node.meta.clear()
     _drop_what_plans(trees[0], engine)
+    _check_names(trees[0], engine)
     return trees[0]
 
 
@@ -191,6 +193,15 @@ def _drop_what_plans(tree: exp.Expr, engine: Engine) -> None:
         table.set("indexed", None)
         if engine is Engine.MARIADB and _is_dual(table) and table.parent is not None:
             table.parent.pop()
+
+
+def _check_names(tree: exp.Expr, engine: Engine) -> None:
+    """PostgreSQL cuts longer names, and two of them may become one that means something else."""
+    if engine is not Engine.POSTGRESQL:
+        return
+    for identifier in tree.find_all(exp.Identifier):
+        if len(identifier.name.encode(errors="replace")) > _LONGEST_NAME:
+            raise ConstructRefused(f"a name has {_LONGEST_NAME} bytes at most; give `{identifier.name[:20]}…` another")
 
 
 def _is_dual(table: exp.Table) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from sqlglot import exp
 
 from gatebook_hub.errors import PolicyInvalid, StatementRefused, UnknownColumn, UnknownRelation
-from gatebook_hub.model import Engine, RowFilter, Schema, Table, TableObligation
+from gatebook_hub.model import Engine, RowFilter, Schema, Table, TableObligation, TableUse
 from gatebook_hub.sql.analysis import BASE, CTE_INDEX, ROW_IDS, Analysis
 from gatebook_hub.sql.conversions import Kinds, kinds_of
 from gatebook_hub.sql.dialects import fold, fold_identifiers
@@ -19,6 +20,9 @@ from gatebook_hub.sql.masks import MASK_FUNCTIONS, masked
 from gatebook_hub.sql.parsing import parse_condition
 
 PRINCIPAL_PARAMETER = "gb_principal"
+_TEXT = re.compile(r"(var)?char|text|citext|name|bpchar")
+# What the planner makes a text of.
+_VARYING = re.compile(r"varchar(\(\d+\))?\Z")
 
 
 def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], schema: Schema, *, nonce: str) -> Plan:
@@ -34,6 +38,8 @@ def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], sche
     kinds = kinds_of(tree, [schema.tables[use.table] for use in analysis.uses], engine, masked_names)
     # What a data owner's own mask does with the value of a hidden row is not known here.
     is_fenced = any(mask.expression for obligation in obligations.values() for mask in obligation.masks.values())
+    # Nor what the owner's own expression does, in a view or a column that the database computes.
+    is_fenced = is_fenced or any(_is_computed(use, schema) for use in analysis.uses)
     is_fenced = is_fenced or any(can_raise(node, kinds) for node in tree.walk())
     is_apart = _must_be_apart(tree, engine)
     row_ids = {use.table for use in analysis.uses if use.reads & ROW_IDS}
@@ -70,7 +76,14 @@ def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], sche
         reads=reads,
         nonce=nonce,
         functions=functions,
-        views=_views(analysis, schema),
+        views=_views(analysis, reads, schema),
+    )
+
+
+def _is_computed(use: TableUse, schema: Schema) -> bool:
+    table = schema.tables[use.table]
+    return table.is_view or any(
+        column.is_generated and (use.is_whole or column.name in use.reads) for column in table.columns
     )
 
 
@@ -81,10 +94,20 @@ def _must_be_apart(tree: exp.Expr, engine: Engine) -> bool:
     )
 
 
-def _views(analysis: Analysis, schema: Schema) -> set[str]:
-    """The views of the schema, if the statement uses one: it may stand on others."""
+def _views(analysis: Analysis, reads: Mapping[str, frozenset[str]], schema: Schema) -> set[str]:
+    """The views of the schema, if the statement or a row filter uses one: it may stand on others."""
     every = {name for name, table in schema.tables.items() if table.is_view}
-    return every if any(use.table in every for use in analysis.uses) else set()
+    return every if any(use.table in every for use in analysis.uses) or not every.isdisjoint(reads) else set()
+
+
+def _without_statistics(column: exp.Expr, kind: str) -> exp.Expr:
+    """The same value, which PostgreSQL's planner knows nothing of.
+
+    It tries a person's pattern on the commonest values of a column, those of hidden rows among them, and through any
+    fence: a pattern that raises there tells.
+    """
+    apart: exp.Expr = exp.Nullif(this=column, expression=exp.Null())
+    return exp.Cast(this=apart, to=exp.DataType.build(kind, dialect="postgres")) if _VARYING.match(kind) else apart
 
 
 def check_condition(text: str, table: Table, schema: Schema) -> None:
@@ -140,9 +163,13 @@ class _Governed:
         return exp.Subquery(this=select, alias=alias, joins=joins)
 
     def _select(self, node: exp.Table, name: str, kinds: Kinds | None, *, is_fenced: bool) -> exp.Select:
-        projections = [self._projection(column) for column in self.obligation.columns if self._is_shown(column)]
-        select = exp.Select(expressions=projections, from_=exp.From(this=self._base(self.table.name, self.alias)))
         conditions = self.conditions()
+        projections = [
+            self._projection(column, is_fenced=bool(conditions) and is_fenced)
+            for column in self.obligation.columns
+            if self._is_shown(column)
+        ]
+        select = exp.Select(expressions=projections, from_=exp.From(this=self._base(self.table.name, self.alias)))
         if conditions and is_fenced:
             conditions += repeatable(node, name, self._own_column, kinds)
             self._fence(select)
@@ -156,7 +183,9 @@ class _Governed:
 
     def _own_column(self, column: exp.Column) -> exp.Column | None:
         name = fold(column.this, self.engine)
-        is_open = name in self.obligation.columns and name not in self.obligation.masks
+        described = self.table.column(name)
+        is_computed = self.table.is_view or (described is not None and described.is_generated)
+        is_open = name in self.obligation.columns and name not in self.obligation.masks and not is_computed
         return self._column(name, self.alias) if is_open else None
 
     def conditions(self) -> list[exp.Expr]:
@@ -172,13 +201,15 @@ class _Governed:
             found.append(condition)
         return found
 
-    def _projection(self, name: str) -> exp.Expr:
+    def _projection(self, name: str, *, is_fenced: bool = False) -> exp.Expr:
         value: exp.Expr = self._column(name, self.alias)
         described = self.table.column(name)
         assert described is not None
         mask = self.obligation.masks.get(name)
         if mask is not None:
             value = masked(self._column(name, self.alias), mask, described, self.schema)
+        elif self.engine is Engine.POSTGRESQL and is_fenced and _TEXT.match(described.type):
+            value = _without_statistics(value, described.type)
         elif described.declared is None:
             return value
         return exp.Alias(this=value, alias=exp.to_identifier(described.declared or name, quoted=True))

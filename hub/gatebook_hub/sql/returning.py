@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from gatebook_hub.errors import WriteRefused
 from gatebook_hub.model import Table
-from gatebook_hub.sql.steps import RETURNED_KEY, Composer, Returning, called, spans_rows
+from gatebook_hub.sql.steps import RETURNED_KEY, Composer, Returning, base_of, called, spans_rows
 
 
 def plan_returning(composer: Composer, tree: exp.Expr, table: Table, target: exp.Table) -> Returning | None:
@@ -26,7 +26,7 @@ def plan_returning(composer: Composer, tree: exp.Expr, table: Table, target: exp
         )
         for index, part in enumerate(table.key)
     ]
-    relation = exp.Table(this=target.this.copy(), db=target.args.get("db"), alias=exp.TableAlias(this=name.copy()))
+    relation = base_of(exp.Table(this=target.this.copy(), alias=exp.TableAlias(this=name.copy())))
     select = exp.Select(
         expressions=[node.copy() for node in clause.expressions],
         from_=exp.From(this=relation),

@@ -204,6 +204,13 @@ class Composer:
         return fold(identifier, self.engine)
 
 
+def base_of(target: exp.Table) -> exp.Table:
+    """The written table as a relation of a read: the base table, whatever a common table expression is called."""
+    found = target.copy()
+    found.set("db", exp.to_identifier("main"))
+    return found
+
+
 def called(table: exp.Expr) -> exp.Identifier:
     """The identifier by which a statement calls a relation."""
     if not isinstance(table, exp.Table | exp.Subquery):

@@ -12,7 +12,7 @@ from gatebook_hub.model import Engine, Schema
 from gatebook_hub.sql.merging import plan_merge, plan_upsert
 from gatebook_hub.sql.parsing import Statement, StatementKind
 from gatebook_hub.sql.returning import plan_returning
-from gatebook_hub.sql.steps import Composer, WritePlan, called
+from gatebook_hub.sql.steps import Composer, WritePlan, base_of, called
 
 
 def plan_write(statement: Statement, schema: Schema, *, needs_key: bool = True) -> WritePlan:
@@ -77,16 +77,18 @@ def _insert(composer: Composer, tree: exp.Insert) -> WritePlan:
 
 def _source(tree: exp.Insert, width: int) -> exp.Expr:
     """The query that yields the rows of an insert."""
-    source = tree.expression
+    source, outer = tree.expression, tree.args.get("with_")
     if isinstance(source, exp.Values):
         rows = [exp.select(*[value.copy() for value in row.expressions]) for row in source.expressions]
         query: exp.Expr = _all_of(rows)
     elif isinstance(source, exp.Query):
         query = source.copy()
-        if tree.args.get("with_"):
-            query.set("with_", tree.args["with_"].copy())
     else:
         raise WriteRefused("an insert takes `values (…)` or a select")
+    if outer is not None and any(query.find_all(exp.With)):
+        raise WriteRefused("write one `with`, before the `select` of the insert")
+    if outer is not None:
+        query.set("with_", outer.copy())
     is_star = any(item.find(exp.Star) and not item.find(exp.Count) for item in getattr(query, "selects", []))
     if is_star or len(getattr(query, "selects", [])) != width:
         raise WriteRefused(f"{width} columns are named, so list {width} values, without `*`")
@@ -106,7 +108,7 @@ def _skeleton(tree: exp.Expr, target: exp.Expr, others: Sequence[exp.Expr]) -> e
     select = exp.Select()
     joins: list[exp.Expr] = []
     for relation in (target, *others):
-        copied = relation.copy()
+        copied = base_of(relation) if relation is target and isinstance(relation, exp.Table) else relation.copy()
         own = copied.args.get("joins") or []
         copied.set("joins", None)
         joins.append(copied if relation is target else exp.Join(this=copied, kind="CROSS"))

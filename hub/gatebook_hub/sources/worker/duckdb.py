@@ -109,13 +109,13 @@ class DuckdbServed:
                 self._end(is_committed=bool(request["commit"]))
                 return [], 0
             case "reflect":
-                return self._run(self._open_reader(), _REFLECT, {}, deadline, number)
+                return self._run(self._open_reader(), {"sql": _REFLECT}, {}, deadline, number)
             case "ask":
-                return self._run(self._open_reader(), str(request["sql"]), parameters, deadline, number)
+                return self._run(self._open_reader(), request, parameters, deadline, number)
             case "select" if self._writer is not None:
                 return self._select(self._writer, request, parameters, deadline, number)
             case "run" if self._writer is not None:
-                return self._run(self._writer, str(request["sql"]), parameters, deadline, number)
+                return self._run(self._writer, request, parameters, deadline, number)
             case _:
                 raise StatementFailed("there is no open session")
 
@@ -200,11 +200,12 @@ class DuckdbServed:
     def _run(
         self,
         connection: duckdb.DuckDBPyConnection,
-        sql: str,
+        request: Mapping[str, Any],
         parameters: Mapping[str, Any],
         deadline: float,
         number: int,
     ) -> tuple[Sequence[Sequence[Any]], int]:
+        sql = str(request["sql"])
         self._watch(connection, deadline, number)
         try:
             found = connection.execute(sql, dict(parameters) or None)
@@ -214,7 +215,8 @@ class DuckdbServed:
             raise self._translate(error, number) from error
         finally:
             self._unwatch()
-        if names == ["Count"] and not sql.lstrip().upper().startswith("SELECT"):
+        is_read = bool(request.get("returns")) or sql.lstrip().upper().startswith("SELECT")
+        if names == ["Count"] and not is_read:
             return [], int(rows[0][0]) if rows else 0
         return rows, len(rows)
 

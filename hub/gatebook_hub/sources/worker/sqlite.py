@@ -155,11 +155,14 @@ class SqliteServed:
         try:
             cursor = connection.execute(str(request["sql"]), parameters)
             rows = cursor.fetchall() if cursor.description else []
+            # The module counts what begins with a write's own word.
+            is_read = str(request["sql"]).lstrip().upper().startswith("SELECT")
+            changed = cursor.rowcount if cursor.rowcount >= 0 or is_read else _changed(connection)
         except Exception as error:
             raise guard.translate(error) from error
         finally:
             guard.off()
-        return rows, cursor.rowcount if cursor.rowcount >= 0 else len(rows)
+        return rows, len(rows) if is_read else changed
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         try:
@@ -296,6 +299,10 @@ class _Guard:
         else:
             self.refused = f"action {action}"
         return sqlite3.SQLITE_DENY
+
+
+def _changed(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT changes()").fetchone()[0])
 
 
 def translate(error: Exception) -> Exception:
