@@ -11,12 +11,15 @@ from tests.adversary.worlds import Fortress, ask, normal
 
 from gatebook_hub.audit import EventKind
 from gatebook_hub.errors import GatebookError, LimitExceeded, MemoryExceeded, StatementFailed, StatementTimeout
+from gatebook_hub.model import Engine
 from gatebook_hub.services.gate import Call
 
 _MOST_ROWS = 5_000
 _MOST_TOLD = 12
 # Where an engine had no time. And MariaDB reads a common table expression anew wherever it is named, with the names
 # that hold there: it misses columns (1054) that the query where it was written has.
+# So does what it finds in a query of the gate, where those names are random ones: it refuses.
+_CONFUSED = ("(error 1146)", "(error 1054)")
 _EXCUSED = ("interrupted", "INTERRUPT", "statement timeout", "(1969,", "(1054,")
 
 
@@ -69,7 +72,8 @@ def compare_one(walls: Fortress, sql: str, tally: Tally, call: Call, world: Ask)
         if right is not None:
             tally.reasons.setdefault(str(error), sql)
             tally.refused[error.code] = tally.refused.get(error.code, 0) + 1
-        if right is not None and isinstance(error, StatementFailed):
+        is_confused = walls.engine is Engine.MARIADB and any(word in str(error) for word in _CONFUSED)
+        if right is not None and isinstance(error, StatementFailed) and not is_confused:
             raise AssertionError(f"{error}; the policy world answers") from error
         return
     assert isinstance(found, Answered)

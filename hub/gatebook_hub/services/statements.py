@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from gatebook_hub import policy, sql
 from gatebook_hub.audit import recorded_parameters, recorded_values
 from gatebook_hub.errors import AccessRefused, GatebookError, ParameterMismatch, UnknownRelation, WriteRefused
-from gatebook_hub.model import Allowed, Denied, Principal, Schema, TableObligation, TableUse
+from gatebook_hub.model import Access, Allowed, Denied, Principal, Schema, TableObligation, TableUse
 from gatebook_hub.policy import Action, PolicySet
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.steps import decide_returning, decide_steps, together
@@ -157,6 +157,9 @@ def decide_write(
         steps.append(DecidedStep(step=step, plan=plan, scope=_scope(write, allowed, schema, nonce)))
         uses |= {(use.table, use.access): use for use in step.read.uses if use.table != write.table.name}
         uses[step.use.table, step.use.access] = step.use
+    reached = _reached(gate, call, write, schema) if action is None else ()
+    decisions = (*decisions, *(allowed for _, allowed in reached))
+    uses |= {(use.table, use.access): use for use, _ in reached}
     returning = None
     if write.returning is not None:
         told = decide_returning(gate.policy, call.principal, schema, write, action, gate.circumstances(call.purpose))
@@ -173,6 +176,25 @@ def decide_write(
         steps=tuple(steps),
         returning=returning,
     )
+
+
+def _reached(gate: Gate, call: Call, write: WritePlan, schema: Schema) -> tuple[tuple[TableUse, Allowed], ...]:
+    """The tables whose rows go or change with deleted ones; raises WriteRefused unless they may be deleted as well."""
+    found = []
+    is_deleting = any(step.kind is StatementKind.DELETE for step in write.steps)
+    for name in sorted(write.table.cascades) if is_deleting else ():
+        use = TableUse(table=name, access=Access.DELETE)
+        read = TableUse(table=name, access=Access.SELECT)
+        at = gate.circumstances(call.purpose)
+        decision = (
+            policy.decide(gate.policy, call.principal, schema, [read], use, at=at) if schema.knows(name) else None
+        )
+        if not isinstance(decision, Allowed) or not decision.obligations[name].shows_all_of(schema.tables[name]):
+            raise WriteRefused(
+                f"with rows of `{write.table.name}` go rows of another table, of which you may not delete all"
+            )
+        found.append((use, decision))
+    return tuple(found)
 
 
 def _returning(write: WritePlan, allowed: Allowed, schema: Schema, nonce: str) -> DecidedReturning:

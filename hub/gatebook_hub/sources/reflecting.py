@@ -7,7 +7,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Engine as Database
@@ -38,7 +38,7 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
     columns = _columns(inspector, schema, views)
     keys = inspector.get_multi_pk_constraint(schema=schema)
     parts = _parts(database, engine, namespace or "")
-    cascades = _cascades(inspector, schema)
+    cascades = _closed(_cascades(database, inspector, engine, schema))
     invisible = _invisible(database, namespace) if engine is Engine.MARIADB and namespace else frozenset()
     # As `fold` looks them up: SQLite ignores the case of every name, MariaDB that of columns.
     of_table = str.lower if engine is Engine.SQLITE else str
@@ -142,18 +142,33 @@ def _parts(database: Database, engine: Engine, namespace: str) -> frozenset[str]
                 return frozenset()
 
 
-def _cascades(inspector: Inspector, schema: str | None) -> dict[str, set[str]]:
-    """By table, those whose rows go or change with its rows, through any number of references."""
-    direct: dict[str, set[str]] = {}
+def _cascades(
+    database: Database, inspector: Inspector, engine: Engine, schema: str | None
+) -> Iterator[tuple[str, str, str]]:
+    """References: the table that is referred to, the one that refers, and what a deletion does there."""
+    if engine is Engine.SQLITE:  # the inspector reads the text of the table, and not all of it
+        asked = (
+            'select r."table", t.name, r.on_delete from sqlite_master t, pragma_foreign_key_list(t.name) r '
+            "where t.type = 'table'"
+        )
+        with database.connect() as connection:
+            yield from ((row[0], row[1], row[2]) for row in connection.execute(text(asked)))
+        return
     try:
         references = inspector.get_multi_foreign_keys(schema=schema)
     except Exception as error:
         raise SourceUnavailable("the references between the tables cannot be read") from error
     for (_, name), found in references.items():
         for reference in found:
-            action = str((reference.get("options") or {}).get("ondelete") or "").upper()
-            if action in {"CASCADE", "SET NULL", "SET DEFAULT"}:
-                direct.setdefault(str(reference["referred_table"]), set()).add(name)
+            yield str(reference["referred_table"]), name, str((reference.get("options") or {}).get("ondelete") or "")
+
+
+def _closed(references: Iterable[tuple[str, str, str]]) -> dict[str, set[str]]:
+    """By table, those whose rows go or change with its rows, through any number of references."""
+    direct: dict[str, set[str]] = {}
+    for referred, name, action in references:
+        if action.upper() in {"CASCADE", "SET NULL", "SET DEFAULT"}:
+            direct.setdefault(referred, set()).add(name)
     every: dict[str, set[str]] = {}
     for name in direct:
         reached, waiting = set[str](), [name]

@@ -57,6 +57,7 @@ def analyse(statement: Statement, schema: Schema) -> Analysis:
     walker = _Walker(statement.engine, schema)
     outputs = walker.query(tree, {}, None)
     walker.check_invisible(tree)
+    walker.check_joins(tree)
     check_notation(tree, schema, walker.reads)
     uses = tuple(
         TableUse(table=table, access=Access.SELECT, reads=frozenset(reads), is_whole=table in walker.wholes)
@@ -74,6 +75,7 @@ class _Walker:
         self.reads: dict[str, set[str]] = {}
         self.wholes: set[str] = set()
         self._ctes = 0
+        self._resolved: set[int] = set()
 
     def query(self, node: exp.Expr, ctes: _Ctes, outer: Scope | None) -> list[str | None]:
         """Resolve a query expression and return the names of its output columns."""
@@ -214,9 +216,15 @@ class _Walker:
             if hidden:
                 raise ConstructRefused(f"`{base}.{hidden[0]}` is invisible; name the columns instead of `*`")
 
+    def check_joins(self, tree: exp.Expr) -> None:
+        """Refuse a join that was not resolved: nothing behind it was looked at."""
+        if any(id(join) not in self._resolved for join in tree.find_all(exp.Join)):
+            raise ConstructRefused("write one join after the other, each with its own condition")
+
     def _joins(self, node: exp.Expr, ctes: _Ctes, scope: Scope) -> None:
         """Resolve the conditions of joins; their relations are bound before."""
         for join, seen in self._sides(node, scope):
+            self._resolved.add(id(join))
             for name in join.args.get("using") or []:
                 self._column(exp.column(name.copy()), seen)
             if join.args.get("on") is not None:

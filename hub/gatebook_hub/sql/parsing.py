@@ -180,6 +180,7 @@ def parse_tree(text: str, engine: Engine) -> exp.Expr:
         node.meta.clear()
     _drop_what_plans(trees[0], engine)
     _check_names(trees[0], engine)
+    _put_joins_in_place(trees[0])
     return trees[0]
 
 
@@ -193,6 +194,16 @@ def _drop_what_plans(tree: exp.Expr, engine: Engine) -> None:
         table.set("indexed", None)
         if engine is Engine.MARIADB and _is_dual(table) and table.parent is not None:
             table.parent.pop()
+
+
+def _put_joins_in_place(tree: exp.Expr) -> None:
+    """Where `from` comes first, the parser hangs the joins on the first relation: they are the query's."""
+    for select in tree.find_all(exp.Select):
+        clause = select.args.get("from_")
+        own = clause.this.args.get("joins") if clause is not None else None
+        if clause is not None and own:
+            clause.this.set("joins", None)
+            select.set("joins", [*own, *(select.args.get("joins") or [])])
 
 
 def _check_names(tree: exp.Expr, engine: Engine) -> None:

@@ -1,0 +1,142 @@
+"""A gate over a database that a test makes for itself: a few tables, a few rules, one principal."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import psycopg
+import pytest
+from tests.adversary.conftest import ENGINES
+from tests.conftest import connect_mariadb
+
+from gatebook_hub.changes import ChangeRequest
+from gatebook_hub.errors import GatebookError
+from gatebook_hub.model import Channel, Engine, Principal, PrincipalKind
+from gatebook_hub.services.cases import UseCases
+from gatebook_hub.services.gate import Call
+from gatebook_hub.services.opening import open_gate, start
+from gatebook_hub.services.queries import Answer, Question
+from gatebook_hub.services.sandboxing import Done
+from gatebook_hub.settings import Settings
+
+__all__ = ["ENGINES", "Stand", "stand"]
+_SOURCE = """
+source: shop
+title: Shop
+engine: {engine}
+url: "{url}"
+{kind}
+"""
+_KINDS = {
+    True: "sandbox: true",
+    False: "default_quorum: [{groups: [reviewers], needed: 1}]",
+}
+Rows = list[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stand:
+    """The gate, and the database behind it."""
+
+    engine: Engine
+    cases: UseCases
+    run: Callable[[str], Rows]
+    call: Call
+
+    def ask(self, sql: str, **parameters: Any) -> Rows | Done | ChangeRequest:
+        """Send a statement; a read gives its rows."""
+        answer = self.cases.queries.ask(self.call, Question(source="shop", sql=sql, parameters=parameters))
+        if not isinstance(answer, Answer):
+            assert isinstance(answer, Done | ChangeRequest)
+            return answer
+        return [tuple(row.values()) for batch in answer.batches() for row in batch.to_pylist()]
+
+    def refused(self, sql: str, **parameters: Any) -> GatebookError:
+        """The refusal of a statement; fails if it is answered."""
+        try:
+            answer = self.ask(sql, **parameters)
+        except GatebookError as error:
+            return error
+        raise AssertionError(f"not refused: {sql}\n{answer}")
+
+
+@contextmanager
+def stand(
+    request: pytest.FixtureRequest, engine: Engine, folder: Path, setup: Sequence[str], rules: str, *, sandbox: bool
+) -> Iterator[Stand]:
+    """Make the tables, write the rules, open the gate for a member of `people`."""
+    with ExitStack() as stack:
+        url, run = _database(request, engine, folder, stack)
+        for statement in setup:
+            run(statement)
+        policies = folder / "policies"
+        (policies / "sources").mkdir(parents=True)
+        text = _SOURCE.format(engine=engine, url=url, kind=_KINDS[sandbox])
+        (policies / "sources" / "shop.yaml").write_text(text)
+        (policies / "rules.yaml").write_text(rules)
+        gate = stack.enter_context(open_gate(Settings(state=folder / "state", policies=policies)))
+        gate.in_force.sources.get("shop").prepare()
+        person = Principal(
+            kind=PrincipalKind.USER, name="pat", groups=frozenset({"people"}), channel=Channel.ISSUED_TOKEN
+        )
+        yield Stand(engine=engine, cases=start(gate), run=run, call=Call(principal=person))
+
+
+def _database(
+    request: pytest.FixtureRequest, engine: Engine, folder: Path, stack: ExitStack
+) -> tuple[str, Callable[[str], Rows]]:
+    match engine:
+        case Engine.SQLITE:
+            path = folder / "shop.sqlite"
+
+            def run_sqlite(sql: str) -> Rows:
+                with sqlite3.connect(path) as connection:
+                    found = connection.execute(sql).fetchall()
+                connection.close()
+                return found
+
+            return f"sqlite:///{path}", run_sqlite
+        case Engine.DUCKDB:
+            file = folder / "shop.duckdb"
+
+            def run_duckdb(sql: str) -> Rows:
+                deadline = time.monotonic() + 20
+                while True:
+                    try:
+                        with duckdb.connect(file) as connection:
+                            return connection.execute(sql).fetchall()
+                    except duckdb.IOException:  # a worker of the gate rests soon
+                        if time.monotonic() > deadline:
+                            raise
+                        time.sleep(0.1)
+
+            return f"duckdb:///{file}", run_duckdb
+        case Engine.POSTGRESQL:
+            url = str(request.getfixturevalue("postgres_url"))
+            connection = stack.enter_context(psycopg.connect(url, autocommit=True))
+
+            def run_postgres(sql: str) -> Rows:
+                cursor = connection.execute(sql.encode())
+                return cursor.fetchall() if cursor.description else []
+
+            return url, run_postgres
+        case _:
+            address = str(request.getfixturevalue("mariadb_url"))
+            raw: Any = connect_mariadb(address)
+            stack.callback(raw.close)
+            raw.autocommit(True)
+            raw.select_db(address.rpartition("/")[2])
+
+            def run_mariadb(sql: str) -> Rows:
+                with raw.cursor() as cursor:
+                    cursor.execute(sql)
+                    return list(cursor.fetchall())
+
+            return address, run_mariadb
