@@ -20,9 +20,7 @@ from gatebook_hub.sql.masks import MASK_FUNCTIONS, masked
 from gatebook_hub.sql.parsing import parse_condition
 
 PRINCIPAL_PARAMETER = "gb_principal"
-_TEXT = re.compile(r"(var)?char|text|citext|name|bpchar")
-# What the planner makes a text of.
-_VARYING = re.compile(r"varchar(\(\d+\))?\Z")
+_TEXT = re.compile(r"((var)?char(\(\d+\))?|text|citext|name|bpchar)\Z")
 
 
 def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], schema: Schema, *, nonce: str) -> Plan:
@@ -106,8 +104,8 @@ def _without_statistics(column: exp.Expr, kind: str) -> exp.Expr:
     It tries a person's pattern on the commonest values of a column, those of hidden rows among them, and through any
     fence: a pattern that raises there tells.
     """
-    apart: exp.Expr = exp.Nullif(this=column, expression=exp.Null())
-    return exp.Cast(this=apart, to=exp.DataType.build(kind, dialect="postgres")) if _VARYING.match(kind) else apart
+    apart: exp.Expr = exp.DPipe(this=column, expression=exp.Literal.string(""))
+    return apart if kind == "text" else exp.Cast(this=apart, to=exp.DataType.build(kind, dialect="postgres"))
 
 
 def check_condition(text: str, table: Table, schema: Schema) -> None:
