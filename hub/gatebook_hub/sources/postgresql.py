@@ -8,18 +8,20 @@ from typing import Any
 
 import psycopg
 import pyarrow as pa
-from psycopg import errors as pg
 from psycopg.types.string import TextLoader
+from sqlalchemy.exc import SQLAlchemyError
 
-from gatebook_hub.errors import LedgerMissing, SourceUnavailable, StatementFailed, StatementTimeout
+from gatebook_hub.errors import LedgerMissing
 from gatebook_hub.model import Engine, Limits
+from gatebook_hub.sources.arrow_link import ArrowLink, ArrowLinks
+from gatebook_hub.sources.postgresql_read import PostgresqlRead
+from gatebook_hub.sources.postgresql_session import identity, pins, translate
 from gatebook_hub.sources.server import ServerSource
+from gatebook_hub.sources.sizes import Sizes
 from gatebook_hub.sources.source import LEDGER
-from gatebook_hub.sources.stream import Driven, cut
+from gatebook_hub.sources.stream import Driven
 from gatebook_hub.sql import Plan
 
-_LOCK_WAIT_MS = 5_000
-_DEFAULT_TIME_S = 60.0
 _NAMESPACE = "public"
 _TYPES: Mapping[int, pa.DataType] = {
     16: pa.bool_(),
@@ -42,10 +44,6 @@ _TYPES: Mapping[int, pa.DataType] = {
 _NUMERIC = 1700
 # JSON, records, ranges and multiranges come as the server writes them, not as objects of the driver's.
 _AS_TEXT = (114, 3802, 2249, 2287, 3904, 3906, 3908, 3910, 3912, 3926, 4451, 4532, 4533, 4534, 4535, 4536)
-# The first may be closed to ordinary accounts; the oids of a database and of its schema `public` are the next best.
-_IDENTITY = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
-_DATABASE = "SELECT oid::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()"
-_NO_RIGHT = "cluster unknown"
 _RIGHTS = f"""
 SELECT r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls,
   EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = '{_NAMESPACE}'::regnamespace AND c.relname <> '{LEDGER}'
@@ -70,6 +68,9 @@ class PostgresqlSource(ServerSource):
 
     def __init__(self, name: str, url: str) -> None:
         super().__init__(name, url, Engine.POSTGRESQL, {"connect_timeout": 5}, _NAMESPACE)
+        _, arguments = self._database.dialect.create_connect_args(self._database.url)
+        self._links = ArrowLinks(arguments, self._met_link)
+        self._sizes = Sizes()
 
     def prepare(self) -> None:
         """Make the ledger table if it is missing."""
@@ -94,97 +95,58 @@ class PostgresqlSource(ServerSource):
         row = self._ask(_RIGHTS, {})[0]
         return [(id_, sentence) for (id_, sentence), holds in zip(_FINDINGS, row, strict=True) if holds]
 
+    def close(self) -> None:
+        """Give the connections of both pools back."""
+        super().close()
+        self._links.close()
+
     def _begin(self, limits: Limits, mode: str) -> tuple[Any, psycopg.Connection[Any]]:
         pooled = self._pooled()
         connection: psycopg.Connection[Any] = pooled.driver_connection
-        timeout_ms = int((limits.time_s or _DEFAULT_TIME_S) * 1000)
-        pins = {
-            "search_path": "pg_catalog",
-            "standard_conforming_strings": "on",
-            "statement_timeout": timeout_ms,
-            "lock_timeout": _LOCK_WAIT_MS,
-            "idle_in_transaction_session_timeout": timeout_ms + 60_000,
-            "intervalstyle": "postgres",
-            "row_security": "on",
-        }
-        settings = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in pins.items())
         try:
             connection.execute(f"SET TRANSACTION {mode}".encode())
-            connection.execute(f"SELECT {settings}".encode())
+            connection.execute(pins(limits).encode())
         except psycopg.Error as error:
             pooled.invalidate()
             pooled.close()
             raise translate(error) from error
         return pooled, connection
 
-    def _reading(self, pooled: Any, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
-        return _Read(pooled, connection, plan.sql, parameters)
+    def _reading(self, plan: Plan, parameters: Mapping[str, Any], limits: Limits) -> Driven:
+        return PostgresqlRead(
+            plan.sql,
+            parameters,
+            limits,
+            begin=lambda: self._begin(limits, "READ ONLY"),
+            declaring=_declared,
+            links=self._links,
+            end_process=self._end_process,
+            sizes=self._sizes,
+        )
 
     def _prepare_new(self, connection: Any) -> None:
         read_as_text(connection)
 
     def _identity_on(self, connection: Any) -> str:
-        return _identity(connection)
+        found = identity(lambda query: _one(connection, query), connection.rollback)
+        connection.rollback()  # it is new, and is left without a transaction
+        return found
 
     def _translate(self, error: Exception) -> Exception:
         return translate(error)
 
+    def _met_link(self, link: ArrowLink) -> None:
+        self.pin.check(lambda: identity(link.ask, lambda: None))
 
-class _Read:
-    """One read on a pooled connection, as `CursorStream` drives it."""
-
-    def __init__(
-        self, pooled: Any, connection: psycopg.Connection[Any], sql: str, parameters: Mapping[str, Any]
-    ) -> None:
-        self._pooled = pooled
-        self._connection = connection
-        self._cursor = connection.cursor(name="gatebook")
-        self._sql = sql
-        self._parameters = dict(parameters)
-
-    def execute(self) -> Any:
-        return self._cursor.execute(self._sql.encode(), self._parameters)
-
-    def declared(self, cursor: Any) -> list[pa.DataType | None]:
-        return _declared(cursor)
-
-    def translate(self, error: Exception) -> Exception:
-        return translate(error)
-
-    def cancel(self, *, is_polite: bool) -> None:
-        with suppress(psycopg.Error, OSError):
-            if is_polite:
-                self._connection.cancel_safe(timeout=2)
-            else:
-                cut(self._connection.fileno())
-
-    def end(self, *, is_cancelled: bool) -> None:
-        with suppress(psycopg.Error):
-            self._cursor.close()
-            if not is_cancelled:
-                self._connection.rollback()
-        # A cancellation that is still under way would hit the next statement.
-        if is_cancelled or self._connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-            self._pooled.invalidate()
-        self._pooled.close()
+    def _end_process(self, process: int) -> None:
+        with suppress(SQLAlchemyError), self._apart.connect() as connection:
+            connection.exec_driver_sql(f"SELECT pg_catalog.pg_terminate_backend({int(process)})")
 
 
 def read_as_text(connection: psycopg.Connection[Any]) -> None:
     """Have the driver hand on the server's own text of values that are made of parts."""
     for oid in _AS_TEXT:
         connection.adapters.register_loader(oid, TextLoader)
-
-
-def _identity(connection: psycopg.Connection[Any]) -> str:
-    """What cluster and which of its databases; the connection is new, and is left without a transaction."""
-    try:
-        cluster = _one(connection, _IDENTITY)
-    except pg.InsufficientPrivilege:
-        connection.rollback()
-        cluster = _NO_RIGHT
-    identity = f"postgresql:{cluster}:{_one(connection, _DATABASE)}"
-    connection.rollback()
-    return identity
 
 
 def _one(connection: psycopg.Connection[Any], query: str) -> str:
@@ -200,24 +162,3 @@ def _declared(cursor: Any) -> list[pa.DataType | None]:
         else:
             found.append(_TYPES.get(column.type_code))
     return found
-
-
-def translate(error: Exception) -> Exception:
-    """The SQLSTATE of an error in words; its text may carry values, so it is not repeated."""
-    match error:
-        case pg.QueryCanceled() | pg.LockNotAvailable():
-            return StatementTimeout("the statement, or a lock it waited for, took longer than allowed")
-        case pg.UndefinedTable() if LEDGER in str(error):
-            return LedgerMissing("the source has no ledger yet; the operator runs `gatebook source prepare`")
-        case pg.UniqueViolation():
-            return StatementFailed("the write breaks a rule of the database (a unique value)")
-        case pg.ForeignKeyViolation():
-            return StatementFailed("the write breaks a rule of the database (a reference to another table)")
-        case pg.CheckViolation() | pg.NotNullViolation():
-            return StatementFailed("the write breaks a rule of the database (a check)")
-        case psycopg.OperationalError() if error.sqlstate is None:
-            return SourceUnavailable("the connection to the database was lost")
-        case psycopg.Error():
-            return StatementFailed(f"the database refused the statement (SQLSTATE {error.sqlstate or 'unknown'})")
-        case _:
-            return StatementFailed("the values do not fit the statement")

@@ -1,0 +1,69 @@
+"""What is a transaction on PostgreSQL pinned to, which server is it, what do its errors say? For both drivers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import psycopg
+from psycopg import errors as pg
+
+from gatebook_hub.errors import GatebookError, LedgerMissing, SourceUnavailable, StatementFailed, StatementTimeout
+from gatebook_hub.model import Limits
+from gatebook_hub.sources.source import LEDGER
+
+_LOCK_WAIT_MS = 5_000
+_DEFAULT_TIME_S = 60.0
+# The first may be closed to ordinary accounts; the oids of a database and of its schema `public` are the next best.
+_CLUSTER = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
+_DATABASE = "SELECT oid::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()"
+_NO_RIGHT = "cluster unknown"
+_LOST = (pg.AdminShutdown, pg.CrashShutdown, pg.IdleSessionTimeout)
+
+
+def pins(limits: Limits) -> str:
+    """The statement that pins a transaction which has just begun; what it sets ends with the transaction."""
+    timeout_ms = int((limits.time_s or _DEFAULT_TIME_S) * 1000)
+    settings = {
+        "search_path": "pg_catalog",
+        "standard_conforming_strings": "on",
+        "statement_timeout": timeout_ms,
+        "lock_timeout": _LOCK_WAIT_MS,
+        "idle_in_transaction_session_timeout": timeout_ms + 60_000,
+        "intervalstyle": "postgres",
+        "row_security": "on",
+    }
+    calls = ", ".join(f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in settings.items())
+    return f"SELECT {calls}"
+
+
+def identity(ask: Callable[[str], str], again: Callable[[], None]) -> str:
+    """What cluster and which of its databases: `ask` gives the first value of a query, `again` follows an error."""
+    try:
+        cluster = ask(_CLUSTER)
+    except pg.InsufficientPrivilege:
+        again()
+        cluster = _NO_RIGHT
+    return f"postgresql:{cluster}:{ask(_DATABASE)}"
+
+
+def translate(error: Exception) -> Exception:
+    """The SQLSTATE of an error in words; its text may carry values, so it is not repeated."""
+    match error:
+        case GatebookError():
+            return error
+        case pg.QueryCanceled() | pg.LockNotAvailable():
+            return StatementTimeout("the statement, or a lock it waited for, took longer than allowed")
+        case pg.UndefinedTable() if LEDGER in str(error):
+            return LedgerMissing("the source has no ledger yet; the operator runs `gatebook source prepare`")
+        case pg.UniqueViolation():
+            return StatementFailed("the write breaks a rule of the database (a unique value)")
+        case pg.ForeignKeyViolation():
+            return StatementFailed("the write breaks a rule of the database (a reference to another table)")
+        case pg.CheckViolation() | pg.NotNullViolation():
+            return StatementFailed("the write breaks a rule of the database (a check)")
+        case psycopg.OperationalError() if error.sqlstate is None or isinstance(error, _LOST):
+            return SourceUnavailable("the connection to the database was lost")
+        case psycopg.Error():
+            return StatementFailed(f"the database refused the statement (SQLSTATE {error.sqlstate or 'unknown'})")
+        case _:
+            return StatementFailed("the values do not fit the statement")
