@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from enum import Enum, auto
 
 import pyarrow as pa
@@ -40,6 +39,7 @@ _PLAIN = {
     "timestamp": pa.timestamp("us"),
     "timestamptz": pa.timestamp("us", tz="UTC"),
 }
+_CHAR = "char"  # its bytes may be in no encoding
 _AS_TEXT = frozenset({"json", "jsonb", "uuid"})
 _TYPE, _TYPMOD = b"POSTGRESQL:type", b"POSTGRESQL:typmod"
 _MOST_SCALED_DIGITS = 18
@@ -112,8 +112,8 @@ def rebuilt(column: Column, arrived: pa.Array, kind: pa.DataType) -> pa.Array:
         case Way.SCALED:
             return _unscaled(column.name, arrived, kind)
         case Way.DECIMAL_TEXT:
-            if pa.types.is_string(kind):
-                return pa.array([None if value is None else str(Decimal(value)) for value in arrived.to_pylist()], kind)
+            if pa.types.is_string(kind) and arrived.null_count < len(arrived):  # the first rows were NULL, each of them
+                raise misfit(column.name, kind)
             try:
                 return pc.cast(arrived, kind)
             except pa.ArrowInvalid as error:
@@ -137,7 +137,8 @@ def _column(field: pa.Field) -> Column | None:
         return Column(name=name, way=Way.TEXT, type=pa.string())
     if kind == "numeric" and isinstance(field.type, pa.BaseExtensionType):
         return _numeric(name, int(metadata.get(_TYPMOD, b"-1")))
-    if _PLAIN.get(kind) == field.type:
+    # What the driver takes for text, and does not know by name, is an enumeration, or text by another name.
+    if _PLAIN.get(kind, pa.string()) == field.type and kind != _CHAR:
         return Column(name=name, way=Way.PLAIN, type=field.type)
     return None
 

@@ -103,6 +103,11 @@ class ArrowLink:
         self._reader = AdbcRecordBatchReader._import_from_c(handle.address)  # noqa: SLF001 - as above
         return self._reader
 
+    @property
+    def is_copying(self) -> bool:
+        """Whether a statement was begun, and not ended."""
+        return self._statement is not None
+
     def cancel(self) -> None:
         """Stop what runs, also from another thread."""
         with suppress(DriverError):

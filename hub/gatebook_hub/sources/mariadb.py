@@ -14,7 +14,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gatebook_hub.errors import LedgerMissing, SourceUnavailable, StatementFailed, StatementTimeout
 from gatebook_hub.model import Engine, Limits
-from gatebook_hub.sources.rows import RowBatches
 from gatebook_hub.sources.server import ServerSource
 from gatebook_hub.sources.source import LEDGER, known
 from gatebook_hub.sources.stream import Driven, cut
@@ -86,8 +85,7 @@ class MariadbSource(ServerSource):
         grants = [str(row[0]).upper() for row in self._ask("SHOW GRANTS", {})]
         return list(_findings(grants, self._namespace.upper()))
 
-    def _reading(self, plan: Plan, parameters: Mapping[str, Any], limits: Limits) -> Driven:
-        pooled, connection = self._begin(limits, "READ ONLY")
+    def _reading(self, pooled: Any, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
         return _Read(pooled, connection, plan.sql, parameters, self._kill)
 
     def _identity_on(self, connection: Any) -> str:
@@ -149,7 +147,7 @@ def _reset(connection: Any) -> None:
 
 
 class _Read:
-    """One read on a pooled connection, as `DrivenStream` drives it."""
+    """One read on a pooled connection, as `CursorStream` drives it."""
 
     def __init__(
         self, pooled: Any, connection: Any, sql: str, parameters: Mapping[str, Any], kill: Callable[[int, str], None]
@@ -160,10 +158,13 @@ class _Read:
         self._parameters = dict(parameters)
         self._kill = kill
 
-    def execute(self) -> RowBatches:
+    def execute(self) -> SSCursor:
         cursor = SSCursor(self._connection)
         cursor.execute(self._sql, self._parameters)
-        return RowBatches(cursor, _declared)
+        return cursor
+
+    def declared(self, cursor: SSCursor) -> list[pa.DataType | None]:
+        return _declared(cursor)
 
     def translate(self, error: Exception) -> Exception:
         return translate(error)

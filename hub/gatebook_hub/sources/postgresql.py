@@ -8,18 +8,19 @@ from typing import Any
 
 import psycopg
 import pyarrow as pa
+from psycopg import errors as pg
 from psycopg.types.string import TextLoader
 from sqlalchemy.exc import SQLAlchemyError
 
-from gatebook_hub.errors import LedgerMissing
+from gatebook_hub.errors import LedgerMissing, SourceUnavailable, StatementFailed, StatementTimeout
 from gatebook_hub.model import Engine, Limits
-from gatebook_hub.sources.arrow_link import ArrowLink, ArrowLinks
-from gatebook_hub.sources.postgresql_read import PostgresqlRead
-from gatebook_hub.sources.postgresql_session import identity, pins, translate
+from gatebook_hub.sources.arrow_link import ArrowLinks
+from gatebook_hub.sources.choosing import ByRows, ChosenRead
+from gatebook_hub.sources.postgresql_session import identity, pins
 from gatebook_hub.sources.server import ServerSource
 from gatebook_hub.sources.sizes import Sizes
 from gatebook_hub.sources.source import LEDGER
-from gatebook_hub.sources.stream import Driven
+from gatebook_hub.sources.stream import BatchStream, Driven, cut
 from gatebook_hub.sql import Plan
 
 _NAMESPACE = "public"
@@ -69,7 +70,7 @@ class PostgresqlSource(ServerSource):
     def __init__(self, name: str, url: str) -> None:
         super().__init__(name, url, Engine.POSTGRESQL, {"connect_timeout": 5}, _NAMESPACE)
         _, arguments = self._database.dialect.create_connect_args(self._database.url)
-        self._links = ArrowLinks(arguments, self._met_link)
+        self._links = ArrowLinks(arguments, lambda link: self.pin.check(lambda: identity(link.ask, lambda: None)))
         self._sizes = Sizes()
 
     def prepare(self) -> None:
@@ -100,6 +101,26 @@ class PostgresqlSource(ServerSource):
         super().close()
         self._links.close()
 
+    def _stream(self, plan: Plan, parameters: Mapping[str, Any], limits: Limits) -> BatchStream:
+        def begin() -> ByRows:
+            pooled, connection = self._begin(limits, "READ ONLY")
+            return ByRows(driven=self._reading(pooled, connection, plan, parameters), connection=connection)
+
+        read = ChosenRead(
+            plan.sql,
+            parameters,
+            limits,
+            begin=begin,
+            links=self._links,
+            sizes=self._sizes,
+            end_process=self._end_process,
+        )
+        return BatchStream(read, read.execute)
+
+    def _end_process(self, process: int) -> None:
+        with suppress(SQLAlchemyError), self._apart.connect() as connection:
+            connection.exec_driver_sql(f"SELECT pg_catalog.pg_terminate_backend({int(process)})")
+
     def _begin(self, limits: Limits, mode: str) -> tuple[Any, psycopg.Connection[Any]]:
         pooled = self._pooled()
         connection: psycopg.Connection[Any] = pooled.driver_connection
@@ -112,17 +133,8 @@ class PostgresqlSource(ServerSource):
             raise translate(error) from error
         return pooled, connection
 
-    def _reading(self, plan: Plan, parameters: Mapping[str, Any], limits: Limits) -> Driven:
-        return PostgresqlRead(
-            plan.sql,
-            parameters,
-            limits,
-            begin=lambda: self._begin(limits, "READ ONLY"),
-            declaring=_declared,
-            links=self._links,
-            end_process=self._end_process,
-            sizes=self._sizes,
-        )
+    def _reading(self, pooled: Any, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
+        return _Read(pooled, connection, plan.sql, parameters)
 
     def _prepare_new(self, connection: Any) -> None:
         read_as_text(connection)
@@ -135,12 +147,44 @@ class PostgresqlSource(ServerSource):
     def _translate(self, error: Exception) -> Exception:
         return translate(error)
 
-    def _met_link(self, link: ArrowLink) -> None:
-        self.pin.check(lambda: identity(link.ask, lambda: None))
 
-    def _end_process(self, process: int) -> None:
-        with suppress(SQLAlchemyError), self._apart.connect() as connection:
-            connection.exec_driver_sql(f"SELECT pg_catalog.pg_terminate_backend({int(process)})")
+class _Read:
+    """One read on a pooled connection, as `CursorStream` drives it."""
+
+    def __init__(
+        self, pooled: Any, connection: psycopg.Connection[Any], sql: str, parameters: Mapping[str, Any]
+    ) -> None:
+        self._pooled = pooled
+        self._connection = connection
+        self._cursor = connection.cursor(name="gatebook")
+        self._sql = sql
+        self._parameters = dict(parameters)
+
+    def execute(self) -> Any:
+        return self._cursor.execute(self._sql.encode(), self._parameters)
+
+    def declared(self, cursor: Any) -> list[pa.DataType | None]:
+        return _declared(cursor)
+
+    def translate(self, error: Exception) -> Exception:
+        return translate(error)
+
+    def cancel(self, *, is_polite: bool) -> None:
+        with suppress(psycopg.Error, OSError):
+            if is_polite:
+                self._connection.cancel_safe(timeout=2)
+            else:
+                cut(self._connection.fileno())
+
+    def end(self, *, is_cancelled: bool) -> None:
+        with suppress(psycopg.Error):
+            self._cursor.close()
+            if not is_cancelled:
+                self._connection.rollback()
+        # A cancellation that is still under way would hit the next statement.
+        if is_cancelled or self._connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+            self._pooled.invalidate()
+        self._pooled.close()
 
 
 def read_as_text(connection: psycopg.Connection[Any]) -> None:
@@ -162,3 +206,26 @@ def _declared(cursor: Any) -> list[pa.DataType | None]:
         else:
             found.append(_TYPES.get(column.type_code))
     return found
+
+
+def translate(error: Exception) -> Exception:
+    """The SQLSTATE of an error in words; its text may carry values, so it is not repeated."""
+    match error:
+        case pg.QueryCanceled() | pg.LockNotAvailable():
+            return StatementTimeout("the statement, or a lock it waited for, took longer than allowed")
+        case pg.UndefinedTable() if LEDGER in str(error):
+            return LedgerMissing("the source has no ledger yet; the operator runs `gatebook source prepare`")
+        case pg.UniqueViolation():
+            return StatementFailed("the write breaks a rule of the database (a unique value)")
+        case pg.ForeignKeyViolation():
+            return StatementFailed("the write breaks a rule of the database (a reference to another table)")
+        case pg.CheckViolation() | pg.NotNullViolation():
+            return StatementFailed("the write breaks a rule of the database (a check)")
+        case pg.AdminShutdown() | pg.CrashShutdown():
+            return SourceUnavailable("the connection to the database was lost")
+        case psycopg.OperationalError() if error.sqlstate is None:
+            return SourceUnavailable("the connection to the database was lost")
+        case psycopg.Error():
+            return StatementFailed(f"the database refused the statement (SQLSTATE {error.sqlstate or 'unknown'})")
+        case _:
+            return StatementFailed("the values do not fit the statement")

@@ -1,15 +1,12 @@
-"""What is a transaction on PostgreSQL pinned to, which server is it, what do its errors say? For both drivers."""
+"""What is a transaction on PostgreSQL pinned to, and which server is it? For both of its drivers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import psycopg
 from psycopg import errors as pg
 
-from gatebook_hub.errors import GatebookError, LedgerMissing, SourceUnavailable, StatementFailed, StatementTimeout
 from gatebook_hub.model import Limits
-from gatebook_hub.sources.source import LEDGER
 
 _LOCK_WAIT_MS = 5_000
 _DEFAULT_TIME_S = 60.0
@@ -17,7 +14,6 @@ _DEFAULT_TIME_S = 60.0
 _CLUSTER = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 _DATABASE = "SELECT oid::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()"
 _NO_RIGHT = "cluster unknown"
-_LOST = (pg.AdminShutdown, pg.CrashShutdown, pg.IdleSessionTimeout)
 
 
 def pins(limits: Limits) -> str:
@@ -44,26 +40,3 @@ def identity(ask: Callable[[str], str], again: Callable[[], None]) -> str:
         again()
         cluster = _NO_RIGHT
     return f"postgresql:{cluster}:{ask(_DATABASE)}"
-
-
-def translate(error: Exception) -> Exception:
-    """The SQLSTATE of an error in words; its text may carry values, so it is not repeated."""
-    match error:
-        case GatebookError():
-            return error
-        case pg.QueryCanceled() | pg.LockNotAvailable():
-            return StatementTimeout("the statement, or a lock it waited for, took longer than allowed")
-        case pg.UndefinedTable() if LEDGER in str(error):
-            return LedgerMissing("the source has no ledger yet; the operator runs `gatebook source prepare`")
-        case pg.UniqueViolation():
-            return StatementFailed("the write breaks a rule of the database (a unique value)")
-        case pg.ForeignKeyViolation():
-            return StatementFailed("the write breaks a rule of the database (a reference to another table)")
-        case pg.CheckViolation() | pg.NotNullViolation():
-            return StatementFailed("the write breaks a rule of the database (a check)")
-        case psycopg.OperationalError() if error.sqlstate is None or isinstance(error, _LOST):
-            return SourceUnavailable("the connection to the database was lost")
-        case psycopg.Error():
-            return StatementFailed(f"the database refused the statement (SQLSTATE {error.sqlstate or 'unknown'})")
-        case _:
-            return StatementFailed("the values do not fit the statement")

@@ -14,11 +14,6 @@ _MOST_ROWS = 4_096
 Declaring = Callable[[Any], Sequence[pa.DataType | None]]
 
 
-def undeclared(cursor: Any) -> list[None]:
-    """The types of an engine that names none."""
-    return [None] * len(cursor.description)
-
-
 class RowBatches:
     """Rows of a cursor, which `declaring` tells the types that the engine itself names."""
 

@@ -16,7 +16,7 @@ from gatebook_hub.model import Engine, Limits, Schema
 from gatebook_hub.sources.identity import Pin
 from gatebook_hub.sources.reflecting import SchemaCache, reflect
 from gatebook_hub.sources.source import ReadStream
-from gatebook_hub.sources.stream import Driven, DrivenStream
+from gatebook_hub.sources.stream import BatchStream, CursorStream, Driven
 from gatebook_hub.sources.writing import ServerWriting
 from gatebook_hub.sql import Plan
 
@@ -63,7 +63,7 @@ class ServerSource(ABC):
         begun: Callable[[ReadStream], None] | None = None,
     ) -> ReadStream:
         """Start a read whose rows are fetched as they are asked for, in a read-only transaction."""
-        stream = DrivenStream(self._reading(plan, parameters, limits))
+        stream = self._stream(plan, parameters, limits)
         if begun is not None:
             begun(stream)
         stream.start()
@@ -97,9 +97,14 @@ class ServerSource(ABC):
     def _begin(self, limits: Limits, mode: str) -> tuple[Any, Any]:
         """A pooled connection and the driver's own, in a transaction of that mode; raises SourceUnavailable."""
 
+    def _stream(self, plan: Plan, parameters: Mapping[str, Any], limits: Limits) -> BatchStream:
+        """A read that has a transaction and does not run yet; raises SourceUnavailable."""
+        pooled, connection = self._begin(limits, "READ ONLY")
+        return CursorStream(self._reading(pooled, connection, plan, parameters))
+
     @abstractmethod
-    def _reading(self, plan: Plan, parameters: Mapping[str, Any], limits: Limits) -> Driven:
-        """A read in a read-only transaction that has begun, as a stream drives it; raises SourceUnavailable."""
+    def _reading(self, pooled: Any, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
+        """A read on that connection, as a stream drives it."""
 
     @abstractmethod
     def _identity_on(self, connection: Any) -> str:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from enum import StrEnum
 
+import pyarrow as pa
+
+from gatebook_hub.sources.stream import Batches
+
+LARGE_ROWS = 4_000
 _MOST_TEXTS = 2_048
 
 
@@ -39,3 +45,27 @@ class Sizes:
             self._known.move_to_end(sql)
             if len(self._known) > _MOST_TEXTS:
                 self._known.popitem(last=False)
+
+
+class CountedBatches:
+    """Batches whose rows are counted: whether there were many is told as soon as it is known."""
+
+    def __init__(self, batches: Batches, tell: Callable[[Size], None]) -> None:
+        self._batches = batches
+        self._tell = tell
+        self._rows = 0
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns."""
+        return self._batches.schema
+
+    def next(self) -> pa.RecordBatch | None:
+        """The next batch."""
+        batch = self._batches.next()
+        before, self._rows = self._rows, self._rows + (batch.num_rows if batch is not None else 0)
+        if before < LARGE_ROWS <= self._rows:
+            self._tell(Size.LARGE)
+        elif batch is None and self._rows < LARGE_ROWS:
+            self._tell(Size.SMALL)
+        return batch

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
 from gatebook_hub.errors import GatebookError, StatementFailed
+from gatebook_hub.sources.rows import RowBatches
 
 _Result = TypeVar("_Result")
 _CANCEL_AGAIN_S = 0.25
@@ -28,11 +29,8 @@ class Batches(Protocol):
         """The next batch, or none at the end."""
 
 
-class Driven(Protocol):
-    """What a stream needs of its database. All but `cancel` are called by one thread at a time."""
-
-    def execute(self) -> Batches:
-        """Run the statement."""
+class Stopped(Protocol):
+    """How a stream stops and frees its database. All but `cancel` are called by one thread at a time."""
 
     def translate(self, error: Exception) -> Exception:
         """The driver's error as ours."""
@@ -44,11 +42,22 @@ class Driven(Protocol):
         """Free the connection; a cancelled one serves nobody else."""
 
 
-class DrivenStream:
+class Driven(Stopped, Protocol):
+    """What a stream of rows needs of its database."""
+
+    def execute(self) -> Any:
+        """Run the statement and return its cursor."""
+
+    def declared(self, cursor: Any) -> Sequence[pa.DataType | None]:
+        """The types that the engine itself names."""
+
+
+class BatchStream:
     """A ReadStream over a driver. Every call of it holds a lock, so that `close` knows when it has returned."""
 
-    def __init__(self, driven: Driven) -> None:
+    def __init__(self, driven: Stopped, execute: Callable[[], Batches]) -> None:
         self._driven = driven
+        self._execute = execute
         self._calling = threading.Lock()
         self._closing = threading.Lock()
         self._is_closed = False
@@ -59,7 +68,7 @@ class DrivenStream:
 
     def start(self) -> None:
         """Execute, and wait for the first rows."""
-        batches = self._batches = self._call(self._driven.execute)
+        batches = self._batches = self._call(self._execute)
         self._first = self._call(batches.next)
         self.schema = batches.schema
 
@@ -106,6 +115,13 @@ class DrivenStream:
     def _check_open(self) -> None:
         if self._is_closed:
             raise StatementFailed("the statement was cancelled")
+
+
+class CursorStream(BatchStream):
+    """A ReadStream over a cursor."""
+
+    def __init__(self, driven: Driven) -> None:
+        super().__init__(driven, lambda: RowBatches(driven.execute(), driven.declared))
 
 
 def cut(descriptor: int) -> None:

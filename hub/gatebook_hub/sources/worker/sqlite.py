@@ -22,9 +22,8 @@ from gatebook_hub.errors import (
     StatementFailed,
     StatementTimeout,
 )
-from gatebook_hub.sources.rows import RowBatches, undeclared
 from gatebook_hub.sources.source import LEDGER, SeenMore, within
-from gatebook_hub.sources.stream import DrivenStream
+from gatebook_hub.sources.stream import CursorStream
 
 _PROGRESS_STEPS = 10_000
 _MOST_BYTES = 32_000_000
@@ -48,9 +47,9 @@ class SqliteServed:
 
     def read(
         self, request: Mapping[str, Any], parameters: Mapping[str, Any], deadline: float, number: int
-    ) -> DrivenStream:
+    ) -> CursorStream:
         """Run a person's read on a connection of its own."""
-        stream = DrivenStream(_Read(self, self._connect("ro"), request, parameters, deadline, number))
+        stream = CursorStream(_Read(self, self._connect("ro"), request, parameters, deadline, number))
         stream.start()
         return stream
 
@@ -187,7 +186,7 @@ class SqliteServed:
 
 
 class _Read:
-    """A person's read on a connection of its own, as `DrivenStream` drives it."""
+    """A person's read on a connection of its own, as `CursorStream` drives it."""
 
     def __init__(
         self,
@@ -206,8 +205,11 @@ class _Read:
         self._guard.allow(request)
         self.translate = self._guard.translate
 
-    def execute(self) -> RowBatches:
-        return RowBatches(self._connection.execute(self._sql, self._parameters), undeclared)
+    def execute(self) -> sqlite3.Cursor:
+        return self._connection.execute(self._sql, self._parameters)
+
+    def declared(self, cursor: sqlite3.Cursor) -> list[None]:
+        return [None] * len(cursor.description)
 
     def cancel(self, *, is_polite: bool) -> None:
         """Nobody waits in this process; the gateway interrupts it."""
