@@ -53,7 +53,7 @@ class ArrowLink:
         self._connection = AdbcConnection(database)
         self._statement: AdbcStatement | None = None
         self._reader: AdbcRecordBatchReader | None = None
-        self.process = 0
+        self.process = int(self.ask("SELECT pg_catalog.pg_backend_pid()"))
 
     def ask(self, sql: str) -> str:
         """The first value of a query, as text; raises psycopg.Error as the other driver would."""
@@ -83,7 +83,6 @@ class ArrowLink:
         """Open a pinned transaction that can only read."""
         self.ask("BEGIN READ ONLY")
         self.ask(pins(limits))
-        self.process = int(self.ask("SELECT pg_catalog.pg_backend_pid()"))
 
     def describe(self, sql: str) -> pa.Schema:
         """The columns of a statement, which is parsed but does not run.

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from gatebook_hub.sources.stream import Batches
 
-LARGE_ROWS = 4_000
+LARGE_ROWS = 1_000
 _MOST_TEXTS = 2_048
 
 
