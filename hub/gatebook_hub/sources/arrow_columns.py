@@ -6,8 +6,9 @@ records …) is not taken: then the whole statement is read row by row.
 
 The text that is sent is the plan's own in parentheses, with a list of its columns before it: constant text and numbers,
 nothing of the plan is repeated in it. So it reads what the plan reads. PostgreSQL keeps the order of a subquery whose
-outer query neither joins nor sorts, groups or filters. The outer list never raises where the plan alone would not: a
-numeric that does not fit what it was declared as, NaN above all, travels as a number that none of its type can be.
+outer query neither joins nor sorts, groups or filters, and `OFFSET 0` has it make each value once, however often the
+list names it. The list never raises where the plan alone would not: a numeric that does not fit what it was declared
+as, NaN above all, travels as a number that none of its type can be.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ _PLAIN = {
     "timestamptz": pa.timestamp("us", tz="UTC"),
 }
 _CHAR = "char"  # its bytes may be in no encoding
-_AS_TEXT = frozenset({"json", "jsonb", "uuid"})
+_AS_TEXT = {"json": pa.json_(), "jsonb": pa.json_(), "uuid": pa.uuid()}
+_NUMERIC = pa.opaque(pa.string(), "numeric", "PostgreSQL")
 _TYPE, _TYPMOD = b"POSTGRESQL:type", b"POSTGRESQL:typmod"
 _MOST_SCALED_DIGITS = 18
 _MOST_DIGITS = 38
@@ -98,7 +100,8 @@ def outer(sql: str, columns: Sequence[Column]) -> str:
         return sql
     names = [f"gb_{number}" for number in range(len(columns))]
     asked = ", ".join(_asked(name, column) for name, column in zip(names, columns, strict=True))
-    return f"SELECT {asked} FROM (\n{sql}\n) AS gb_out({', '.join(names)})"  # noqa: S608 - the plan's own text
+    inner = f"SELECT * FROM (\n{sql}\n) AS gb_in OFFSET 0"  # noqa: S608 - the plan's own text
+    return f"SELECT {asked} FROM ({inner}) AS gb_out({', '.join(names)})"  # noqa: S608 - as above
 
 
 def rebuilt(column: Column, arrived: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -133,9 +136,9 @@ def inferred(arrived: pa.Array) -> pa.DataType:
 def _column(field: pa.Field) -> Column | None:
     metadata = field.metadata or {}
     name, kind = field.name, metadata.get(_TYPE, b"").decode()
-    if kind in _AS_TEXT and isinstance(field.type, pa.BaseExtensionType):
+    if _AS_TEXT.get(kind) == field.type:
         return Column(name=name, way=Way.TEXT, type=pa.string())
-    if kind == "numeric" and isinstance(field.type, pa.BaseExtensionType):
+    if field.type == _NUMERIC:
         return _numeric(name, int(metadata.get(_TYPMOD, b"-1")))
     # What the driver takes for text, and does not know by name, is an enumeration, or text by another name.
     if _PLAIN.get(kind, pa.string()) == field.type and kind != _CHAR:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from gatebook_hub.sources.stream import Batches
 
 LARGE_ROWS = 1_000
-_MOST_TEXTS = 2_048
+_MOST_TEXTS = 10_000
 
 
 class Size(StrEnum):
@@ -28,21 +28,22 @@ class Sizes:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: OrderedDict[str, Size] = OrderedDict()
+        # By hash, for texts may be long; where two have the same one, a hint is wrong, and that is all.
+        self._known: OrderedDict[int, Size] = OrderedDict()
 
     def get(self, sql: str) -> Size | None:
         """What a text is known for."""
         with self._lock:
-            size = self._known.get(sql)
+            size = self._known.get(hash(sql))
             if size is not None:
-                self._known.move_to_end(sql)
+                self._known.move_to_end(hash(sql))
             return size
 
     def tell(self, sql: str, size: Size) -> None:
         """Remember it; the text that was not asked about for longest is forgotten."""
         with self._lock:
-            self._known[sql] = size
-            self._known.move_to_end(sql)
+            self._known[hash(sql)] = size
+            self._known.move_to_end(hash(sql))
             if len(self._known) > _MOST_TEXTS:
                 self._known.popitem(last=False)
 
