@@ -213,6 +213,8 @@ def translate(error: Exception) -> Exception:
     match error:
         case pg.QueryCanceled() | pg.LockNotAvailable():
             return StatementTimeout("the statement, or a lock it waited for, took longer than allowed")
+        case pg.AdminShutdown() | pg.CrashShutdown():
+            return SourceUnavailable("the connection to the database was lost")
         case pg.UndefinedTable() if LEDGER in str(error):
             return LedgerMissing("the source has no ledger yet; the operator runs `gatebook source prepare`")
         case pg.UniqueViolation():
@@ -221,8 +223,6 @@ def translate(error: Exception) -> Exception:
             return StatementFailed("the write breaks a rule of the database (a reference to another table)")
         case pg.CheckViolation() | pg.NotNullViolation():
             return StatementFailed("the write breaks a rule of the database (a check)")
-        case pg.AdminShutdown() | pg.CrashShutdown():
-            return SourceUnavailable("the connection to the database was lost")
         case psycopg.OperationalError() if error.sqlstate is None:
             return SourceUnavailable("the connection to the database was lost")
         case psycopg.Error():
