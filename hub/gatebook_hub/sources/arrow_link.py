@@ -53,7 +53,7 @@ class ArrowLink:
         self._connection = AdbcConnection(database)
         self._statement: AdbcStatement | None = None
         self._reader: AdbcRecordBatchReader | None = None
-        self.process = int(self.ask("SELECT pg_catalog.pg_backend_pid()"))
+        self.process = 0
 
     def ask(self, sql: str) -> str:
         """The first value of a query, as text; raises psycopg.Error as the other driver would."""
@@ -82,7 +82,7 @@ class ArrowLink:
     def begin(self, limits: Limits) -> None:
         """Open a pinned transaction that can only read."""
         self.ask("BEGIN READ ONLY")
-        self.ask(pins(limits))
+        self.process = int(self.ask(pins(limits)))
 
     def describe(self, sql: str) -> pa.Schema:
         """The columns of a statement, which is parsed but does not run.

@@ -17,7 +17,10 @@ _NO_RIGHT = "cluster unknown"
 
 
 def pins(limits: Limits) -> str:
-    """The statement that pins a transaction which has just begun; what it sets ends with the transaction."""
+    """The statement that pins a transaction which has just begun; what it sets ends with the transaction.
+
+    Its first value is the process that serves the transaction.
+    """
     timeout_ms = int((limits.time_s or _DEFAULT_TIME_S) * 1000)
     settings = {
         "search_path": "pg_catalog",
@@ -29,7 +32,7 @@ def pins(limits: Limits) -> str:
         "row_security": "on",
     }
     calls = ", ".join(f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in settings.items())
-    return f"SELECT {calls}"
+    return f"SELECT pg_catalog.pg_backend_pid(), {calls}"
 
 
 def identity(ask: Callable[[str], str], again: Callable[[], None]) -> str:

@@ -190,3 +190,26 @@ def test_the_text_that_is_sent_reads_what_the_plan_reads() -> None:
             (only,) = statement["stmt"]["SelectStmt"]["fromClause"]
             statement = {"stmt": only["RangeSubselect"]["subquery"]}
         assert without_places(statement) == without_places({"stmt": inner["stmt"]})
+
+
+def test_where_no_copy_is_to_be_had_rows_are_read(postgres_source: PostgresqlSource) -> None:
+    postgres_source._links._arguments["port"] = "1"
+    for _ in range(2):
+        stream = begin(postgres_source, "SELECT 1 AS x")
+        assert way(stream) is RowBatches
+        assert drained(stream)["x"].to_pylist() == [1]
+
+
+def test_a_database_that_is_not_in_utf8_is_read_row_by_row(postgres_server: str, postgres_url: str) -> None:
+    name = postgres_url.rpartition("/")[2]
+    with psycopg.connect(postgres_server, autocommit=True) as admin:
+        admin.execute(f"drop database {name}".encode())
+        locale = "encoding 'LATIN1' lc_collate 'C' lc_ctype 'C' template template0"
+        admin.execute(f"create database {name} {locale}".encode())
+    source = PostgresqlSource("x", postgres_url.replace("postgresql://", "postgresql+psycopg://"))
+    try:
+        stream = begin(source, "SELECT chr(233) AS x, %(a)s AS y", {"a": "é"})
+        assert way(stream) is RowBatches
+        assert drained(stream).to_pylist() == [{"x": "é", "y": "é"}]
+    finally:
+        source.close()
