@@ -12,18 +12,15 @@ import argparse
 import contextlib
 import os
 import shutil
-import socket
 import sqlite3
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
+from serving import serving
 
 import gatebook
 from gatebook_hub import demo
@@ -31,7 +28,6 @@ from gatebook_hub import demo
 ROOT = Path(__file__).resolve().parent.parent
 POINT = "select customerid, firstname, email, country from customer where customerid = :id"
 TABLE = "select * from track"
-_START_S = 60
 
 
 @contextlib.contextmanager
@@ -42,35 +38,8 @@ def gateway(folder: Path) -> Iterator[tuple[str, str, Path]]:
     database.parent.mkdir(parents=True)
     cache = Path(os.environ.get("GATEBOOK_CACHE") or ROOT / ".state" / "cache")
     demo.build(f"sqlite:///{database}", demo.load_rows(demo.fetch(cache)))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    limits = {"GATEBOOK_LIMIT_REQUESTS_PER_S": "100000", "GATEBOOK_LIMIT_REQUEST_BURST": "100000"}
-    environment = os.environ | limits | {
-        "GATEBOOK_STATE": str(state),
-        "GATEBOOK_POLICIES": str(ROOT / "policies"),
-        "GATEBOOK_GATEWAY_PORT": str(port),
-    }  # fmt: skip
-    command = [sys.executable, "-m", "gatebook_hub.cli"]
-    issue = [*command, "token", "issue", "--user", "analyst", "--groups", "analysts"]
-    token = subprocess.run(issue, env=environment, capture_output=True, text=True, check=True).stdout.strip()
-    process = subprocess.Popen([*command, "serve"], env=environment, stderr=subprocess.DEVNULL)
-    try:
-        _wait(f"http://127.0.0.1:{port}/healthz")
-        yield f"http://127.0.0.1:{port}", token, database
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _wait(url: str) -> None:
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
-        with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=2):
-            return
-        time.sleep(0.1)
-    message = f"{url} does not answer"
-    raise TimeoutError(message)
+    with serving(state, ROOT / "policies") as served:
+        yield served.url, served.token, database
 
 
 def median_ms(read: Callable[[int], object], times: int) -> float:

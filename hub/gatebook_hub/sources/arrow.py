@@ -44,9 +44,13 @@ def batch_of(schema: pa.Schema, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch
         try:
             arrays.append(pa.array(values, type=item.type))
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-            detail = f"the column `{item.name}` mixes types that do not fit {item.type}; cast it to one type"
-            raise StatementFailed(detail) from error
+            raise misfit(item.name, item.type) from error
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def misfit(name: str, kind: pa.DataType) -> StatementFailed:
+    """The error of a column whose values do not fit its type."""
+    return StatementFailed(f"the column `{name}` mixes types that do not fit {kind}; cast it to one type")
 
 
 def _inferred(name: str, values: Sequence[Any]) -> pa.DataType:
@@ -56,8 +60,9 @@ def _inferred(name: str, values: Sequence[Any]) -> pa.DataType:
     if kinds == {int, float}:
         return pa.float64()
     if Decimal in kinds and kinds <= {Decimal, int}:
-        scales = [max(0, -int(value.as_tuple().exponent)) for value in values if isinstance(value, Decimal)]
-        return pa.decimal128(_DECIMAL_DIGITS, max(scales, default=0))
+        exponents = [value.as_tuple().exponent for value in values if isinstance(value, Decimal)]
+        scales = [-exponent for exponent in exponents if isinstance(exponent, int)]  # NaN has a letter
+        return pa.decimal128(_DECIMAL_DIGITS, max([0, *scales]))
     if kinds == {dt.datetime}:
         zoned = {value.tzinfo is not None for value in values if value is not None}
         return pa.timestamp("us", tz="UTC" if zoned == {True} else None)

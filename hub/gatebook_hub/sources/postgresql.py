@@ -10,16 +10,19 @@ import psycopg
 import pyarrow as pa
 from psycopg import errors as pg
 from psycopg.types.string import TextLoader
+from sqlalchemy.exc import SQLAlchemyError
 
 from gatebook_hub.errors import LedgerMissing, RuleBroken, SourceUnavailable, StatementFailed, StatementTimeout
 from gatebook_hub.model import Engine, Limits
+from gatebook_hub.sources.arrow_link import ArrowLinks
+from gatebook_hub.sources.choosing import ByRows, ChosenRead
+from gatebook_hub.sources.postgresql_session import identity, pins
 from gatebook_hub.sources.server import ServerSource
+from gatebook_hub.sources.sizes import Sizes
 from gatebook_hub.sources.source import LEDGER
-from gatebook_hub.sources.stream import Driven, cut
+from gatebook_hub.sources.stream import BatchStream, Driven, cut
 from gatebook_hub.sql import Plan
 
-_LOCK_WAIT_MS = 5_000
-_DEFAULT_TIME_S = 60.0
 _NAMESPACE = "public"
 _TYPES: Mapping[int, pa.DataType] = {
     16: pa.bool_(),
@@ -42,10 +45,6 @@ _TYPES: Mapping[int, pa.DataType] = {
 _NUMERIC = 1700
 # JSON, records, ranges and multiranges come as the server writes them, not as objects of the driver's.
 _AS_TEXT = (114, 3802, 2249, 2287, 3904, 3906, 3908, 3910, 3912, 3926, 4451, 4532, 4533, 4534, 4535, 4536)
-# The first may be closed to ordinary accounts; the oids of a database and of its schema `public` are the next best.
-_IDENTITY = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
-_DATABASE = "SELECT oid::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()"
-_NO_RIGHT = "cluster unknown"
 _RIGHTS = f"""
 SELECT r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls,
   EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = '{_NAMESPACE}'::regnamespace AND c.relname <> '{LEDGER}'
@@ -70,6 +69,9 @@ class PostgresqlSource(ServerSource):
 
     def __init__(self, name: str, url: str) -> None:
         super().__init__(name, url, Engine.POSTGRESQL, {"connect_timeout": 5}, _NAMESPACE)
+        _, arguments = self._database.dialect.create_connect_args(self._database.url)
+        self._links = ArrowLinks(arguments, lambda link: self.pin.check(lambda: identity(link.ask, lambda: None)))
+        self._sizes = Sizes()
 
     def prepare(self) -> None:
         """Make the ledger table if it is missing."""
@@ -94,23 +96,37 @@ class PostgresqlSource(ServerSource):
         row = self._ask(_RIGHTS, {})[0]
         return [(id_, sentence) for (id_, sentence), holds in zip(_FINDINGS, row, strict=True) if holds]
 
+    def close(self) -> None:
+        """Give the connections of both pools back."""
+        super().close()
+        self._links.close()
+
+    def _stream(self, plan: Plan, parameters: Mapping[str, Any], limits: Limits) -> BatchStream:
+        def begin() -> ByRows:
+            pooled, connection = self._begin(limits, "READ ONLY")
+            return ByRows(driven=self._reading(pooled, connection, plan, parameters), connection=connection)
+
+        read = ChosenRead(
+            plan.sql,
+            parameters,
+            limits,
+            begin=begin,
+            links=self._links,
+            sizes=self._sizes,
+            end_process=self._end_process,
+        )
+        return BatchStream(read, read.execute)
+
+    def _end_process(self, process: int) -> None:
+        with suppress(SQLAlchemyError), self._apart.connect() as connection:
+            connection.exec_driver_sql(f"SELECT pg_catalog.pg_terminate_backend({int(process)})")
+
     def _begin(self, limits: Limits, mode: str) -> tuple[Any, psycopg.Connection[Any]]:
         pooled = self._pooled()
         connection: psycopg.Connection[Any] = pooled.driver_connection
-        timeout_ms = int((limits.time_s or _DEFAULT_TIME_S) * 1000)
-        pins = {
-            "search_path": "pg_catalog",
-            "standard_conforming_strings": "on",
-            "statement_timeout": timeout_ms,
-            "lock_timeout": _LOCK_WAIT_MS,
-            "idle_in_transaction_session_timeout": timeout_ms + 60_000,
-            "intervalstyle": "postgres",
-            "row_security": "on",
-        }
-        settings = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in pins.items())
         try:
             connection.execute(f"SET TRANSACTION {mode}".encode())
-            connection.execute(f"SELECT {settings}".encode())
+            connection.execute(pins(limits).encode())
         except psycopg.Error as error:
             pooled.invalidate()
             pooled.close()
@@ -127,7 +143,9 @@ class PostgresqlSource(ServerSource):
         read_as_text(connection)
 
     def _identity_on(self, connection: Any) -> str:
-        return _identity(connection)
+        found = identity(lambda query: _one(connection, query), connection.rollback)
+        connection.rollback()  # it is new, and is left without a transaction
+        return found
 
     def _translate(self, error: Exception) -> Exception:
         return translate(error)
@@ -189,18 +207,6 @@ def read_as_text(connection: psycopg.Connection[Any]) -> None:
         connection.adapters.register_loader(oid, TextLoader)
 
 
-def _identity(connection: psycopg.Connection[Any]) -> str:
-    """What cluster and which of its databases; the connection is new, and is left without a transaction."""
-    try:
-        cluster = _one(connection, _IDENTITY)
-    except pg.InsufficientPrivilege:
-        connection.rollback()
-        cluster = _NO_RIGHT
-    identity = f"postgresql:{cluster}:{_one(connection, _DATABASE)}"
-    connection.rollback()
-    return identity
-
-
 def _one(connection: psycopg.Connection[Any], query: str) -> str:
     row = connection.execute(query.encode()).fetchone()
     return str(row[0]) if row else ""
@@ -221,6 +227,8 @@ def translate(error: Exception) -> Exception:
     match error:
         case pg.QueryCanceled() | pg.LockNotAvailable():
             return StatementTimeout("the statement, or a lock it waited for, took longer than allowed")
+        case pg.AdminShutdown() | pg.CrashShutdown():
+            return SourceUnavailable("the connection to the database was lost")
         case pg.UndefinedTable() if LEDGER in str(error):
             return LedgerMissing("the source has no ledger yet; the operator runs `gatebook source prepare`")
         case pg.UniqueViolation():

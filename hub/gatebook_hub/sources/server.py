@@ -17,7 +17,7 @@ from gatebook_hub.sources.identity import Pin
 from gatebook_hub.sources.inspecting import Details, details_of
 from gatebook_hub.sources.reflecting import SchemaCache, reflect
 from gatebook_hub.sources.source import ReadStream
-from gatebook_hub.sources.stream import CursorStream, Driven
+from gatebook_hub.sources.stream import BatchStream, CursorStream, Driven
 from gatebook_hub.sources.writing import ServerWriting
 from gatebook_hub.sql import Plan
 
@@ -81,8 +81,7 @@ class ServerSource(ABC):
         begun: Callable[[ReadStream], None] | None = None,
     ) -> ReadStream:
         """Start a read whose rows are fetched as they are asked for, in a read-only transaction."""
-        pooled, connection = self._begin(limits, "READ ONLY")
-        stream = CursorStream(self._reading(pooled, connection, plan, parameters))
+        stream = self._stream(plan, parameters, limits)
         if begun is not None:
             begun(stream)
         stream.start()
@@ -116,6 +115,11 @@ class ServerSource(ABC):
     @abstractmethod
     def _begin(self, limits: Limits, mode: str) -> tuple[Any, Any]:
         """A pooled connection and the driver's own, in a transaction of that mode; raises SourceUnavailable."""
+
+    def _stream(self, plan: Plan, parameters: Mapping[str, Any], limits: Limits) -> BatchStream:
+        """A read that has a transaction and does not run yet; raises SourceUnavailable."""
+        pooled, connection = self._begin(limits, "READ ONLY")
+        return CursorStream(self._reading(pooled, connection, plan, parameters))
 
     @abstractmethod
     def _reading(self, pooled: Any, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:

@@ -1,4 +1,4 @@
-"""How is a DB-API cursor read as a stream of batches that can be closed at any moment?"""
+"""How is what a driver gives read as a stream of batches that can be closed at any moment?"""
 
 from __future__ import annotations
 
@@ -6,27 +6,31 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
 from gatebook_hub.errors import GatebookError, StatementFailed
-from gatebook_hub.sources.arrow import BATCH_BYTES, BATCH_ROWS, batch_of, schema_of
+from gatebook_hub.sources.rows import RowBatches
 
-_FIRST_ROWS = 16
-_MOST_ROWS = 4_096
+_Result = TypeVar("_Result")
 _CANCEL_AGAIN_S = 0.25
 _POLITE_ATTEMPTS = 12
 
 
-class Driven(Protocol):
-    """What a stream needs of its database. All but `cancel` are called by one thread at a time."""
+class Batches(Protocol):
+    """What a statement answers, batch by batch."""
 
-    def execute(self) -> Any:
-        """Run the statement and return its cursor."""
+    @property
+    def schema(self) -> pa.Schema:
+        """Names and types of the columns; known when `next` has returned once."""
 
-    def declared(self, cursor: Any) -> Sequence[pa.DataType | None]:
-        """The types that the engine itself names."""
+    def next(self) -> pa.RecordBatch | None:
+        """The next batch, or none at the end."""
+
+
+class Stopped(Protocol):
+    """How a stream stops and frees its database. All but `cancel` are called by one thread at a time."""
 
     def translate(self, error: Exception) -> Exception:
         """The driver's error as ours."""
@@ -38,37 +42,43 @@ class Driven(Protocol):
         """Free the connection; a cancelled one serves nobody else."""
 
 
-class CursorStream:
-    """A ReadStream over a cursor. Every call of the driver holds a lock, so that `close` knows when it has returned."""
+class Driven(Stopped, Protocol):
+    """What a stream of rows needs of its database."""
 
-    def __init__(self, driven: Driven) -> None:
+    def execute(self) -> Any:
+        """Run the statement and return its cursor."""
+
+    def declared(self, cursor: Any) -> Sequence[pa.DataType | None]:
+        """The types that the engine itself names."""
+
+
+class BatchStream:
+    """A ReadStream over a driver. Every call of it holds a lock, so that `close` knows when it has returned."""
+
+    def __init__(self, driven: Stopped, execute: Callable[[], Batches]) -> None:
         self._driven = driven
+        self._execute = execute
         self._calling = threading.Lock()
         self._closing = threading.Lock()
         self._is_closed = False
         self._is_ended = False
-        self._step = _FIRST_ROWS
-        self._cursor: Any = None
-        self._first: list[tuple[Any, ...]] = []
+        self._batches: Batches | None = None
+        self._first: pa.RecordBatch | None = None
         self.schema = pa.schema([])
 
     def start(self) -> None:
         """Execute, and wait for the first rows."""
-        self._cursor = self._call(self._driven.execute)
-        self._first = self._call(self._fetch)
-        try:
-            names = [str(item[0]) for item in self._cursor.description]
-            self.schema = schema_of(names, self._driven.declared(self._cursor), self._first)
-        except BaseException:
-            self.close()
-            raise
+        batches = self._batches = self._call(self._execute)
+        self._first = self._call(batches.next)
+        self.schema = batches.schema
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Fetch on and on, a batch at a time."""
-        rows, self._first = self._first, []
-        while rows:
-            yield batch_of(self.schema, rows)
-            rows = self._call(self._fetch)
+        batch, self._first = self._first, None
+        while batch is not None and self._batches is not None:
+            yield batch
+            batch = None  # not held while the next one is made
+            batch = self._call(self._batches.next)
 
     def close(self) -> None:
         """Free the database; safe to call twice and from another thread."""
@@ -86,14 +96,19 @@ class CursorStream:
             finally:
                 self._calling.release()
 
-    def _call(self, function: Callable[[], Any]) -> Any:
+    def _call(self, function: Callable[[], _Result]) -> _Result:
         try:
             with self._calling:
                 self._check_open()
                 return function()
         except BaseException as error:
+            was_closed = self._is_closed
             self.close()
-            if isinstance(error, GatebookError) or not isinstance(error, Exception):
+            if not isinstance(error, Exception):
+                raise
+            if was_closed:
+                raise StatementFailed("the statement was cancelled") from error
+            if isinstance(error, GatebookError):
                 raise
             raise self._driven.translate(error) from error
 
@@ -101,27 +116,15 @@ class CursorStream:
         if self._is_closed:
             raise StatementFailed("the statement was cancelled")
 
-    def _fetch(self) -> list[tuple[Any, ...]]:
-        """The rows of a batch, in steps that shrink where rows are large: a row may hold a thousand megabytes."""
-        rows: list[tuple[Any, ...]] = []
-        size = 0
-        while len(rows) < BATCH_ROWS and size < BATCH_BYTES:
-            step = min(self._step, BATCH_ROWS - len(rows))
-            found = self._cursor.fetchmany(step)
-            rows.extend(found)
-            taken = sum(_size(row) for row in found)
-            size += taken
-            self._step = min(_MOST_ROWS, self._step * 4) if taken < BATCH_BYTES // 16 else max(1, self._step // 8)
-            if len(found) < step:
-                break
-        return rows
+
+class CursorStream(BatchStream):
+    """A ReadStream over a cursor."""
+
+    def __init__(self, driven: Driven) -> None:
+        super().__init__(driven, lambda: RowBatches(driven.execute(), driven.declared))
 
 
 def cut(descriptor: int) -> None:
     """Shut a connection's socket down, so that whoever waits on it returns."""
     with socket.socket(fileno=os.dup(descriptor)) as copy:
         copy.shutdown(socket.SHUT_RDWR)
-
-
-def _size(row: Sequence[Any]) -> int:
-    return sum(len(value) if isinstance(value, str | bytes) else 8 for value in row)
