@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,48 +96,46 @@ def _database(
     match engine:
         case Engine.SQLITE:
             path = folder / "shop.sqlite"
-
-            def run_sqlite(sql: str) -> Rows:
-                with sqlite3.connect(path) as connection:
-                    found = connection.execute(sql).fetchall()
-                connection.close()
-                return found
-
-            return f"sqlite:///{path}", run_sqlite
+            return f"sqlite:///{path}", partial(_run_sqlite, path)
         case Engine.DUCKDB:
-            file = folder / "shop.duckdb"
-
-            def run_duckdb(sql: str) -> Rows:
-                deadline = time.monotonic() + 20
-                while True:
-                    try:
-                        with duckdb.connect(file) as connection:
-                            return connection.execute(sql).fetchall()
-                    except duckdb.IOException:  # a worker of the gate rests soon
-                        if time.monotonic() > deadline:
-                            raise
-                        time.sleep(0.1)
-
-            return f"duckdb:///{file}", run_duckdb
+            path = folder / "shop.duckdb"
+            return f"duckdb:///{path}", partial(_run_duckdb, path)
         case Engine.POSTGRESQL:
             url = str(request.getfixturevalue("postgres_url"))
             connection = stack.enter_context(psycopg.connect(url, autocommit=True))
-
-            def run_postgres(sql: str) -> Rows:
-                cursor = connection.execute(sql.encode())
-                return cursor.fetchall() if cursor.description else []
-
-            return url, run_postgres
+            return url, partial(_run_postgres, connection)
         case _:
-            address = str(request.getfixturevalue("mariadb_url"))
-            raw: Any = connect_mariadb(address)
+            url = str(request.getfixturevalue("mariadb_url"))
+            raw: Any = connect_mariadb(url)
             stack.callback(raw.close)
             raw.autocommit(True)
-            raw.select_db(address.rpartition("/")[2])
+            raw.select_db(url.rpartition("/")[2])
+            return url, partial(_run_mariadb, raw)
 
-            def run_mariadb(sql: str) -> Rows:
-                with raw.cursor() as cursor:
-                    cursor.execute(sql)
-                    return list(cursor.fetchall())
 
-            return address, run_mariadb
+def _run_sqlite(path: Path, sql: str) -> Rows:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        return connection.execute(sql).fetchall()
+
+
+def _run_duckdb(path: Path, sql: str) -> Rows:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            with duckdb.connect(path) as connection:
+                return connection.execute(sql).fetchall()
+        except duckdb.IOException:  # a worker of the gate rests soon
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def _run_postgres(connection: Any, sql: str) -> Rows:
+    cursor = connection.execute(sql.encode())
+    return list(cursor.fetchall()) if cursor.description else []
+
+
+def _run_mariadb(connection: Any, sql: str) -> Rows:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return list(cursor.fetchall())
