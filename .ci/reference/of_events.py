@@ -29,6 +29,8 @@ _KINDS: Mapping[EventKind, str] = {
     EventKind.QUERY_REFUSED: "A statement was refused; nothing ran.",
     EventKind.QUERY_EXPLAINED: "Somebody asked what would be decided about a statement; nothing ran.",
     EventKind.SCHEMA_READ: "Somebody looked at the schema of a source, or was refused to.",
+    EventKind.TRANSACTION_INTENT: "A transaction of a sandbox is about to be committed; `extra` has its id.",
+    EventKind.TRANSACTION_OUTCOME: "How that went, or that a transaction was rolled back.",
     EventKind.CHANGE_PROPOSED: "A write became a change request.",
     EventKind.CHANGE_REVIEWED: "Somebody approved or rejected a change request.",
     EventKind.CHANGE_WITHDRAWN: "The requester took a change request back.",

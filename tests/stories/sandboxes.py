@@ -29,6 +29,11 @@ grants:
   - {{id: lab-{engine}, to: "group:builders", on: "lab_{engine}.*", allow: [select, insert, update, delete, ddl]}}
 """
 
+_TICKETS = """
+grants:
+  - {id: lab-tickets, to: "group:lab", on: chinook.support_ticket, allow: [select, update]}
+"""
+
 
 def open_sandboxes(folder: Path, chinook: Path, servers: dict[str, str]) -> Alone:
     """Start it; `servers` has the URLs of empty databases by engine, files are made here."""
@@ -44,4 +49,5 @@ def open_sandboxes(folder: Path, chinook: Path, servers: dict[str, str]) -> Alon
     for engine, url in urls.items():
         (policies / "sources" / f"lab_{engine}.yaml").write_text(_SOURCE.format(engine=engine, url=url))
         (policies / f"lab_{engine}.yaml").write_text(_GRANT.format(engine=engine))
+    (policies / "lab_tickets.yaml").write_text(_TICKETS)
     return Alone(folder, chinook, policies=policies, environment=PATIENT).start()
