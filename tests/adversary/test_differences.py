@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.adversary.worlds import Fortress, every
+from tests.adversary.worlds import Fortress, StockError, every
 
 from gatebook_hub.errors import ConstructRefused
 from gatebook_hub.model import Engine
+from gatebook_hub.sql.functions import FUNCTIONS
 
 pytestmark = pytest.mark.adversary
 
@@ -112,3 +113,61 @@ def test_what_the_engine_has_not_is_refused_and_not_emulated(walls: Fortress) ->
 
 def test_what_the_engine_has_is_answered(walls: Fortress) -> None:
     every([*_lines(_KEPT), *_lines(_KEPT_BY_ONE[walls.engine])], walls.equals_world)
+
+
+# Words of the grammar, which stand before a parenthesis as a function does.
+_GRAMMAR = frozenset(
+    """ALL ARRAY CAST COALESCE CURRENT_TIME CURRENT_TIMESTAMP DATE EXTRACT GREATEST GROUPING GROUPING_ID IF IFNULL LEAST
+    NULLIF ROW TRIM TRY TRY_CAST""".split()
+)
+# What later versions than the oldest one that is served have; nobody can define a function of theirs meanwhile.
+_LATER = {
+    Engine.SQLITE: frozenset(
+        "CONCAT CONCAT_WS JSONB JSON_ERROR_POSITION JSON_PRETTY OCTET_LENGTH STRING_AGG TIMEDIFF".split()
+    ),
+    Engine.POSTGRESQL: frozenset({"ANY_VALUE", "ERF", "ERFC"}),
+}
+_OWN = {
+    Engine.SQLITE: "select name from pragma_function_list",
+    Engine.POSTGRESQL: "select proname from pg_proc where pronamespace = 'pg_catalog'::regnamespace",
+    Engine.DUCKDB: "select function_name from duckdb_functions() where internal",
+}
+
+
+def test_every_listed_function_is_one_of_the_engines_own(walls: Fortress) -> None:
+    """A stored function or a macro could have any other name."""
+    listed = FUNCTIONS[walls.engine]
+    if walls.engine is Engine.MARIADB:
+        assert [name for name in sorted(listed) if not _is_native(walls, name)] == []
+        return
+    own = {str(row[0]).upper() for row in walls.raw(_OWN[walls.engine]).rows}
+    assert sorted(listed - own - _GRAMMAR - _LATER.get(walls.engine, frozenset())) == []
+
+
+def _is_native(walls: Fortress, name: str) -> bool:
+    """Whether MariaDB finds anything wrong with the call but that there is no such function."""
+    for given in ("", "1", "1, 1"):
+        try:
+            walls.raw(f"select {name}({given})")
+        except StockError as error:
+            if "1305" in str(error):
+                return False
+    return True
+
+
+def test_a_type_that_tells_of_the_server_is_refused(walls: Fortress) -> None:
+    if walls.engine is not Engine.POSTGRESQL:
+        pytest.skip("PostgreSQL alone has them")
+    told = "xid xid8 cid tid pg_snapshot txid_snapshot pg_lsn aclitem oid refcursor oidvector int2vector"
+    looked_up = "class collation config dictionary namespace oper operator proc procedure role type".split()
+    names = [*told.split(), *(f"reg{name}" for name in looked_up)]
+    written = [form for name in names for form in (name, f"_{name}", f"{name}[]", f'"{name}"', f"pg_catalog.{name}")]
+
+    def check(kind: str) -> None:
+        for sql in (f"select cast('3' as {kind}) as x from genre", f"select '3'::{kind} as x from genre"):
+            walls.refused(sql)
+
+    every(written, check)
+    walls.refused("select age(cast('3' as xid)) as x from genre")
+    walls.refused("select * from jsonb_to_record('{}') as t(a regclass)")
+    walls.refused("values (pg_typeof(1)), ('16709')")

@@ -40,8 +40,8 @@ _TYPES: Mapping[int, pa.DataType] = {
     2950: pa.string(),
 }
 _NUMERIC = 1700
-# JSON, records, ranges and multiranges come as the server writes them, not as objects of the driver's.
-_AS_TEXT = (114, 3802, 2249, 2287, 3904, 3906, 3908, 3910, 3912, 3926, 4451, 4532, 4533, 4534, 4535, 4536)
+# JSON, records, ranges, multiranges and times with a zone come as the server writes them, not as the driver's objects.
+_AS_TEXT = (114, 3802, 2249, 2287, 3904, 3906, 3908, 3910, 3912, 3926, 4451, 4532, 4533, 4534, 4535, 4536, 1266)
 # The first may be closed to ordinary accounts; the oids of a database and of its schema `public` are the next best.
 _IDENTITY = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 _DATABASE = "SELECT oid::text FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()"

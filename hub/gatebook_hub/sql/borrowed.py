@@ -68,8 +68,6 @@ def check_spelling(tokens: Sequence[Token], engine: Engine) -> None:
 def _hint(node: exp.Expr, engine: Engine) -> str | None:
     """What the engine has not, and what to write for it."""
     match node:
-        case exp.Join() if node.side == "FULL" and engine is Engine.MARIADB:
-            return "`full join`; write a `left join` and, after `union all`, the rows of the right alone"
         case exp.TryCast():
             return "`try_cast`; write `cast`, with a condition on the text if it may be something else"
         case exp.Distinct() if node.args.get("on") is not None:
@@ -82,6 +80,15 @@ def _hint(node: exp.Expr, engine: Engine) -> str | None:
             return "`between symmetric`; write `between least(a, b) and greatest(a, b)`, or both ways with `or`"
         case exp.SetOperation() if isinstance(node.this, exp.Select) and _is_limited(node.this):
             return "`order by` or `limit` before a set operation; put that part into a subquery: `select * from (…) x`"
+        case _:
+            return _hint_of_one(node, engine)
+
+
+def _hint_of_one(node: exp.Expr, engine: Engine) -> str | None:
+    """As `_hint`, of what one of the two has."""
+    match node:
+        case exp.Join() if node.side == "FULL" and engine is Engine.MARIADB:
+            return "`full join`; write a `left join` and, after `union all`, the rows of the right alone"
         case exp.IntDiv() if engine is Engine.SQLITE:
             return "`div`; write `cast(x / y as integer)`"
         case exp.Extract() if engine is Engine.MARIADB and node.name.upper() == "EPOCH":
