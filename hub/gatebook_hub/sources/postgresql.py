@@ -13,6 +13,7 @@ from psycopg.types.string import TextLoader
 
 from gatebook_hub.errors import LedgerMissing, RuleBroken, SourceUnavailable, StatementFailed, StatementTimeout
 from gatebook_hub.model import Engine, Limits
+from gatebook_hub.sources.arrow import decimal_of
 from gatebook_hub.sources.server import ServerSource
 from gatebook_hub.sources.source import LEDGER
 from gatebook_hub.sources.stream import Driven, cut
@@ -210,10 +211,16 @@ def _declared(cursor: Any) -> list[pa.DataType | None]:
     found: list[pa.DataType | None] = []
     for column in cursor.description:
         if column.type_code == _NUMERIC and column.precision is not None:
-            found.append(pa.decimal128(min(column.precision, 38), column.scale or 0))
+            found.append(_decimal(column))
         else:
             found.append(_TYPES.get(column.type_code))
     return found
+
+
+def _decimal(column: Any) -> pa.DataType:
+    """The declared type of a `numeric`; its scale may be negative, or larger than its precision."""
+    scale = column.scale or 0
+    return decimal_of(column.name, max(column.precision - min(scale, 0), scale), max(scale, 0))
 
 
 def translate(error: Exception) -> Exception:

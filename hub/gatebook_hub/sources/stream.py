@@ -6,13 +6,15 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
 from gatebook_hub.errors import GatebookError, StatementFailed
 from gatebook_hub.sources.arrow import BATCH_BYTES, BATCH_ROWS, batch_of, schema_of
 
+T = TypeVar("T")
 _FIRST_ROWS = 16
 _MOST_ROWS = 4_096
 _CANCEL_AGAIN_S = 0.25
@@ -56,18 +58,13 @@ class CursorStream:
         """Execute, and wait for the first rows."""
         self._cursor = self._call(self._driven.execute)
         self._first = self._call(self._fetch)
-        try:
-            names = [str(item[0]) for item in self._cursor.description]
-            self.schema = schema_of(names, self._driven.declared(self._cursor), self._first)
-        except BaseException:
-            self.close()
-            raise
+        self.schema = self._made(self._schema_of_first)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         """Fetch on and on, a batch at a time."""
         rows, self._first = self._first, []
         while rows:
-            yield batch_of(self.schema, rows)
+            yield self._made(partial(batch_of, self.schema, rows))
             rows = self._call(self._fetch)
 
     def close(self) -> None:
@@ -96,6 +93,20 @@ class CursorStream:
             if isinstance(error, GatebookError) or not isinstance(error, Exception):
                 raise
             raise self._driven.translate(error) from error
+
+    def _made(self, make: Callable[[], T]) -> T:
+        """What is made of rows. Values come in more kinds than anybody has seen: whichever fails, it is told as one."""
+        try:
+            return make()
+        except BaseException as error:
+            self.close()
+            if isinstance(error, GatebookError | MemoryError) or not isinstance(error, Exception):
+                raise
+            raise StatementFailed("the answer has values that cannot be handed over; cast them to text") from error
+
+    def _schema_of_first(self) -> pa.Schema:
+        names = [str(item[0]) for item in self._cursor.description]
+        return schema_of(names, self._driven.declared(self._cursor), self._first)
 
     def _check_open(self) -> None:
         if self._is_closed:
