@@ -19,7 +19,6 @@ import pytest
 from sqlalchemy import make_url
 from tests.conftest import connect_mariadb
 
-import gatebook_hub.sources.stream as stream_module
 from gatebook_hub.errors import StatementFailed
 from gatebook_hub.model import Engine, Limits
 from gatebook_hub.sources.duckdb import DuckdbSource
@@ -27,7 +26,6 @@ from gatebook_hub.sources.mariadb import MariadbSource
 from gatebook_hub.sources.postgresql import PostgresqlSource
 from gatebook_hub.sources.source import Source
 from gatebook_hub.sources.sqlite import SqliteSource
-from gatebook_hub.sources.stream import CursorStream
 from gatebook_hub.sql import Plan
 
 TEXT = "Zoë 東京 \U0001f3b5 ' \" \\ % $x :y"
@@ -258,104 +256,3 @@ def test_what_is_made_of_parts_comes_as_the_server_writes_it(postgres_source: Po
             "js": ['{"k": true}'],
         }
     ]
-
-
-@pytest.mark.postgres
-def test_a_time_with_a_zone_keeps_it(postgres_source: PostgresqlSource) -> None:
-    table = read(postgres_source, "SELECT '12:00:00+05'::timetz AS t, ARRAY['12:00:00.5-03:30'::timetz] AS ts")
-    assert table.to_pylist() == [{"t": "12:00:00+05", "ts": ["12:00:00.5-03:30"]}]
-
-
-@pytest.mark.postgres
-def test_numbers_that_no_decimal_is_are_refused_with_what_to_write(postgres_source: PostgresqlSource) -> None:
-    for item in (
-        "'NaN'::numeric",
-        "'Infinity'::numeric",
-        "'-Infinity'::numeric",
-        "'NaN'::numeric(10, 2)",
-        "ARRAY['NaN'::numeric]",
-        "ARRAY[ARRAY[1, 'NaN'::numeric]]",
-        "CASE WHEN g > 40000 THEN 'NaN'::numeric ELSE 1 END",
-        "CASE WHEN g > 40000 THEN ARRAY['NaN'::numeric] ELSE ARRAY[1::numeric] END",
-        "1e-400",
-        "ARRAY[1e-400]",
-        "cast(1e-30 AS numeric(60, 50))",
-    ):
-        with pytest.raises(StatementFailed, match="as double precision"):
-            read(postgres_source, f"SELECT {item} AS x FROM generate_series(1, 40001) g")
-        assert read(postgres_source, f"SELECT cast({item} AS text) AS x FROM generate_series(1, 2) g").num_rows == 2
-
-
-@pytest.mark.postgres
-def test_a_scale_may_be_negative_or_larger_than_the_precision(postgres_source: PostgresqlSource) -> None:
-    asked = "SELECT 'NaN'::numeric::double precision AS n, 1249::numeric(3, -2) AS a, 0.00123::numeric(3, 5) AS b"
-    table = read(postgres_source, asked)
-    assert math.isnan(table["n"][0].as_py())
-    assert table.select(["a", "b"]).to_pylist() == [{"a": Decimal(1200), "b": Decimal("0.00123")}]
-
-
-class _Odd:
-    """A value of a driver's that nobody has seen before."""
-
-    def __str__(self) -> str:
-        raise LookupError
-
-
-class _Cursor:
-    """Rows of one column, as a driver hands them over."""
-
-    description = (("x",),)
-
-    def __init__(self, *batches: list[Any]) -> None:
-        self._batches = list(batches)
-
-    def fetchmany(self, size: int) -> list[tuple[Any]]:
-        found = self._batches.pop(0) if self._batches else []
-        return [(value,) for value in found[:size]]
-
-
-class _Driven:
-    """A database that gives these rows."""
-
-    def __init__(self, cursor: _Cursor, declared: pa.DataType | None) -> None:
-        self._cursor = cursor
-        self._declared = declared
-        self.ended = 0
-
-    def execute(self) -> _Cursor:
-        return self._cursor
-
-    def declared(self, _: Any) -> list[pa.DataType | None]:
-        return [self._declared]
-
-    def translate(self, error: Exception) -> Exception:
-        return error
-
-    def cancel(self, *, is_polite: bool) -> None:
-        raise AssertionError(is_polite)
-
-    def end(self, *, is_cancelled: bool) -> None:
-        assert not is_cancelled
-        self.ended += 1
-
-
-@pytest.mark.parametrize(
-    "values, declared",
-    [([_Odd()], pa.string()), ([b"\xff"], pa.string()), ([{"a": _Odd()}], None), ([object()], pa.int64())],
-)
-def test_a_value_that_nobody_knows_ends_the_statement_alone(values: list[Any], declared: pa.DataType | None) -> None:
-    driven = _Driven(_Cursor(values), declared)
-    stream = CursorStream(driven)
-    stream.start()
-    with pytest.raises(StatementFailed, match="cast") as raised:
-        list(stream)
-    assert raised.value.__cause__ is not None
-    assert driven.ended == 1
-
-
-def test_a_schema_that_cannot_be_made_ends_the_statement_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_module, "schema_of", lambda *_: {}["x"])
-    driven = _Driven(_Cursor([1]), None)
-    with pytest.raises(StatementFailed, match="cast them to text"):
-        CursorStream(driven).start()
-    assert driven.ended == 1
