@@ -8,7 +8,14 @@ import pytest
 from tests.adversary.comparing import alarms
 from tests.adversary.worlds import Answered, Fortress, every
 
-from gatebook_hub.errors import GatebookError, LimitExceeded, StatementFailed, StatementTimeout, WriteRefused
+from gatebook_hub.errors import (
+    GatebookError,
+    LimitExceeded,
+    MemoryExceeded,
+    StatementFailed,
+    StatementTimeout,
+    WriteRefused,
+)
 from gatebook_hub.model import Engine
 
 pytestmark = pytest.mark.adversary
@@ -193,7 +200,7 @@ def test_a_bomb_ends_at_a_limit(walls: Fortress) -> None:
         started = time.monotonic()
         try:
             walls.ask(sql)
-        except (LimitExceeded, StatementTimeout, StatementFailed):
+        except (LimitExceeded, MemoryExceeded, StatementTimeout, StatementFailed):
             pass
         else:
             # MariaDB ends a recursion after a thousand rounds by itself, with a warning.
