@@ -25,6 +25,10 @@ _PARSERS: Mapping[str, Callable[[str], Any]] = {
 }
 
 
+# What `encode` writes and can be read back: by `decode`, and a float that is no number by those who take one.
+KINDS = frozenset({*_PARSERS, "float"})
+
+
 def decode(value: Any, where: str) -> Any:
     """A bindable value from JSON; raises InvalidInput naming `where`."""
     match value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -44,8 +44,20 @@ def batch_of(schema: pa.Schema, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch
         try:
             arrays.append(pa.array(values, type=item.type))
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+            _check_finite(item.name, values)
             raise misfit(item.name, item.type) from error
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def decimal_of(name: str, digits: int, scale: int) -> pa.DataType:
+    """The type of exact numbers with `scale` digits after the point; raises StatementFailed where Arrow has none."""
+    if scale > _DECIMAL_DIGITS:
+        detail = (
+            f"the column `{name}` has {scale} digits after the point, at most {_DECIMAL_DIGITS} can be handed over; "
+            "`round` it or write `cast(… as double precision)`"
+        )
+        raise StatementFailed(detail)
+    return pa.decimal128(min(digits, _DECIMAL_DIGITS), scale)
 
 
 def misfit(name: str, kind: pa.DataType) -> StatementFailed:
@@ -60,9 +72,9 @@ def _inferred(name: str, values: Sequence[Any]) -> pa.DataType:
     if kinds == {int, float}:
         return pa.float64()
     if Decimal in kinds and kinds <= {Decimal, int}:
-        exponents = [value.as_tuple().exponent for value in values if isinstance(value, Decimal)]
-        scales = [-exponent for exponent in exponents if isinstance(exponent, int)]  # NaN has a letter
-        return pa.decimal128(_DECIMAL_DIGITS, max([0, *scales]))
+        _check_finite(name, values)
+        scales = [max(0, -int(value.as_tuple().exponent)) for value in values if isinstance(value, Decimal)]
+        return decimal_of(name, _DECIMAL_DIGITS, max(scales, default=0))
     if kinds == {dt.datetime}:
         zoned = {value.tzinfo is not None for value in values if value is not None}
         return pa.timestamp("us", tz="UTC" if zoned == {True} else None)
@@ -73,6 +85,16 @@ def _inferred(name: str, values: Sequence[Any]) -> pa.DataType:
         return found if found is not None else pa.string()
     names = ", ".join(sorted(kind.__name__ for kind in kinds))
     raise StatementFailed(f"the column `{name}` mixes {names}; cast it to one type")
+
+
+def _check_finite(name: str, values: Iterable[Any]) -> None:
+    """Raise StatementFailed for what no exact number is: PostgreSQL has `NaN` and infinity among them."""
+    for value in values:
+        if isinstance(value, list):
+            _check_finite(name, value)
+        elif isinstance(value, Decimal) and not value.is_finite():
+            detail = f"the column `{name}` holds {value}, which no decimal is; write `cast(… as double precision)`"
+            raise StatementFailed(detail)
 
 
 def _plain(value: Any, kind: pa.DataType) -> Any:

@@ -57,7 +57,8 @@ class ArrowBatches:
         for index, column in enumerate(self._columns):
             kind = column.type
             if kind is None:
-                kind = inferred(first.column(index).slice(0, BATCH_ROWS)) if first is not None else pa.string()
+                rows = None if first is None else first.column(index).slice(0, BATCH_ROWS)
+                kind = pa.string() if rows is None else inferred(column.name, rows)
             fields.append(pa.field(column.name, kind))
         self.schema = pa.schema(fields)
         return first

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gatebook_hub.errors import StatementFailed
-from gatebook_hub.sources.arrow import misfit
+from gatebook_hub.sources.arrow import decimal_of, misfit
 
 _PLAIN = {
     "bool": pa.bool_(),
@@ -123,14 +123,14 @@ def rebuilt(column: Column, arrived: pa.Array, kind: pa.DataType) -> pa.Array:
                 raise misfit(column.name, kind) from error
 
 
-def inferred(arrived: pa.Array) -> pa.DataType:
+def inferred(name: str, arrived: pa.Array) -> pa.DataType:
     """The type of a column that has no declared one, as the first rows show it: the longest fraction, or text."""
     if arrived.null_count == len(arrived):
         return pa.string()
     lengths = pc.binary_length(arrived)
     points = pc.find_substring(arrived, ".")
     fractions = pc.if_else(pc.less(points, 0), 0, pc.subtract(pc.subtract(lengths, points), 1))
-    return pa.decimal128(_MOST_DIGITS, pc.max(fractions).as_py())
+    return decimal_of(name, _MOST_DIGITS, pc.max(fractions).as_py())
 
 
 def _column(field: pa.Field) -> Column | None:

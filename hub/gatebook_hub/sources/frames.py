@@ -15,8 +15,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from gatebook_hub.errors import InvalidInput
-from gatebook_hub.values import decode, encode
+from gatebook_hub.errors import InvalidInput, StatementFailed
+from gatebook_hub.values import KINDS, decode, encode
 
 JSON, SCHEMA, BATCH = b"j", b"s", b"b"
 MOST_BYTES = 268_435_456
@@ -119,8 +119,20 @@ def unpack(value: Any) -> Any:
 
 
 def pack_rows(rows: Any) -> list[list[Any]]:
-    """Rows as lists of packed values."""
-    return [[encode(value) for value in row] for row in rows]
+    """Rows as lists of packed values; raises StatementFailed for a value that `unpack` would not take."""
+    return [[_packed(value) for value in row] for row in rows]
+
+
+def _packed(value: Any) -> Any:
+    """Lists go as lists: `encode` writes for people what it has no form for, and that cannot be read back."""
+    if isinstance(value, list):
+        return [_packed(item) for item in value]
+    found = encode(value)
+    if isinstance(found, dict) and found["$type"] not in KINDS:
+        raise StatementFailed(
+            f"a row holds a value of the kind `{found['$type']}`, which does not travel; cast it to text"
+        )
+    return found
 
 
 def unpack_rows(rows: Any) -> list[tuple[Any, ...]]:

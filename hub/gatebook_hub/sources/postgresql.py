@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gatebook_hub.errors import LedgerMissing, RuleBroken, SourceUnavailable, StatementFailed, StatementTimeout
 from gatebook_hub.model import Engine, Limits
+from gatebook_hub.sources.arrow import decimal_of
 from gatebook_hub.sources.arrow_link import ArrowLinks
 from gatebook_hub.sources.choosing import ByRows, ChosenRead
 from gatebook_hub.sources.postgresql_session import identity, pins
@@ -43,8 +44,8 @@ _TYPES: Mapping[int, pa.DataType] = {
     2950: pa.string(),
 }
 _NUMERIC = 1700
-# JSON, records, ranges and multiranges come as the server writes them, not as objects of the driver's.
-_AS_TEXT = (114, 3802, 2249, 2287, 3904, 3906, 3908, 3910, 3912, 3926, 4451, 4532, 4533, 4534, 4535, 4536)
+# JSON, records, ranges, multiranges and times with a zone come as the server writes them, not as the driver's objects.
+_AS_TEXT = (114, 3802, 2249, 2287, 3904, 3906, 3908, 3910, 3912, 3926, 4451, 4532, 4533, 4534, 4535, 4536, 1266)
 _RIGHTS = f"""
 SELECT r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls,
   EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = '{_NAMESPACE}'::regnamespace AND c.relname <> '{LEDGER}'
@@ -216,10 +217,16 @@ def _declared(cursor: Any) -> list[pa.DataType | None]:
     found: list[pa.DataType | None] = []
     for column in cursor.description:
         if column.type_code == _NUMERIC and column.precision is not None:
-            found.append(pa.decimal128(min(column.precision, 38), column.scale or 0))
+            found.append(_decimal(column))
         else:
             found.append(_TYPES.get(column.type_code))
     return found
+
+
+def _decimal(column: Any) -> pa.DataType:
+    """The declared type of a `numeric`; its scale may be negative, or larger than its precision."""
+    scale = column.scale or 0
+    return decimal_of(column.name, max(column.precision - min(scale, 0), scale), max(scale, 0))
 
 
 def translate(error: Exception) -> Exception:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from gatebook_hub.errors import GatebookError, StatementFailed
 from gatebook_hub.sources.arrow import BATCH_BYTES, BATCH_ROWS, batch_of, schema_of
 
 _FIRST_ROWS = 16
@@ -27,6 +28,14 @@ class RowBatches:
     def next(self) -> pa.RecordBatch | None:
         """Fetch a batch; raises StatementFailed where values do not fit the type of their column."""
         rows = self._fetch()
+        try:
+            return self._made_of(rows)
+        except (GatebookError, MemoryError):
+            raise
+        except Exception as error:  # values come in more kinds than anybody has seen
+            raise StatementFailed("the answer has values that cannot be handed over; cast them to text") from error
+
+    def _made_of(self, rows: list[tuple[Any, ...]]) -> pa.RecordBatch | None:
         if not self._is_begun:
             self._is_begun = True
             names = [str(item[0]) for item in self._cursor.description]

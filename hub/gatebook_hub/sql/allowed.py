@@ -77,10 +77,11 @@ TYPES = frozenset(
     """.split()  # noqa: SIM905 - as above
 )
 
-# Types of PostgreSQL that the parser knows by their names alone.
+# Types of PostgreSQL that the parser knows by their names alone. None of those that number or name what is in the
+# server (`xid`, `pg_lsn`, `regclass` …), for their input and their functions tell of it.
 NAMED_TYPES = frozenset(
     """
-    "char" box cidr circle jsonpath line lseg macaddr macaddr8 path pg_lsn tsquery tsvector xid xid8
+    "char" box cidr circle jsonpath line lseg macaddr macaddr8 path tsquery tsvector
     """.split()  # noqa: SIM905 - as above
 )
 

@@ -11,6 +11,7 @@ from sqlglot import exp
 from gatebook_hub.errors import ConstructRefused, FunctionRefused, NotParsed
 from gatebook_hub.model import Engine
 from gatebook_hub.sql.allowed import ARGUMENTS, DUCKDB_JOINS, JOIN_KINDS, JOIN_METHODS, NAMED_TYPES, NODES, TYPES
+from gatebook_hub.sql.borrowed import check_borrowed
 from gatebook_hub.sql.costs import MAX_DEPTH
 from gatebook_hub.sql.functions import CLASSES, FUNCTIONS, TABLE_FUNCTIONS
 
@@ -74,6 +75,7 @@ def check_node(node: exp.Expr, engine: Engine, functions: AbstractSet[str], *, i
                 raise ConstructRefused(f"`{argument.strip('_')}` of `{_shown(name)}` is not taken; write it without")
     _check_details(node, engine)
     _check_place(node, engine)
+    check_borrowed(node, engine)
 
 
 def parameter_name(node: exp.Placeholder) -> str:

@@ -105,8 +105,6 @@ def _check_words(tokens: Sequence[Token], engine: Engine) -> None:
             raise ConstructRefused(f"write `interval {following.text} …`, without the quotes")
         if kind is TokenType.OVER and next_kind not in {TokenType.L_PAREN, TokenType.VAR, TokenType.IDENTIFIER}:
             raise ConstructRefused("`over` is followed by a window, `over (…)` or `over name`")
-        if engine is Engine.SQLITE and kind is TokenType.ALIAS and following.text.upper() in {"BINARY", "VARBINARY"}:
-            raise ConstructRefused("SQLite makes numbers of such a type; write `as blob`")
         if engine is Engine.MARIADB:
             _check_mariadb(token, following)
         compared += kind in _TYPES and next_kind is TokenType.LT

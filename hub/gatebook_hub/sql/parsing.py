@@ -17,6 +17,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from gatebook_hub.errors import ConstructRefused, InvalidInput, KindRefused, NotOneStatement, NotParsed
 from gatebook_hub.model import Access, Engine
 from gatebook_hub.sql import agreeing
+from gatebook_hub.sql.borrowed import check_spelling
 from gatebook_hub.sql.checking import check_node, parameter_name
 from gatebook_hub.sql.costs import check_cost
 from gatebook_hub.sql.dialects import dialect_of, fold_identifiers
@@ -162,6 +163,7 @@ def parse_tree(text: str, engine: Engine) -> exp.Expr:
     try:
         tokens = sqlglot.tokenize(text, dialect=dialect_of(engine))
         check_cost(tokens, engine)
+        check_spelling(tokens, engine)
         if engine is Engine.DUCKDB:
             text = _with_dollars(text, tokens)
         found = sqlglot.parse(text, dialect=dialect_of(engine))

@@ -83,6 +83,10 @@ def _serve(channel: Channel, served: Served, current: _Current, request: dict[st
         reply = {"error": type(error).__name__, "detail": str(error)}
     except MemoryError:
         reply = {"error": "MemoryExceeded", "detail": "the statement needs more memory than it may have"}
+    except FrameError:
+        raise  # the gateway is gone
+    except Exception:  # noqa: BLE001 - whatever a value was that nobody thought of, the process goes on serving
+        reply = {"error": "StatementFailed", "detail": "the database gave something that cannot be handed over"}
     finally:
         current.number = 0
     data = json.dumps(reply).encode()

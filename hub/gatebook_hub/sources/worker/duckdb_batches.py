@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from gatebook_hub.errors import StatementFailed
 from gatebook_hub.sources.arrow import BATCH_ROWS
+from gatebook_hub.sources.worker.duckdb_values import check_finite, is_bent, values_of
 
 _VECTOR_ROWS = 2_048
 _GOOD_BYTES = 2_000_000
 # DuckDB hands these over in a form that loses something, or that nobody outside of it can read.
-_REFUSED = ("TIME WITH TIME ZONE", "BIT", "BIGNUM", "VARINT", "UNION", "VARIANT", "LAMBDA")
+_REFUSED = ("UHUGEINT", "TIME WITH TIME ZONE", "BIT", "BIGNUM", "VARINT", "UNION", "VARIANT", "LAMBDA")
 
 
 class DuckdbBatches:
@@ -58,22 +59,26 @@ class DuckdbBatches:
     def _next(self) -> pa.RecordBatch | None:
         try:
             batch = self._reader.read_next_batch()
-            return batch if self._is_plain else batch.cast(self.schema)
+            found = batch if self._is_plain else batch.cast(self.schema)
         except StopIteration:
             return None
         except (pa.ArrowException, duckdb.Error, OSError, ValueError) as error:
             raise self._translate(_cause(error)) from error
+        for name, column in zip(found.schema.names, found.columns, strict=True):
+            check_finite(name, column)
+        return found
 
 
 def rows_of(cursor: duckdb.DuckDBPyConnection, limit: int | None) -> list[tuple[Any, ...]]:
-    """Rows as Python values, `limit` of them at most."""
-    if not any("WITH TIME ZONE" in str(item[1]) for item in cursor.description or ()):
+    """Rows as Python values, `limit` of them at most; raises StatementFailed for a value that Python has not."""
+    kinds = [str(item[1]) for item in cursor.description or ()]
+    if not any(map(is_bent, kinds)):
         rows: list[tuple[Any, ...]] = cursor.fetchall() if limit is None else cursor.fetchmany(limit)
         return rows
-    # DuckDB itself makes such a moment with a package that nothing else needs.
     found: list[tuple[Any, ...]] = []
     for batch in DuckdbBatches(cursor, lambda error: error, lambda: None):
-        columns = [column.to_pylist() for column in batch.columns]
+        named = zip(batch.schema.names, batch.columns, kinds, strict=True)
+        columns = [values_of(name, column, kind) for name, column, kind in named]
         found.extend(zip(*columns, strict=True))
         if limit is not None and len(found) >= limit:
             break
