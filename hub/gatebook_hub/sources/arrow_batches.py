@@ -57,8 +57,8 @@ class ArrowBatches:
         for index, column in enumerate(self._columns):
             kind = column.type
             if kind is None:
-                rows = None if first is None else first.column(index).slice(0, BATCH_ROWS)
-                kind = pa.string() if rows is None else inferred(column.name, rows)
+                arrived = None if first is None else first.column(index).slice(0, BATCH_ROWS)
+                kind = pa.string() if arrived is None else inferred(column.name, arrived)
             fields.append(pa.field(column.name, kind))
         self.schema = pa.schema(fields)
         return first
