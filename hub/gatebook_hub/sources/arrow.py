@@ -62,7 +62,8 @@ def decimal_of(name: str, digits: int, scale: int) -> pa.DataType:
 
 def misfit(name: str, kind: pa.DataType) -> StatementFailed:
     """The error of a column whose values do not fit its type."""
-    return StatementFailed(f"the column `{name}` mixes types that do not fit {kind}; cast it to one type")
+    other = "write `cast(… as double precision)`" if pa.types.is_decimal(kind) else "cast it to one type"
+    return StatementFailed(f"the column `{name}` mixes types that do not fit {kind}; {other}")
 
 
 def _inferred(name: str, values: Sequence[Any]) -> pa.DataType:
@@ -93,7 +94,7 @@ def _check_finite(name: str, values: Iterable[Any]) -> None:
         if isinstance(value, list):
             _check_finite(name, value)
         elif isinstance(value, Decimal) and not value.is_finite():
-            detail = f"the column `{name}` holds {value}, which no decimal is; write `cast(… as double precision)`"
+            detail = f"the column `{name}` holds what no decimal is; write `cast(… as double precision)`"
             raise StatementFailed(detail)
 
 

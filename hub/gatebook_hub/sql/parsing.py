@@ -21,6 +21,7 @@ from gatebook_hub.sql.borrowed import check_spelling
 from gatebook_hub.sql.checking import check_node, parameter_name
 from gatebook_hub.sql.costs import check_cost
 from gatebook_hub.sql.dialects import dialect_of, fold_identifiers
+from gatebook_hub.sql.expanding import check_expansion
 from gatebook_hub.sql.generating import check_calls, write
 from gatebook_hub.sql.growth import check_growth
 from gatebook_hub.sql.kinds import refusal_of
@@ -183,6 +184,7 @@ def parse_tree(text: str, engine: Engine) -> exp.Expr:
     _drop_what_plans(trees[0], engine)
     _check_names(trees[0], engine)
     _put_joins_in_place(trees[0])
+    check_expansion(trees[0], engine)
     return trees[0]
 
 

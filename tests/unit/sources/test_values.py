@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from tests.unit.sources.test_types import read
 
-import gatebook_hub.sources.stream as stream_module
+import gatebook_hub.sources.rows as rows_module
 from gatebook_hub.errors import StatementFailed
 from gatebook_hub.model import Limits
 from gatebook_hub.sources.duckdb import DuckdbSource
@@ -208,15 +208,14 @@ class _Driven:
 def test_a_value_that_nobody_knows_ends_the_statement_alone(values: list[Any], declared: pa.DataType | None) -> None:
     driven = _Driven(_Cursor(values), declared)
     stream = CursorStream(driven)
-    stream.start()
     with pytest.raises(StatementFailed, match="cast") as raised:
-        list(stream)
+        stream.start()
     assert raised.value.__cause__ is not None
     assert driven.ended == 1
 
 
 def test_a_schema_that_cannot_be_made_ends_the_statement_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream_module, "schema_of", lambda *_: {}["x"])
+    monkeypatch.setattr(rows_module, "schema_of", lambda *_: {}["x"])
     driven = _Driven(_Cursor([1]), None)
     with pytest.raises(StatementFailed, match="cast them to text"):
         CursorStream(driven).start()
