@@ -38,7 +38,6 @@ _OPEN = tuple(
         ("GET", rf"sources/{_NAME}/schema"),
         ("GET", rf"sources/{_NAME}/tables"),
         ("POST", r"query"),
-        ("POST", r"transactions"),
         ("POST", rf"transactions/{_NAME}"),
         ("GET", r"changes"),
         ("GET", rf"changes/{_NAME}"),

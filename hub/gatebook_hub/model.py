@@ -104,7 +104,7 @@ class Table:
     """A base table or a view; `key` is its primary key, empty if it has none. A grant names a view by itself.
 
     A part of another table (a partition, a child that inherits) is told as a view: its rows are the other's. Deleting
-    a row deletes or changes rows of the tables in `cascades` too.
+    a row deletes or changes rows of the tables in `cascades` too; changing a column of `followed` changes other rows.
     """
 
     name: str
@@ -113,6 +113,7 @@ class Table:
     comment: str | None = None
     is_view: bool = False
     cascades: frozenset[str] = frozenset()
+    followed: frozenset[str] = frozenset()
 
     def column(self, name: str) -> Column | None:
         """The column of that name, or None."""

@@ -207,3 +207,54 @@ def test_what_full_text_search_keeps_is_no_table(request: pytest.FixtureRequest,
     with made(request, Engine.SQLITE, tmp_path, more, ALL) as shop:
         for table in ("docs_content", "docs_data", "docs", "docs_idx"):
             shop.refused(f"select * from {table}")
+
+
+CASCADES = [
+    "create table parent (id integer primary key, code integer unique)",
+    "create table child (id integer primary key, code integer, p integer, "
+    "foreign key (code) references parent (code) on update cascade on delete cascade, "
+    "foreign key (p) references parent (id) on delete cascade)",
+    "insert into parent values (1, 10)",
+    "insert into child values (1, 10, 1)",
+]
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        Engine.SQLITE,
+        pytest.param(Engine.POSTGRESQL, marks=pytest.mark.postgres),
+        pytest.param(Engine.MARIADB, marks=pytest.mark.mariadb),
+    ],
+)
+def test_what_goes_along_with_a_row_needs_what_it_would_need_alone(
+    request: pytest.FixtureRequest, engine: Engine, tmp_path: Path
+) -> None:
+    rules = """
+grants:
+  - {id: all, to: "group:people", on: "shop.*", allow: [select, insert, update, delete, ddl]}
+approvals:
+  - {id: children, on: shop.child, when: rows > 20, require: [{groups: [reviewers], needed: 2}]}
+"""
+    with made(request, engine, tmp_path, CASCADES, rules) as shop:
+        shop.refused("update parent set code = 11 where id = 1")
+        request_ = shop.ask("delete from parent where id = 1")
+        assert isinstance(request_, ChangeRequest)
+        assert request_.requirements[0].needed == 2
+        shop.refused("drop table parent")
+        assert shop.run("select code from child") == [(10,)]
+
+
+def test_capitals_of_a_reference_hide_no_cascade(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    more = [
+        "create table parent (id integer primary key)",
+        "create table Child (id integer primary key, p integer references Parent (id) on delete cascade)",
+        "insert into parent values (1)",
+        "insert into child values (1, 1)",
+    ]
+    rules = """
+grants:
+  - {id: parents, to: "group:people", on: shop.parent, allow: [select, delete]}
+"""
+    with made(request, Engine.SQLITE, tmp_path, more, rules) as shop:
+        shop.refused("delete from parent where id = 1")

@@ -69,20 +69,32 @@ def test_what_is_written_together_is_committed_or_gone(connection: Connection, g
 
 
 def test_a_savepoint_undoes_a_part(connection: Connection, engine: str) -> None:
+    connection.savepoint("early")
+    connection.execute("insert into item (id) values (9)")
+    connection.rollback_to("early")
+    assert connection.execute("select count(*) as n from item").fetchall() == [(0,)]
+    connection.execute("insert into item (id) values (1)")
     if engine == "duckdb":
         with pytest.raises(gatebook.dbapi.ProgrammingError, match="no savepoints"):
             connection.savepoint("one")
         return
-    connection.execute("insert into item (id) values (1)")
     connection.savepoint('x"; drop table item; --')
     connection.execute("insert into item (id) values (2)")
     connection.rollback_to('x"; drop table item; --')
     connection.execute("insert into item (id) values (3)")
     connection.release('x"; drop table item; --')
-    with pytest.raises(gatebook.dbapi.ProgrammingError, match="no savepoint"):
-        connection.rollback_to("another")
     connection.commit()
     assert connection.execute("select id from item order by id").fetchall() == [(1,), (3,)]
+
+
+def test_whatever_fails_ends_the_transaction(connection: Connection) -> None:
+    for sql in ("insert into item (id) values (1)", "select nothing from item", "delete from nowhere"):
+        connection.execute("insert into item (id) values (1)")
+        with pytest.raises(gatebook.dbapi.Error):
+            connection.execute(sql)
+        assert not connection.is_in_transaction
+        connection.commit()
+        assert connection.execute("select count(*) as n from item").fetchall() == [(0,)]
 
 
 def test_errors_are_those_of_the_standard(connection: Connection) -> None:
@@ -141,11 +153,14 @@ def test_a_transaction_is_its_owners_alone(connection: Connection, gateway: Alon
         assert client.post("/api/v1/query", json=asked).json()["code"] == "GB-509"
         guessed = client.post("/api/v1/transactions/0123456789abcdef", json={"do": "rollback"})
         assert guessed.json()["code"] == "GB-509"
-    elsewhere = {"source": "chinook", "sql": "select genreid from genre", "transaction": id_}
-    with gateway.client(gateway.token("ann", "builders", "analysts")) as client:
-        assert client.post("/api/v1/query", json=elsewhere).json()["code"] == "GB-104"
     connection.commit()
     assert connection.execute("select count(*) as n from item").fetchall() == [(1,)]
+    connection.execute("insert into item (id) values (2)")
+    elsewhere = {"source": "chinook", "sql": "select genreid from genre", "transaction": connection._transaction}
+    with gateway.client(gateway.token("ann", "builders", "analysts")) as client:
+        assert client.post("/api/v1/query", json=elsewhere).json()["code"] == "GB-104"
+    with pytest.raises(gatebook.dbapi.OperationalError):
+        connection.commit()
 
 
 def test_the_book_has_the_transaction(connection: Connection, gateway: Alone, engine: str) -> None:
@@ -168,8 +183,8 @@ def test_a_change_of_the_schema_stands_alone(connection: Connection) -> None:
     connection.execute("insert into item (id) values (1)")
     with pytest.raises(gatebook.dbapi.OperationalError, match="commit or roll back first"):
         connection.execute("create table another (id integer primary key)")
-    connection.commit()
-    assert connection.execute("select count(*) as n from item").fetchall() == [(1,)]
+    assert not connection.is_in_transaction
+    assert connection.execute("select count(*) as n from item").fetchall() == [(0,)]
 
 
 def test_what_needs_people_is_not_done_inside_of_a_transaction(gateway: Alone) -> None:

@@ -18,8 +18,6 @@ from gatebook.stream import Batches
 from gatebook.transport import Gate, gate, is_arrow, read_json
 
 _NEW = "new"
-# What ends a transaction at the gateway, or leaves it unknown whether it goes on.
-_ENDING = frozenset({"GB-406", "GB-509", "GB-902", "GB-903"})
 
 
 class Connection:
@@ -53,6 +51,7 @@ class Connection:
         self.limit_rows = limit_rows
         self._autocommit = autocommit
         self._transaction: str | None = None
+        self._early: list[str] = []  # savepoints from before the first write: back to one is back to the beginning
         self._is_together = False
         self._is_closed = False
 
@@ -85,32 +84,42 @@ class Connection:
     def commit(self) -> None:
         """Make what was written last; nothing to do where nothing was."""
         self._check_open()
+        self._early.clear()
         self._end("commit")
 
     @translated
     def rollback(self) -> None:
         """Undo what was written since the last commit."""
         self._check_open()
+        self._early.clear()
         with suppress(GatebookError):  # whatever it was, the gateway rolls back what nobody commits
             self._end("rollback")
 
     @translated
     def savepoint(self, name: str) -> None:
-        """A place to roll back to; raises ApprovalRequired where nothing can be written inside of a transaction."""
+        """A place to roll back to."""
         self._check_open()
         if self._transaction is None:
-            self._transaction = str(self.gate.post("transactions", body={"source": self.source})["id"])
-        self._do("savepoint", name)
+            self._early.append(name)
+        else:
+            self._do("savepoint", name)
 
     @translated
     def release(self, name: str) -> None:
         """Forget a savepoint."""
-        self._do("release", name)
+        if name in self._early:
+            del self._early[self._early.index(name) :]
+        else:
+            self._do("release", name)
 
     @translated
     def rollback_to(self, name: str) -> None:
         """Undo what was written since a savepoint."""
-        self._do("rollback_to", name)
+        if name in self._early:
+            self._end("rollback")
+            del self._early[self._early.index(name) + 1 :]
+        else:
+            self._do("rollback_to", name)
 
     def close(self) -> None:
         """Roll back what is open; nothing more through this connection."""
@@ -199,12 +208,11 @@ class Connection:
             raise
 
     def _learn(self, error: GatebookError) -> None:
-        """After some errors nothing is left of the transaction; one that may be left is ended."""
-        if error.code in _ENDING:
-            lost, self._transaction = self._transaction, None
-            if lost is not None and isinstance(error, GatewayUnreachable):
-                with suppress(GatebookError):
-                    self.gate.post("transactions", lost, body={"do": "rollback"})
+        """After an error nothing is left of the transaction; where the gateway did not say so, it is told."""
+        lost, self._transaction = self._transaction, None
+        if lost is not None and isinstance(error, GatewayUnreachable):
+            with suppress(GatebookError):
+                self.gate.post("transactions", lost, body={"do": "rollback"})
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -60,12 +60,6 @@ class TransactionStateDocument(BaseModel):
     is_open: bool
 
 
-class BeginDocument(Document):
-    """Where a transaction shall begin before its first write, for a savepoint."""
-
-    source: str = Field(min_length=1, max_length=64)
-
-
 class ReviewDocument(Document):
     """A verdict."""
 

@@ -1,19 +1,13 @@
-"""POST /api/v1/transactions: how does a transaction begin before its first write, and how does it end?"""
+"""POST /api/v1/transactions/{id}: how does a transaction end, and what is undone of it?"""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
-from gatebook_hub.gateway.documents import BeginDocument, TransactionDocument, TransactionStateDocument
+from gatebook_hub.gateway.documents import TransactionDocument, TransactionStateDocument
 from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases
 
 router = APIRouter()
-
-
-@router.post("/transactions", operation_id="begin_transaction", status_code=201, responses=PROBLEM)
-def begin(call: Calling, body: BeginDocument, cases: Cases) -> TransactionStateDocument:
-    """Begin one in a sandbox; elsewhere nothing could be written in it."""
-    return TransactionStateDocument(id=cases.queries.begin(call, body.source), is_open=True)
 
 
 @router.post("/transactions/{transaction}", operation_id="control_transaction", responses=PROBLEM)

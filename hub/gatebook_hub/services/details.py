@@ -14,8 +14,10 @@ from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
 from gatebook_hub.sources.inspecting import Details, Plain, TableDetail
 
-# Texts of SQL, which may tell of values; for whoever sees the whole table.
-_EXPRESSIONS = ("default", "computed", "identity")
+# What is told of a table that is not seen whole; the rest may be texts of SQL, which tell of values.
+_OF_COLUMNS = ("name", "nullable", "autoincrement", "primary_key", "comment")
+_OF_INDEXES = ("name", "column_names", "unique")
+_OF_TYPES = ("length", "precision", "scale", "timezone", "display_width", "unsigned", "name")
 
 
 class TableDetails:
@@ -57,11 +59,10 @@ def _governed(detail: TableDetail, seen: Mapping[str, TableObligation], schema: 
     def shown(items: Sequence[Plain], *keys: str) -> list[Plain]:
         return [item for item in items if all(set(_names(item.get(key))) <= declared for key in keys)]
 
-    hidden = () if is_whole else _EXPRESSIONS
     return replace(
         detail,
         columns=[
-            {key: value for key, value in item.items() if key not in hidden}
+            item if is_whole else _without_expressions(item, obligation, schema.engine)
             for item in detail.columns
             if item["name"] in declared
         ],
@@ -71,10 +72,29 @@ def _governed(detail: TableDetail, seen: Mapping[str, TableObligation], schema: 
             for item in shown(detail.references, "constrained_columns")
             if _may_refer(item, seen, schema.engine)
         ],
-        indexes=[item for item in shown(detail.indexes, "column_names") if is_whole or not item.get("expressions")],
-        unique=shown(detail.unique, "column_names"),
+        # Of a table that is seen in part: those of plain columns, without conditions and what else hangs on them.
+        indexes=list(detail.indexes) if is_whole else _plain(shown(detail.indexes, "column_names")),
+        unique=list(detail.unique) if is_whole else _plain(shown(detail.unique, "column_names")),
         checks=list(detail.checks) if is_whole else [],
     )
+
+
+def _plain(items: Sequence[Plain]) -> list[Plain]:
+    return [
+        {key: item[key] for key in _OF_INDEXES if key in item}
+        for item in items
+        if not any(item.get(key) for key in ("dialect_options", "include_columns", "expressions"))
+    ]
+
+
+def _without_expressions(item: Plain, obligation: TableObligation, engine: Engine) -> Plain:
+    """A column without texts of SQL, its type without what a domain says and, if it is masked, without its values."""
+    name = item["name"] if engine is Engine.POSTGRESQL else item["name"].lower()
+    kind = item["type"]
+    arguments = {key: value for key, value in dict(kind.get("args") or {}).items() if key in _OF_TYPES}
+    values = {"values": kind["values"]} if "values" in kind and name not in obligation.masks else {}
+    kept = {key: value for key, value in item.items() if key in _OF_COLUMNS}
+    return {**kept, "type": {"name": kind["name"], "args": arguments, **values}}
 
 
 def _may_refer(reference: Plain, seen: Mapping[str, TableObligation], engine: Engine) -> bool:

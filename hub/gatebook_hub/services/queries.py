@@ -218,19 +218,12 @@ class Queries:
         try:
             answer = self._ask(call, question, waiting, Scope(transaction=transaction))
         except BaseException:
+            transactions.roll_back(transaction, "rolled back: a statement of it failed")
             transactions.give_back(transaction)
             raise
         if not isinstance(answer, Answer):  # which gives it back when it is closed
             transactions.give_back(transaction)
         return answer
-
-    @under_one_set
-    def begin(self, call: Call, source_name: str) -> str:
-        """Begin a transaction before its first write, in a sandbox; elsewhere raises ApprovalRequired."""
-        source, rule, schema = self._gate.source(source_name, call.principal)
-        if not rule.is_sandbox:
-            raise ApprovalRequired(NOT_INSIDE)
-        return self._transactions.begin(call, source, schema.engine, self._gate.limits(rule, Limits())).id
 
     def _ask(
         self, call: Call, question: Question, waiting: Waiting | None, scope: Scope
@@ -298,8 +291,6 @@ class Queries:
     def _check_alone(self, question: Question, scope: Scope) -> None:
         """A request is one statement with one set of values, outside of a transaction; raises ApprovalRequired."""
         if not scope.is_alone:
-            if scope.transaction is not None:
-                self._transactions.roll_back(scope.transaction, "rolled back: its write needs approval")
             raise ApprovalRequired(NOT_INSIDE)
         if question.many is not None:
             raise InvalidInput(

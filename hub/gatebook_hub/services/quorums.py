@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gatebook_hub import policy
-from gatebook_hub.model import Principal, Requirement, RuleRef
+from gatebook_hub.model import Access, Principal, Requirement, RuleRef
 from gatebook_hub.policy import Action, Approving, PolicySet, WriteFacts
 from gatebook_hub.services.statements import DecidedWrite
-from gatebook_hub.sql import WritePlan
+from gatebook_hub.sql import StatementKind, WritePlan
+
+_UNCOUNTED = 2**62
 
 
 def approving_for(
@@ -23,8 +25,18 @@ def approving_for(
 ) -> Approving:
     """What the approval rules ask for of a decided write of so many rows."""
     tool = requester.tool.name if requester.tool else None
-    facts = write_facts(decided.write, source, rows, tool, action, given)
+    facts = [*write_facts(decided.write, source, rows, tool, action, given), *_along(decided.write, source, tool)]
     return strictest(policy.approving_of(policy_set, item) for item in facts)
+
+
+def _along(write: WritePlan, source: str, tool: str | None) -> Iterable[WriteFacts]:
+    """The facts of rows that go with deleted ones: how many nobody counted, so as many as a rule may speak of."""
+    if any(step.kind is StatementKind.DELETE for step in write.steps):
+        for table in sorted(write.table.cascades):
+            yield WriteFacts(
+                source=source, table=table, access=Access.DELETE, rows=_UNCOUNTED, columns=frozenset(), action=None,
+                tool=tool, params={},
+            )  # fmt: skip
 
 
 def write_facts(

@@ -105,8 +105,8 @@ class Sandbox:
         transaction = scope.transaction or self._transactions.begin(call, source, schema.engine, plan.limits)
         try:
             done = self._within(call, source.name, plan, transaction)
-        except BaseException as error:
-            if scope.transaction is None or isinstance(error, ApprovalRequired):
+        except BaseException:
+            if scope.transaction is None:
                 self._transactions.roll_back(transaction, "rolled back: its write was refused or failed")
             raise
         return replace(done, transaction=transaction.id)
@@ -156,7 +156,7 @@ class Sandbox:
         intent = self._intend(call, plan.told)
         try:
             with source.writing(plan.limits) as session:
-                done = self._run(call, source.name, plan, session, intent)
+                done = self._run(call, source.name, plan, session, intent, 0)
                 session.commit()
         except _NeedsPeople as refused:
             if len(plan.parameters) == 1:
@@ -173,8 +173,9 @@ class Sandbox:
 
     def _within(self, call: Call, source: str, plan: _Planned, transaction: Transaction) -> Done:
         intent = self._intend(call, plan.told, transaction.id)
+        kind = (plan.decided.write.table.name, str(plan.decided.write.kind))
         try:
-            done = self._run(call, source, plan, transaction.session, intent)
+            done = self._run(call, source, plan, transaction.session, intent, transaction.counts.get(kind, 0))
         except _NeedsPeople as refused:
             error = ApprovalRequired(NOT_INSIDE)
             self._fail(call, source, intent, error)
@@ -183,11 +184,13 @@ class Sandbox:
             self._fail(call, source, intent, error)
             raise
         transaction.rows += done.rows
+        transaction.counts[kind] = transaction.counts.get(kind, 0) + done.rows
         transaction.has_written = True
         self._tell(call, source, intent, done.rows, detail="done, and not committed yet")
         return done
 
-    def _run(self, call: Call, source: str, plan: _Planned, session: WriteSession, intent: int) -> Done:
+    def _run(self, call: Call, source: str, plan: _Planned, session: WriteSession, intent: int, before: int) -> Done:
+        """Write; `before` are the rows that the transaction wrote in this way already."""
         gate, count = self._gate, 0
         gathered = Gathered(plan.limits)
         for parameters in plan.parameters:
@@ -201,7 +204,7 @@ class Sandbox:
                 changed = len(applied.diff.rows)
                 gathered.rows.extend(applied.returned)
             count += changed
-        self._check_quorum(call, source, plan.decided, count)
+        self._check_quorum(call, source, plan.decided, before + count)
         last_id = session.last_id if plan.plan is not None else None
         return Done(rows=count, index=intent, returned=_returned(plan.decided, gathered), last_id=last_id)
 
@@ -270,6 +273,8 @@ class Sandbox:
         if any(schema.tables[name].is_view for name in known):
             raise WriteRefused("a view keeps what it is")
         uses = [TableUse(table=name, access=Access.SELECT) for name in known]
+        if definition.is_drop and any(schema.tables[name].cascades for name in known):
+            raise WriteRefused("rows of other tables refer to this one and would go along; drop those tables first")
         if definition.is_drop or not uses:
             return
         found = policy.decide(gate.policy, call.principal, schema, uses, at=gate.circumstances(call.purpose))

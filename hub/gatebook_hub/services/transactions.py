@@ -1,15 +1,17 @@
 """How does a caller keep several statements together? In a transaction on a connection of its own, bounded in time.
 
-A transaction begins with its first write: reads before it see what any read sees. It lives in this process alone, so
-that a gateway that ends takes it along, and the database rolls it back.
+A transaction begins with its first write: reads before it see what any read sees. Whatever fails in it ends it, for
+engines differ in what they keep then. It lives in this process alone, so that a gateway that ends takes it along, and
+the database rolls it back.
 """
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -21,8 +23,14 @@ from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.sources.source import ReadStream, Source, WriteSession
 
 IDLE_S = 60.0
+LONGEST_S = 600.0
 _LOOK_S = 1.0
+# They hold locks, and connections that others wait for.
+_MOST_OF_ONE = 2
+_MOST_OF_ALL = 4
+_EVERYBODY = "everybody"
 _WITHOUT_SAVEPOINTS = frozenset({Engine.DUCKDB})
+_log = logging.getLogger(__name__)
 _GONE = "the transaction is over, and nothing of it remains; begin anew"
 
 
@@ -31,7 +39,8 @@ class Transaction:
     """One transaction: whose it is, where, and what it did; `busy` is held while a statement of it runs."""
 
     id: str
-    owner: tuple[str, object, str | None]
+    owner: tuple[object, ...]
+    revision: str
     call: Call
     source: Source
     engine: Engine
@@ -41,6 +50,10 @@ class Transaction:
     savepoints: list[str] = field(default_factory=list)
     rows: int = 0
     has_written: bool = False
+    # Rows that were written so far, by table and kind: what people approve does not become less by being split.
+    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    reading: _HeldStream | None = None
+    began_at: float = field(default_factory=time.monotonic)
     used_at: float = field(default_factory=time.monotonic)
 
 
@@ -58,11 +71,13 @@ class Transactions:
     def begin(self, call: Call, source: Source, engine: Engine, limits: Limits) -> Transaction:
         """Open one on the source; raises TooManyRequests, SourceUnavailable."""
         gate, places = self._gate, f"transactions of {source.name}"
-        limit = limits.concurrent or 1
-        if not gate.places.enter(call.principal.id, places, limit):
-            raise TooManyRequests(f"you already have {limit} transactions open in `{source.name}`; end one of them")
+        limit = min(limits.concurrent or 1, _MOST_OF_ONE)
         leave = ExitStack()
-        leave.callback(gate.places.leave, call.principal.id, places)
+        for who, most in ((call.principal.id, limit), (_EVERYBODY, _MOST_OF_ALL)):
+            if not gate.places.enter(who, places, most):
+                leave.close()
+                raise TooManyRequests(f"`{source.name}` has no place for another transaction; end one, or wait for one")
+            leave.callback(gate.places.leave, who, places)
         try:
             session = leave.enter_context(source.writing(limits))
         except BaseException:
@@ -71,6 +86,7 @@ class Transactions:
         found = Transaction(
             id=gate.new_id(),
             owner=_owner(call.principal),
+            revision=gate.policy.revision,
             call=call,
             source=source,
             engine=engine,
@@ -95,9 +111,8 @@ class Transactions:
             raise TransactionEnded(_GONE)
         if not found.busy.acquire(blocking=False):
             raise StateConflict("another statement of this transaction runs; read it to its end, or close it")
-        found.used_at = time.monotonic()
-        if not self._is_same_source(found):
-            self.roll_back(found, "rolled back: the source is another one now")
+        if not self._is_same_source(found) or found.revision != self._gate.policy.revision:
+            self.roll_back(found, "rolled back: the policy is another one now")
         if found.id not in self._open:
             found.busy.release()
             raise TransactionEnded(_GONE)
@@ -109,8 +124,16 @@ class Transactions:
         transaction.busy.release()
 
     def held(self, transaction: Transaction, stream: ReadStream) -> ReadStream:
-        """A read in it, which gives the transaction back when it is closed."""
-        return _HeldStream(stream, lambda: self.give_back(transaction))
+        """A read in it, which gives the transaction back when it is closed; one that is not read whole ends it."""
+
+        def closed(*, is_whole: bool) -> None:
+            transaction.reading = None
+            if not is_whole:
+                self.roll_back(transaction, "rolled back: a read of it failed, or was left half way")
+            self.give_back(transaction)
+
+        transaction.reading = _HeldStream(stream, closed)
+        return transaction.reading
 
     def control(self, call: Call, id_: str, verb: str, name: str | None) -> bool:
         """Carry out a transaction's own verb; whether it is open after it."""
@@ -118,26 +141,27 @@ class Transactions:
         try:
             match verb:
                 case "commit":
-                    self._commit(transaction)
-                    return False
+                    self._commit(call, transaction)
                 case "rollback":
                     self.roll_back(transaction, "rolled back")
-                    return False
-                case "savepoint" | "release" | "rollback_to":
-                    self._savepoint(transaction, verb, name or "")
-                    return True
                 case _:
-                    raise InvalidInput(f"a transaction knows no `{verb[:40]}`")
+                    self._savepoint(transaction, verb, name or "")
+        except BaseException:
+            self.roll_back(transaction, "rolled back: a step of it failed")
+            raise
         finally:
             self.give_back(transaction)
+        return verb not in {"commit", "rollback"}
 
     def roll_back(self, transaction: Transaction, detail: str) -> None:
         """End it without a trace in the database; its end is in the book."""
         if not self._forget(transaction):
             return
-        with suppress(GatebookError):  # whatever happened to the connection, nothing was committed
+        try:
             transaction.leave.close()
-        self._tell(transaction, Outcome.OK, detail=detail)
+        except Exception:  # noqa: BLE001 - whatever happened to the connection, nothing was committed
+            _log.warning("the connection of a transaction was lost", exc_info=True)
+        self._tell(transaction.call, transaction, Outcome.OK, detail=detail)
 
     def close(self) -> None:
         """Roll everything back."""
@@ -156,6 +180,8 @@ class Transactions:
     def _savepoint(self, transaction: Transaction, verb: str, name: str) -> None:
         if transaction.engine in _WITHOUT_SAVEPOINTS:
             raise InvalidInput(f"{transaction.engine} has no savepoints")
+        if verb not in {"savepoint", "release", "rollback_to"}:
+            raise InvalidInput(f"a transaction knows no `{verb[:40]}`")
         known = transaction.savepoints
         if verb == "savepoint":
             known.append(name)
@@ -171,14 +197,14 @@ class Transactions:
             transaction.session.run(f"ROLLBACK TO SAVEPOINT {_spelled(place)}", {})
             del known[place + 1 :]
 
-    def _commit(self, transaction: Transaction) -> None:
+    def _commit(self, call: Call, transaction: Transaction) -> None:
         """The book first: a commit that nobody could prove must not happen."""
         gate = self._gate
         try:
             intent = gate.book.append(
                 gate.event(
                     EventKind.TRANSACTION_INTENT,
-                    transaction.call,
+                    call,
                     source=transaction.source.name,
                     rows=transaction.rows,
                     extra={"transaction": transaction.id, "step": "commit"},
@@ -193,12 +219,13 @@ class Transactions:
             transaction.leave.close()
         except GatebookError as error:
             error.reference = intent
-            self._tell(transaction, Outcome.FAILED, intent, error=error)
+            self._tell(call, transaction, Outcome.FAILED, intent, error=error)
             raise
-        self._tell(transaction, Outcome.OK, intent, detail="committed")
+        self._tell(call, transaction, Outcome.OK, intent, detail="committed")
 
     def _tell(
         self,
+        call: Call,
         transaction: Transaction,
         outcome: Outcome,
         intent: int | None = None,
@@ -210,7 +237,7 @@ class Transactions:
         gate.book.append_soon(
             gate.event(
                 EventKind.TRANSACTION_OUTCOME,
-                transaction.call,
+                call,
                 source=transaction.source.name,
                 refers_to=intent,
                 outcome=outcome,
@@ -226,31 +253,46 @@ class Transactions:
             return self._open.pop(transaction.id, None) is not None
 
     def _reap(self) -> None:
-        """Roll back what nobody uses any more: it may hold locks in the database."""
+        """Roll back what nobody uses any more, or what lasts too long: it may hold locks in the database."""
         while not self._closing.wait(_LOOK_S):
+            now = time.monotonic()
             with self._lock:
                 late = [
                     item
                     for item in self._open.values()
-                    if time.monotonic() - item.used_at > self._idle_s and item.busy.acquire(blocking=False)
+                    if now - item.used_at > self._idle_s or now - item.began_at > LONGEST_S
                 ]
             for transaction in late:
-                self.roll_back(transaction, "rolled back: nobody used it any more")
+                try:
+                    self._end_late(transaction)
+                except Exception:  # noqa: BLE001 - the next one is ended nevertheless
+                    _log.exception("a transaction could not be ended")
+
+    def _end_late(self, transaction: Transaction) -> None:
+        reading = transaction.reading
+        if reading is not None:
+            reading.close()
+        elif transaction.busy.acquire(blocking=False):
+            try:
+                self.roll_back(transaction, "rolled back: nobody used it any more, or it lasted too long")
+            finally:
                 transaction.busy.release()
 
 
 class _HeldStream:
-    """A ReadStream that says when it is closed."""
+    """A ReadStream that says when it is closed, and whether it was read whole."""
 
-    def __init__(self, stream: ReadStream, closed: Callable[[], None]) -> None:
+    def __init__(self, stream: ReadStream, closed: Callable[..., None]) -> None:
         self._stream = stream
         self._closed = closed
         self._closing = threading.Lock()
         self._is_closed = False
+        self._is_whole = False
         self.schema = stream.schema
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        return iter(self._stream)
+        yield from self._stream
+        self._is_whole = True
 
     def close(self) -> None:
         """Close it; safe to call twice and from another thread."""
@@ -258,12 +300,12 @@ class _HeldStream:
         with self._closing:
             is_first, self._is_closed = not self._is_closed, True
         if is_first:
-            self._closed()
+            self._closed(is_whole=self._is_whole)
 
 
-def _owner(principal: Principal) -> tuple[str, object, str | None]:
-    """Who may go on with it: the same principal, through the same tool, in the same run."""
-    return principal.id, principal.tool, principal.run_id
+def _owner(principal: Principal) -> tuple[object, ...]:
+    """Who may go on with it: the same principal, through the same channel and tool, in the same run."""
+    return principal.id, principal.channel, principal.tool, principal.run_id
 
 
 def _spelled(place: int) -> str:

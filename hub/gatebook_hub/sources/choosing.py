@@ -1,14 +1,14 @@
 """By which way does a read of PostgreSQL come: row by row, or copied as Arrow? One way per read, chosen as it begins.
 
 Rows are sooner there when they are few, and a copy is many times faster when they are many. What is known of the text
-decides: how large its answer was the last time, or else what the planner expects, which is asked once. A hint chooses
-the way and nothing else: the columns are described anew in the transaction that copies, and whatever a copy cannot take
-(a type, a parameter, a full pool, a server that says no) is read row by row.
+decides: how large its answer was the last time. What the planner expects is not asked: it knows of rows that a filter
+hides, and the way would tell. A hint chooses the way and nothing else: the columns are described anew in the
+transaction that copies, and whatever a copy cannot take (a type, a parameter, a full pool, a server that says no) is
+read row by row.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from gatebook_hub.sources.arrow_columns import Column, columns_of, outer
 from gatebook_hub.sources.arrow_link import ArrowLinks, DriverError, Lent, told
 from gatebook_hub.sources.literals import with_literals
 from gatebook_hub.sources.rows import RowBatches
-from gatebook_hub.sources.sizes import LARGE_ROWS, CountedBatches, Size, Sizes
+from gatebook_hub.sources.sizes import CountedBatches, Size, Sizes
 from gatebook_hub.sources.stream import Batches, Driven
 
 
@@ -102,15 +102,13 @@ class ChosenRead:
     def _text_to_copy(self) -> str | None:
         """The text with its parameters as literals, if its answer may be large; the transaction is left usable."""
         size = self._size = self._sizes.get(self._sql)
-        if size not in {None, Size.LARGE}:
+        if size is not Size.LARGE:
             return None
         connection = self._by_rows().connection
         try:
             text = with_literals(connection, self._sql, self._parameters)
             if text is None:
                 self._tell(Size.UNSUITED)
-            elif size is None and _expected_rows(connection, text) < LARGE_ROWS:
-                return None
         except psycopg.OperationalError:  # a timeout, or the connection is lost
             raise
         except psycopg.Error:  # the usual way says what is wrong, in its own words
@@ -181,8 +179,3 @@ class ChosenRead:
         if self._size not in {size, Size.UNSUITED}:
             self._size = size
             self._sizes.tell(self._sql, size)
-
-
-def _expected_rows(connection: psycopg.Connection[Any], text: str) -> float:
-    row = connection.execute(b"EXPLAIN (FORMAT JSON) " + text.encode()).fetchone()
-    return float(json.loads(row[0])[0]["Plan"]["Plan Rows"]) if row else 0.0

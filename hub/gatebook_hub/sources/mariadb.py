@@ -134,7 +134,9 @@ class MariadbSource(ServerSource):
             with connection.cursor() as cursor:
                 cursor.execute(f"SET SESSION {', SESSION '.join(pins)}, NAMES utf8mb4")
                 # For the session too: DDL commits a read-only transaction, and would then run in none.
-                cursor.execute(f"SET SESSION TRANSACTION {mode}")
+                # What was read is read anew by the next statement: an old sight of rows would outlive a change of them.
+                level = "READ COMMITTED" if mode == "READ WRITE" else "REPEATABLE READ"
+                cursor.execute(f"SET SESSION TRANSACTION ISOLATION LEVEL {level}, {mode}")
                 cursor.execute(f"START TRANSACTION {mode}")
         except pymysql.MySQLError as error:
             pooled.invalidate()

@@ -7,18 +7,34 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Engine as Database
 from sqlalchemy import inspect, text
 from sqlalchemy.engine.reflection import Inspector
 
-from gatebook_hub.errors import SourceUnavailable
 from gatebook_hub.model import Column, Engine, Schema, Table
 from gatebook_hub.sources.source import LEDGER
 
 K = TypeVar("K")
+_REACHING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT", "C", "N", "D"})
+# The table that is referred to, the one that refers, what a deletion and what a change does, the column.
+_REFERENCES = {
+    Engine.SQLITE: 'select r."table", t.name, r.on_delete, r.on_update, r."to" '
+    "from sqlite_master t, pragma_foreign_key_list(t.name) r where t.type = 'table'",
+    Engine.POSTGRESQL: "select p.relname, "
+    "case when c.relnamespace = p.relnamespace then c.relname else '(elsewhere)' end, "
+    "k.confdeltype, k.confupdtype, a.attname from pg_constraint k join pg_class p on p.oid = k.confrelid "
+    "join pg_class c on c.oid = k.conrelid join pg_attribute a on a.attrelid = p.oid and a.attnum = any (k.confkey) "
+    "where k.contype = 'f' and p.relnamespace = to_regnamespace(:namespace)",
+    Engine.MARIADB: "select r.referenced_table_name, "
+    "case when r.constraint_schema = r.unique_constraint_schema then r.table_name else '(elsewhere)' end, "
+    "r.delete_rule, r.update_rule, k.referenced_column_name from information_schema.referential_constraints r "
+    "join information_schema.key_column_usage k on k.constraint_schema = r.constraint_schema "
+    "and k.constraint_name = r.constraint_name and k.table_name = r.table_name "
+    "where r.unique_constraint_schema = :namespace",
+}
 _FRESH_S = 30.0
 # They look at the session's zone or formats, and are on the list of functions anyway.
 _CONVERSIONS = (
@@ -38,7 +54,7 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
     columns = _columns(inspector, schema, views)
     keys = inspector.get_multi_pk_constraint(schema=schema)
     parts = _parts(database, engine, namespace or "")
-    cascades = _closed(_cascades(database, inspector, engine, schema))
+    cascades, followed = _references(database, engine, namespace or "")
     invisible = _invisible(database, namespace) if engine is Engine.MARIADB and namespace else frozenset()
     # As `fold` looks them up: SQLite ignores the case of every name, MariaDB that of columns.
     of_table = str.lower if engine is Engine.SQLITE else str
@@ -64,7 +80,8 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
                 for item in found
             ),
             is_view=found_name in views or found_name in parts,
-            cascades=frozenset(map(of_table, cascades.get(found_name, ()))),
+            cascades=frozenset(cascades.get(name, ())),
+            followed=frozenset(followed.get(name, ())),
         )
     is_postgres = engine is Engine.POSTGRESQL and bool(namespace)
     shadowed = shadowed_in(database, engine, namespace or "")
@@ -142,41 +159,32 @@ def _parts(database: Database, engine: Engine, namespace: str) -> frozenset[str]
                 return frozenset()
 
 
-def _cascades(
-    database: Database, inspector: Inspector, engine: Engine, schema: str | None
-) -> Iterator[tuple[str, str, str]]:
-    """References: the table that is referred to, the one that refers, and what a deletion does there."""
-    if engine is Engine.SQLITE:  # the inspector reads the text of the table, and not all of it
-        asked = (
-            'select r."table", t.name, r.on_delete from sqlite_master t, pragma_foreign_key_list(t.name) r '
-            "where t.type = 'table'"
-        )
-        with database.connect() as connection:
-            yield from ((row[0], row[1], row[2]) for row in connection.execute(text(asked)))
-        return
-    try:
-        references = inspector.get_multi_foreign_keys(schema=schema)
-    except Exception as error:
-        raise SourceUnavailable("the references between the tables cannot be read") from error
-    for (_, name), found in references.items():
-        for reference in found:
-            yield str(reference["referred_table"]), name, str((reference.get("options") or {}).get("ondelete") or "")
+def _references(database: Database, engine: Engine, namespace: str) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """What references do: by table, those that a deletion reaches, and the columns whose change is followed.
 
-
-def _closed(references: Iterable[tuple[str, str, str]]) -> dict[str, set[str]]:
-    """By table, those whose rows go or change with its rows, through any number of references."""
+    A table of another namespace has a name that no table has.
+    """
+    asked = text(_REFERENCES[engine])
+    given = {} if engine is Engine.SQLITE else {"namespace": namespace}
+    fold_table = str.lower if engine is Engine.SQLITE else str
+    fold_column = str if engine is Engine.POSTGRESQL else str.lower
     direct: dict[str, set[str]] = {}
-    for referred, name, action in references:
-        if action.upper() in {"CASCADE", "SET NULL", "SET DEFAULT"}:
-            direct.setdefault(referred, set()).add(name)
+    followed: dict[str, set[str]] = {}
+    with database.connect() as connection:
+        for referred, name, on_delete, on_update, column in connection.execute(asked, given):
+            if str(on_delete).upper() in _REACHING:
+                direct.setdefault(fold_table(referred), set()).add(fold_table(name))
+            if str(on_update).upper() in _REACHING:
+                # Without a name it is the primary key, which no write of the gate changes.
+                followed.setdefault(fold_table(referred), set()).update([fold_column(column)] if column else [])
     every: dict[str, set[str]] = {}
-    for name in direct:
-        reached, waiting = set[str](), [name]
+    for table in direct:
+        reached, waiting = set[str](), [table]
         while waiting:
             waiting += (more := direct.get(waiting.pop(), set()) - reached)
             reached |= more
-        every[name] = reached
-    return every
+        every[table] = reached
+    return every, followed
 
 
 def _columns(inspector: Inspector, schema: str | None, views: Iterable[str]) -> dict[tuple[str | None, str], list[Any]]:
@@ -207,7 +215,7 @@ def fingerprint(tables: Mapping[str, Table], shadowed: Iterable[str] = ()) -> st
     """The version of a schema: another table, column, type, key or function of its own is another version."""
     content: dict[str, Any] = {
         name: [[column.name, column.type, column.nullable, column.is_generated] for column in table.columns]
-        + [list(table.key), table.is_view, sorted(table.cascades)]
+        + [list(table.key), table.is_view, sorted(table.cascades), sorted(table.followed)]
         for name, table in tables.items()
     }
     content["functions "] = sorted(shadowed)

@@ -160,9 +160,13 @@ class ServerSource(ABC):
         try:
             yield connection
         finally:
-            if _is_open(connection):
-                connection.rollback()
-            pooled.close()
+            try:
+                if _is_open(connection):
+                    connection.rollback()
+            except self._driver_error:  # lost: the server rolls back by itself
+                pooled.invalidate()
+            finally:
+                pooled.close()
 
     def _unreachable(self) -> SourceUnavailable:
         return SourceUnavailable(f"the source `{self.name}` cannot be reached")

@@ -41,7 +41,7 @@ class ServerWriting:
 
     def select(self, plan: Plan, parameters: Mapping[str, Any], limit_rows: int) -> list[tuple[Any, ...]]:
         """Rows of a governed read."""
-        cursor = self._connection.cursor()
+        cursor = self._cursor()
         try:
             cursor.execute(plan.sql, dict(parameters))
             rows = [tuple(row) for row in cursor.fetchmany(limit_rows + 1)]
@@ -60,7 +60,7 @@ class ServerWriting:
         returns: bool = False,  # noqa: ARG002 - servers tell rows from a count
     ) -> tuple[list[tuple[Any, ...]], int]:
         """One of the gate's own statements."""
-        cursor = self._connection.cursor()
+        cursor = self._cursor()
         try:
             cursor.execute(sql, dict(parameters))
             rows = [tuple(row) for row in cursor.fetchall()] if cursor.description else []
@@ -70,6 +70,12 @@ class ServerWriting:
             raise self._translate(error) from error
         finally:
             cursor.close()
+
+    def _cursor(self) -> Any:
+        try:
+            return self._connection.cursor()
+        except Exception as error:
+            raise self._translate(error) from error
 
     def commit(self) -> None:
         """Make it last when the session ends."""

@@ -20,7 +20,8 @@ from gatebook_hub.sql.masks import MASK_FUNCTIONS, masked
 from gatebook_hub.sql.parsing import parse_condition
 
 PRINCIPAL_PARAMETER = "gb_principal"
-_TEXT = re.compile(r"((var)?char(\(\d+\))?|text|citext|name|bpchar)\Z")
+# Of these no comparison raises.
+_PLAIN = re.compile(r"((small|big)?int(eger)?|numeric|real|double precision|boolean|date|timestamp|time|uuid)\b")
 
 
 def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], schema: Schema, *, nonce: str) -> Plan:
@@ -98,14 +99,14 @@ def _views(analysis: Analysis, reads: Mapping[str, frozenset[str]], schema: Sche
     return every if any(use.table in every for use in analysis.uses) or not every.isdisjoint(reads) else set()
 
 
-def _without_statistics(column: exp.Expr, kind: str) -> exp.Expr:
+def _without_statistics(column: exp.Expr) -> exp.Expr:
     """The same value, which PostgreSQL's planner knows nothing of.
 
     It tries a person's pattern on the commonest values of a column, those of hidden rows among them, and through any
     fence: a pattern that raises there tells.
     """
-    apart: exp.Expr = exp.DPipe(this=column, expression=exp.Literal.string(""))
-    return apart if kind == "text" else exp.Cast(this=apart, to=exp.DataType.build(kind, dialect="postgres"))
+    listed = exp.Paren(this=exp.Array(expressions=[column], bracket_notation=True))
+    return exp.Bracket(this=listed, expressions=[exp.Literal.number(1)], offset=1)
 
 
 def check_condition(text: str, table: Table, schema: Schema) -> None:
@@ -206,8 +207,8 @@ class _Governed:
         mask = self.obligation.masks.get(name)
         if mask is not None:
             value = masked(self._column(name, self.alias), mask, described, self.schema)
-        elif self.engine is Engine.POSTGRESQL and is_fenced and _TEXT.match(described.type):
-            value = _without_statistics(value, described.type)
+        elif self.engine is Engine.POSTGRESQL and is_fenced and not _PLAIN.search(described.type):
+            value = _without_statistics(value)
         elif described.declared is None:
             return value
         return exp.Alias(this=value, alias=exp.to_identifier(described.declared or name, quoted=True))

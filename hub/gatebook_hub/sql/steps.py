@@ -123,6 +123,8 @@ class Composer:
             raise WriteRefused(f"the key of `{table.name}` cannot be changed; delete the row and insert another")
         if len(set(columns)) != len(columns):
             raise WriteRefused("a column is set twice")
+        if followed := sorted(table.followed & set(columns)):
+            raise WriteRefused(f"rows of other tables change with `{table.name}.{followed[0]}`; nobody would see them")
         if self.engine is Engine.MARIADB and (name_read := _written_before(found)):
             raise WriteRefused(
                 f"MariaDB reads `{name_read}` after it was set here; update it in a statement of its own"

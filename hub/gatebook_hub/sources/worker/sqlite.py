@@ -59,6 +59,22 @@ class SqliteServed:
         self, request: Mapping[str, Any], parameters: Mapping[str, Any], deadline: float, number: int
     ) -> tuple[Sequence[Sequence[Any]], int]:
         """A step of the write session, or a read of the gate's own."""
+        self._drop_ended()
+        try:
+            return self._do(request, parameters, deadline, number)
+        finally:
+            self._drop_ended()
+
+    def _drop_ended(self) -> None:
+        """SQLite rolls back by itself after some errors: what came next would be committed at once."""
+        writing = self._writing
+        if writing is not None and not writing.in_transaction:
+            self._writing = None
+            writing.close()
+
+    def _do(
+        self, request: Mapping[str, Any], parameters: Mapping[str, Any], deadline: float, number: int
+    ) -> tuple[Sequence[Sequence[Any]], int]:
         match request["op"]:
             case "begin":
                 self._begin()
