@@ -85,7 +85,7 @@ def analysed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stand]:
         "said remark, raw bytea)",
         "insert into person select i, case when i % 2 = 0 then 'DE' else 'FR' end, "
         "case when i % 2 = 0 then 'Schmidt' else 'Tremblay' end, case when i % 2 = 0 then 'aa' else 'bbbb' end, "
-        "case when i % 2 = 0 then 'weg ' else 'rue ' end || i, case when i % 2 = 0 then 'good' else 'worse' end, "
+        "case when i % 2 = 0 then 'weg ' else 'rue ' end || i, case when i % 2 = 0 then 'Schmidt' else 'Tremblay' end, "
         "case when i % 2 = 0 then 'good'::bytea else 'worse'::bytea end from generate_series(1, 2000) i",
         "analyze person",
     ]
@@ -104,7 +104,7 @@ def test_a_pattern_is_not_tried_on_what_the_planner_knows_of_hidden_rows(analyse
         ("name", "%Trembla", "%Tremblax"),
         ("code", "bbb", "bbc"),
         ("note", "rue 1", "rux 1"),
-        ("said", "wors", "worx"),
+        ("said", "Trembla", "Tremblx"),
     ):
         for pattern in ("'{}\\'", "'{}' || chr(92)"):
             asked = [
