@@ -115,7 +115,7 @@ def test_an_upsert_does_not_reach_a_hidden_row(walls: Fortress, tickets: tuple[l
         f"insert into support_ticket (ticketid, customerid, subject, body) values ({hidden[0]}, 2, 'x', 'b') {clause}"
     )
     error = walls.refused(text)
-    assert error.code == "GB-502", error
+    assert error.code == "GB-508", error
 
 
 MERGE = (
