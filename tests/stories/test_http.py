@@ -194,7 +194,15 @@ def test_a_misspelt_filter_is_refused(path: str, gateway: Alone) -> None:
 
 def every_route() -> list[tuple[str, str]]:
     """Method and path of each route of the document, with something in the place of each parameter."""
-    example = {"index": "0", "change_id": "0" * 16, "source": "chinook", "path": "0/000", "name": "a", "run_id": "a"}
+    example = {
+        "index": "0",
+        "change_id": "0" * 16,
+        "source": "chinook",
+        "path": "0/000",
+        "name": "a",
+        "run_id": "a",
+        "transaction": "0" * 16,
+    }
     return [
         (method.upper(), path.format(**example))
         for path, methods in openapi_document()["paths"].items()
