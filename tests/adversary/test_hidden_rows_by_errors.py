@@ -115,6 +115,27 @@ def test_a_pattern_is_not_tried_on_what_the_planner_knows_of_hidden_rows(analyse
 
 
 @pytest.mark.postgres
+def test_values_behind_a_fence_are_what_they_are(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    setup = [
+        "create domain remark as varchar(40)",
+        "create table person (id integer primary key, country text, tags text[], grid int[][], said remark, "
+        "raw bytea, j jsonb, code char(4))",
+        "insert into person values (1, 'DE', array['a', null], array[[1, 2], [3, 4]], 'x', '\\x00ff', "
+        "'{\"k\": 1}', 'ab'), (2, 'DE', null, null, null, null, null, null)",
+    ]
+    rules = """
+grants:
+  - {id: own, to: "group:people", on: shop.person, allow: [select], where: country = 'DE'}
+"""
+    asked = "select tags, cast(grid as text), said, raw, cast(j as text), code"
+    with stand(request, Engine.POSTGRESQL, tmp_path, setup, rules, sandbox=False) as shop:
+        plain = shop.ask(f"{asked} from person order by id")
+        assert shop.ask(f"{asked} from person where 1 / id >= 0 order by id") == plain
+        assert isinstance(plain, list)
+        assert plain[0][:3] == (["a", None], "{{1,2},{3,4}}", "x")
+
+
+@pytest.mark.postgres
 def test_a_collation_under_which_patterns_raise_tells_nothing(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     setup = [
         "create collation ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)",

@@ -20,8 +20,8 @@ from gatebook_hub.sql.masks import MASK_FUNCTIONS, masked
 from gatebook_hub.sql.parsing import parse_condition
 
 PRINCIPAL_PARAMETER = "gb_principal"
-# Of these no comparison raises.
-_PLAIN = re.compile(r"((small|big)?int(eger)?|numeric|real|double precision|boolean|date|timestamp|time|uuid)\b")
+# Of these no comparison raises; and a list inside of a list is no item of it.
+_PLAIN = re.compile(r"((small|big)?int(eger)?|numeric|real|double precision|boolean|date|timestamp|time|uuid|array)\b")
 
 
 def rewrite(analysis: Analysis, obligations: Mapping[str, TableObligation], schema: Schema, *, nonce: str) -> Plan:
@@ -207,7 +207,7 @@ class _Governed:
         mask = self.obligation.masks.get(name)
         if mask is not None:
             value = masked(self._column(name, self.alias), mask, described, self.schema)
-        elif self.engine is Engine.POSTGRESQL and is_fenced and not _PLAIN.search(described.type):
+        elif self.engine is Engine.POSTGRESQL and is_fenced and not _PLAIN.match(described.type):
             value = _without_statistics(value)
         elif described.declared is None:
             return value
