@@ -25,7 +25,6 @@ class GateDialect(GateReflection):
     supports_sane_rowcount = True
     supports_sane_multi_rowcount = True
     supports_sane_rowcount_returning = True
-    # Definitions are committed by themselves, as on MariaDB.
     supports_native_boolean = True
 
     @classmethod

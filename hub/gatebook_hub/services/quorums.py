@@ -9,7 +9,7 @@ from gatebook_hub import policy
 from gatebook_hub.model import Access, Principal, Requirement, RuleRef
 from gatebook_hub.policy import Action, Approving, PolicySet, WriteFacts
 from gatebook_hub.services.statements import DecidedWrite
-from gatebook_hub.sql import StatementKind, WritePlan
+from gatebook_hub.sql import WritePlan
 
 _UNCOUNTED = 2**62
 
@@ -31,12 +31,11 @@ def approving_for(
 
 def _along(write: WritePlan, source: str, tool: str | None) -> Iterable[WriteFacts]:
     """The facts of rows that go with deleted ones: how many nobody counted, so as many as a rule may speak of."""
-    if any(step.kind is StatementKind.DELETE for step in write.steps):
-        for table in sorted(write.table.cascades):
-            yield WriteFacts(
-                source=source, table=table, access=Access.DELETE, rows=_UNCOUNTED, columns=frozenset(), action=None,
-                tool=tool, params={},
-            )  # fmt: skip
+    for table in sorted(write.reached):
+        yield WriteFacts(
+            source=source, table=table, access=Access.DELETE, rows=_UNCOUNTED, columns=frozenset(), action=None,
+            tool=tool, params={},
+        )  # fmt: skip
 
 
 def write_facts(

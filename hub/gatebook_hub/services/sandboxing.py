@@ -124,7 +124,8 @@ class Sandbox:
         if not rule.is_sandbox:
             return None
         is_direct = sql.can_be_direct(statement)
-        if not is_direct and scope.is_alone and len(given) == 1:
+        can_be_proposed = scope.is_alone and len(given) == 1
+        if not is_direct and can_be_proposed:
             return None
         own = own_values(gate, schema.source, call.principal)
         parameters = tuple({**bind(statement, one, {}), **own} for one in given)
@@ -137,7 +138,7 @@ class Sandbox:
             and all(one.shows_all_of(schema.tables[one.table]) for one in obligations)
             and not schema.tables[decided.write.table.name].is_view
         )
-        if not is_direct and scope.is_alone and len(given) == 1:
+        if not is_direct and can_be_proposed:
             return None
         if not is_direct:
             decided = decide_write(gate, call, statement, schema)
@@ -183,9 +184,7 @@ class Sandbox:
         except GatebookError as error:
             self._fail(call, source, intent, error)
             raise
-        transaction.rows += done.rows
         transaction.counts[kind] = transaction.counts.get(kind, 0) + done.rows
-        transaction.has_written = True
         self._tell(call, source, intent, done.rows, detail="done, and not committed yet")
         return done
 
@@ -262,7 +261,7 @@ class Sandbox:
         """A definition finds no transaction open: one that wrote nothing ends, any other is left as it is."""
         if transaction is None:
             return
-        if transaction.has_written:
+        if transaction.counts:
             raise StateConflict("a change of the schema is committed by itself; commit or roll back first")
         self._transactions.roll_back(transaction, "ended: a change of the schema follows")
 

@@ -181,8 +181,7 @@ def decide_write(
 def _reached(gate: Gate, call: Call, write: WritePlan, schema: Schema) -> tuple[tuple[TableUse, Allowed], ...]:
     """The tables whose rows go or change with deleted ones; raises WriteRefused unless they may be deleted as well."""
     found = []
-    is_deleting = any(step.kind is StatementKind.DELETE for step in write.steps)
-    for name in sorted(write.table.cascades) if is_deleting else ():
+    for name in sorted(write.reached):
         use = TableUse(table=name, access=Access.DELETE)
         read = TableUse(table=name, access=Access.SELECT)
         at = gate.circumstances(call.purpose)

@@ -48,13 +48,16 @@ class Transaction:
     leave: ExitStack
     busy: threading.Lock = field(default_factory=threading.Lock)
     savepoints: list[str] = field(default_factory=list)
-    rows: int = 0
-    has_written: bool = False
     # Rows that were written so far, by table and kind: what people approve does not become less by being split.
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
     reading: _HeldStream | None = None
     began_at: float = field(default_factory=time.monotonic)
     used_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def rows(self) -> int:
+        """How many rows were written so far."""
+        return sum(self.counts.values())
 
 
 class Transactions:
@@ -200,19 +203,15 @@ class Transactions:
     def _commit(self, call: Call, transaction: Transaction) -> None:
         """The book first: a commit that nobody could prove must not happen."""
         gate = self._gate
-        try:
-            intent = gate.book.append(
-                gate.event(
-                    EventKind.TRANSACTION_INTENT,
-                    call,
-                    source=transaction.source.name,
-                    rows=transaction.rows,
-                    extra={"transaction": transaction.id, "step": "commit"},
-                )
+        intent = gate.book.append(
+            gate.event(
+                EventKind.TRANSACTION_INTENT,
+                call,
+                source=transaction.source.name,
+                rows=transaction.rows,
+                extra={"transaction": transaction.id, "step": "commit"},
             )
-        except GatebookError:
-            self.roll_back(transaction, "rolled back: the book could not be written")
-            raise
+        )
         self._forget(transaction)
         try:
             transaction.session.commit()

@@ -64,6 +64,12 @@ class WritePlan:
     has_condition: bool
     returning: Returning | None = None
 
+    @property
+    def reached(self) -> frozenset[str]:
+        """The tables whose rows go, or change, with the rows that it deletes."""
+        is_deleting = any(step.kind is StatementKind.DELETE for step in self.steps)
+        return self.table.cascades if is_deleting else frozenset()
+
 
 @dataclass(frozen=True, slots=True)
 class Composer:

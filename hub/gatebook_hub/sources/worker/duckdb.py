@@ -20,6 +20,7 @@ from gatebook_hub.sources.source import SeenMore, within
 from gatebook_hub.sources.worker.duckdb_batches import DuckdbBatches, rows_of
 from gatebook_hub.sources.worker.duckdb_errors import translate
 from gatebook_hub.sources.worker.duckdb_parsed import reached
+from gatebook_hub.sources.worker.serving import is_select
 from gatebook_hub.sources.worker.watching import Clock
 
 _IDLE_S = 1.0
@@ -215,7 +216,7 @@ class DuckdbServed:
             raise self._translate(error, number) from error
         finally:
             self._unwatch()
-        is_read = bool(request.get("returns")) or sql.lstrip().upper().startswith("SELECT")
+        is_read = bool(request.get("returns")) or is_select(sql)
         if names == ["Count"] and not is_read:
             return [], int(rows[0][0]) if rows else 0
         return rows, len(rows)

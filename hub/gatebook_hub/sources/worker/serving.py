@@ -22,6 +22,11 @@ class Batches(Protocol):
         """Free what it holds."""
 
 
+def is_select(sql: str) -> bool:
+    """Whether one of the gate's own statements is a read, whose rows are no count of changes."""
+    return sql.lstrip().upper().startswith("SELECT")
+
+
 class Served(Protocol):
     """A database file, opened by this process. Errors are the gateway's own, without values."""
 

@@ -25,6 +25,7 @@ from gatebook_hub.errors import (
 )
 from gatebook_hub.sources.source import LEDGER, SeenMore, within
 from gatebook_hub.sources.stream import CursorStream
+from gatebook_hub.sources.worker.serving import is_select
 
 _PROGRESS_STEPS = 10_000
 _MOST_BYTES = 32_000_000
@@ -172,7 +173,7 @@ class SqliteServed:
             cursor = connection.execute(str(request["sql"]), parameters)
             rows = cursor.fetchall() if cursor.description else []
             # The module counts what begins with a write's own word.
-            is_read = str(request["sql"]).lstrip().upper().startswith("SELECT")
+            is_read = is_select(str(request["sql"]))
             changed = cursor.rowcount if cursor.rowcount >= 0 or is_read else _changed(connection)
         except Exception as error:
             raise guard.translate(error) from error
