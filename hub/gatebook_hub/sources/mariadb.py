@@ -229,7 +229,7 @@ def _findings(grants: Sequence[str], namespace: str) -> Iterator[tuple[str, str]
     for grant in grants:
         rights, _, rest = grant.removeprefix("GRANT ").partition(" ON ")
         where = rest.split(" TO ")[0].replace("`", "")
-        if where == "*.*" and rights != "USAGE":
+        if (where == "*.*" and rights != "USAGE") or rights == "PROXY":  # proxies act as other accounts
             yield "source.W002", "its account has rights over the whole server, not over one database"
         elif where.startswith(f"{namespace}.") and (
             "ALL PRIVILEGES" in rights or "DROP" in rights or "ALTER" in rights
