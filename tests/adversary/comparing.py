@@ -10,7 +10,14 @@ from tests.adversary.stocks import Answered, Ask, StockError
 from tests.adversary.worlds import Fortress, ask, normal
 
 from gatebook_hub.audit import EventKind
-from gatebook_hub.errors import GatebookError, LimitExceeded, MemoryExceeded, StatementFailed, StatementTimeout
+from gatebook_hub.errors import (
+    GatebookError,
+    LimitExceeded,
+    MemoryExceeded,
+    SourceUnavailable,
+    StatementFailed,
+    StatementTimeout,
+)
 from gatebook_hub.model import Engine
 from gatebook_hub.services.gate import Call
 
@@ -67,6 +74,7 @@ def compare_one(walls: Fortress, sql: str, tally: Tally, call: Call, world: Ask)
     except (LimitExceeded, MemoryExceeded, StatementTimeout):
         return
     except GatebookError as error:
+        _check_there(error)
         if call is walls.call:
             walls.check_text(f"{error} {error.ask}", typed=sql)
         if right is not None:
@@ -87,6 +95,11 @@ def compare_one(walls: Fortress, sql: str, tally: Tally, call: Call, world: Ask)
     assert found.names == right.names, f"names {found.names} and not {right.names}"
     tally.answered += 1
     tally.with_rows += bool(found.rows)
+
+
+def _check_there(error: GatebookError) -> None:
+    """A database that is away refuses like the gate, in both worlds."""
+    assert not isinstance(error, SourceUnavailable), f"the database is away after this: {error}"
 
 
 def _differ(mine: list[tuple[str, ...]], theirs: list[tuple[str, ...]]) -> str:

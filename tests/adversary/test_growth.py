@@ -153,3 +153,13 @@ def _named_often() -> str:
 
 
 _NAMED_OFTEN = _named_often()
+
+
+def test_a_recursion_is_no_way_around_the_bound_of_growth() -> None:
+    with pytest.raises(FunctionRefused):
+        parse(
+            "with recursive r(x, n) as (select cast('aaaa' as char(2000000)), 1 union all "
+            "select concat(x, x), n + 1 from r where n < 19) "
+            "select max(length(replace(x, 'a', 'bb'))) as l from r where n = 19",
+            Engine.MARIADB,
+        )

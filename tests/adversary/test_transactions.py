@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,18 @@ import pytest
 from tests.adversary.stands import ENGINES, Stand, stand
 
 from gatebook_hub.changes import ChangeRequest
-from gatebook_hub.errors import ApprovalRequired, GatebookError, TooManyRequests, TransactionEnded
-from gatebook_hub.services.queries import NEW, Answer, Question
+from gatebook_hub.errors import (
+    ApprovalRequired,
+    GatebookError,
+    LimitExceeded,
+    StatementFailed,
+    StatementTimeout,
+    TooManyRequests,
+    TransactionEnded,
+)
+from gatebook_hub.services import sandboxing
+from gatebook_hub.services.applying import Gathered
+from gatebook_hub.services.queries import NEW, Answer, Question, Waiting
 from gatebook_hub.services.sandboxing import Done
 from gatebook_hub.services.transactions import Transactions
 
@@ -127,3 +139,101 @@ def test_what_nobody_uses_is_ended(shop: Stand, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_write_alone_that_needs_people_is_a_request_still(shop: Stand) -> None:
     assert isinstance(send(shop, "update genre set name = 'hacked'", None), ChangeRequest)
+
+
+def test_a_first_write_that_lasts_is_not_ended_while_it_runs(shop: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    transactions = shop.cases.transactions
+    monkeypatch.setattr(transactions, "_idle_s", 0.2)
+    plain, open_then = Gathered.add, []
+
+    def slow(self: Gathered, rows: Any) -> None:
+        plain(self, rows)
+        if not open_then:
+            time.sleep(2.5)
+            open_then.append(len(transactions._open))
+
+    monkeypatch.setattr(Gathered, "add", slow)
+    sets = tuple({"id": number} for number in range(1, 26))
+    with pytest.raises(ApprovalRequired):
+        send(shop, "update genre set name = 'hacked' where id = :id", NEW, many=sets)
+    assert open_then == [1]
+    assert shop.run("select count(*) from genre where name = 'hacked'") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "merge into genre using (select id as i from genre where id > 15) s on genre.id = s.i "
+        "when matched then update set name = 'hacked'",
+        "insert into genre (id, name) select id, 'hacked' from genre where id > 15 and true "
+        "on conflict (id) do update set name = 'hacked'",
+    ],
+)
+def test_rows_are_summed_over_kinds_of_statements(shop: Stand, more: str) -> None:
+    if shop.engine == "mariadb":
+        more = more.replace("on conflict (id) do update set", "on duplicate key update")
+    id_ = begun(shop, "update genre set name = 'hacked' where id <= 15")
+    with pytest.raises(ApprovalRequired):
+        send(shop, more, id_)
+    assert shop.run("select count(*) from genre where name = 'hacked'") == [(0,)]
+
+
+def test_what_was_undone_is_not_told_as_committed(shop: Stand) -> None:
+    if shop.engine == "duckdb":
+        pytest.skip("no savepoints")
+    id_, control = begun(shop), shop.cases.transactions.control
+    control(shop.call, id_, "savepoint", "a")
+    send(shop, "update genre set name = 'y' where id between 2 and 11", id_)
+    control(shop.call, id_, "rollback_to", "a")
+    control(shop.call, id_, "commit", None)
+    deadline = time.monotonic() + 10
+    while not any('"committed"' in line for line in _told(shop, "transaction.outcome")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    intents = _told(shop, "transaction.intent")
+    assert [re.findall(r'"(?:step|rows)": ?"?(\w+)', line) for line in intents] == [
+        ["savepoint", "0"],
+        ["rollback_to", "10"],
+        ["commit", "1"],
+    ], intents
+
+
+def test_what_many_sets_return_is_bounded(shop: Stand) -> None:
+    if shop.engine == "mariadb":
+        pytest.skip("an update of it returns nothing")
+    long = f"replace('{'a' * 900}', 'a', '{'b' * 9000}')"
+    sets = ({"id": 1}, {"id": 1})
+    with pytest.raises(LimitExceeded):
+        send(shop, f"update person set email = 'x' where id = :id returning {long} as v", None, many=sets)
+
+
+def test_a_write_whose_caller_is_gone_is_not_committed(shop: Stand) -> None:
+    waiting = Waiting()
+    waiting.leave()
+    question = Question(source="shop", sql="update genre set name = 'gone'", parameters={})
+    for sql in ("update genre set name = 'gone' where id = 1", "update genre set name = 'gone' where id < 9"):
+        for transaction in (None, NEW):
+            with pytest.raises(StatementFailed):
+                shop.cases.queries.ask(shop.call, replace(question, sql=sql, transaction=transaction), waiting)
+    assert shop.run("select count(*) from genre where name = 'gone'") == [(0,)]
+
+
+def test_writes_need_places_like_reads(shop: Stand) -> None:
+    places = shop.cases.gate.places
+    for _ in range(4):
+        assert places.enter(shop.call.principal.id, "shop", 4)
+    with pytest.raises(TooManyRequests):
+        send(shop, "update genre set name = 'x' where id = 1", None)
+    places.leave(shop.call.principal.id, "shop")
+    assert send(shop, "update genre set name = 'x' where id = 1", None).rows == 1
+
+
+def test_many_sets_have_one_end_together(shop: Stand, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandboxing, "LONGEST_S", 0.0)
+    with pytest.raises(StatementTimeout):
+        send(shop, "update genre set name = 'late' where id = :id", None, many=({"id": 1}, {"id": 2}))
+    assert shop.run("select count(*) from genre where name = 'late'") == [(0,)]
+
+
+def _told(shop: Stand, kind: str) -> list[str]:
+    return [data.decode() for data, _ in shop.cases.gate.book.entries() if kind.encode() in data]

@@ -93,7 +93,7 @@ def test_whatever_fails_ends_the_transaction(connection: Connection) -> None:
         with pytest.raises(gatebook.dbapi.Error):
             connection.execute(sql)
         assert not connection.is_in_transaction
-        connection.commit()
+        connection.rollback()
         assert connection.execute("select count(*) as n from item").fetchall() == [(0,)]
 
 
@@ -184,6 +184,7 @@ def test_a_change_of_the_schema_stands_alone(connection: Connection) -> None:
     with pytest.raises(gatebook.dbapi.OperationalError, match="commit or roll back first"):
         connection.execute("create table another (id integer primary key)")
     assert not connection.is_in_transaction
+    connection.rollback()
     assert connection.execute("select count(*) as n from item").fetchall() == [(0,)]
 
 
@@ -217,3 +218,33 @@ def test_more_rows_than_allowed_are_an_error_and_no_short_answer(gateway: Alone)
     connection = connect(gateway, "chinook", limit_rows=100)
     with pytest.raises(gatebook.dbapi.OperationalError, match="more rows"):
         connection.execute("select trackid from track").fetchall()
+
+
+def test_after_an_error_nothing_goes_on_as_if_it_were_whole(connection: Connection) -> None:
+    cursor = connection.cursor()
+    cursor.execute("insert into item (id, name) values (1, 'one')")
+    with pytest.raises(gatebook.dbapi.IntegrityError):
+        cursor.execute("insert into item (id, name) values (1, 'again')")
+    for goes_on in (
+        lambda: cursor.execute("insert into item (id, name) values (2, 'two')"),
+        lambda: cursor.execute("select id from item"),
+        lambda: connection.savepoint("a"),
+        connection.commit,
+    ):
+        with pytest.raises(gatebook.dbapi.TransactionLost):
+            goes_on()
+    connection.rollback()
+    cursor.execute("insert into item (id, name) values (3, 'three')")
+    connection.commit()
+    assert cursor.execute("select id from item").fetchall() == [(3,)]
+
+
+def test_back_at_a_savepoint_from_before_the_first_write_it_goes_on(connection: Connection) -> None:
+    connection.savepoint("early")
+    connection.execute("insert into item (id) values (1)")
+    with pytest.raises(gatebook.dbapi.IntegrityError):
+        connection.execute("insert into item (id) values (1)")
+    connection.rollback_to("early")
+    connection.execute("insert into item (id) values (2)")
+    connection.commit()
+    assert connection.execute("select id from item").fetchall() == [(2,)]

@@ -10,7 +10,7 @@ from gatebook.changes import Change
 from gatebook.connection import answer_of, batches_of
 from gatebook.dbapi import errors
 from gatebook.dbapi.cursor import Cursor
-from gatebook.dbapi.errors import InterfaceError, translated
+from gatebook.dbapi.errors import InterfaceError, TransactionLost, translated
 from gatebook.errors import GatebookError, GatewayUnreachable
 from gatebook.model import Outcome
 from gatebook.provenance import claims
@@ -53,6 +53,7 @@ class Connection:
         self._transaction: str | None = None
         self._early: list[str] = []  # savepoints from before the first write: back to one is back to the beginning
         self._is_together = False
+        self._is_lost = False
         self._is_closed = False
 
     @property
@@ -83,7 +84,7 @@ class Connection:
     @translated
     def commit(self) -> None:
         """Make what was written last; nothing to do where nothing was."""
-        self._check_open()
+        self._check_kept()
         self._early.clear()
         self._end("commit")
 
@@ -92,13 +93,14 @@ class Connection:
         """Undo what was written since the last commit."""
         self._check_open()
         self._early.clear()
+        self._is_lost = False
         with suppress(GatebookError):  # whatever it was, the gateway rolls back what nobody commits
             self._end("rollback")
 
     @translated
     def savepoint(self, name: str) -> None:
         """A place to roll back to."""
-        self._check_open()
+        self._check_kept()
         if self._transaction is None:
             self._early.append(name)
         else:
@@ -116,6 +118,7 @@ class Connection:
     def rollback_to(self, name: str) -> None:
         """Undo what was written since a savepoint."""
         if name in self._early:
+            self._is_lost = False
             self._end("rollback")
             del self._early[self._early.index(name) + 1 :]
         else:
@@ -134,8 +137,8 @@ class Connection:
         return self.gate.get("sources", self.source, "tables")
 
     def send(self, sql: str, values: Mapping[str, Any]) -> Batches | Change | Outcome:
-        """One statement, in the transaction that is open or may begin; raises GatebookError."""
-        self._check_open()
+        """One statement, in the transaction that is open or may begin; raises GatebookError, TransactionLost."""
+        self._check_kept()
         begins = _NEW if not self._autocommit or self._is_together else None
         body = {
             "source": self.source,
@@ -169,6 +172,7 @@ class Connection:
         try:
             yield
         except BaseException:
+            self._is_lost = False
             with suppress(GatebookError):
                 self._end("rollback")
             raise
@@ -197,7 +201,7 @@ class Connection:
             self.gate.post("transactions", transaction, body={"do": verb})
 
     def _do(self, verb: str, name: str) -> None:
-        self._check_open()
+        self._check_kept()
         if self._transaction is None:
             message = f"there is no savepoint `{name}`"
             raise InterfaceError(message)
@@ -210,9 +214,17 @@ class Connection:
     def _learn(self, error: GatebookError) -> None:
         """After an error nothing is left of the transaction; where the gateway did not say so, it is told."""
         lost, self._transaction = self._transaction, None
+        self._is_lost = lost is not None
         if lost is not None and isinstance(error, GatewayUnreachable):
             with suppress(GatebookError):
                 self.gate.post("transactions", lost, body={"do": "rollback"})
+
+    def _check_kept(self) -> None:
+        """Raise TransactionLost until a rollback: a commit now would keep a part of what was meant to stay together."""
+        self._check_open()
+        if self._is_lost:
+            message = "an error ended the transaction, and nothing of it remains; roll back before the next statement"
+            raise TransactionLost(message)
 
     def _check_open(self) -> None:
         if self._is_closed:

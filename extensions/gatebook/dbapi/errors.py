@@ -64,7 +64,7 @@ class OperationalError(DatabaseError):
 
 
 class TransactionLost(OperationalError):
-    """The transaction is over, and nothing of it remains; the next statement begins another."""
+    """The transaction is over, and nothing of it remains; after a rollback the next statement begins another."""
 
 
 class IntegrityError(DatabaseError):

@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from types import ModuleType
 from typing import Any
 
 from sqlalchemy import Connection, exc
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.default import DefaultDialect
+from sqlalchemy.sql.compiler import SQLCompiler
 
 import gatebook.dbapi
 from gatebook.dialects.reflection import GateReflection
 
 _LEVELS = ("AUTOCOMMIT", "READ COMMITTED")
 _LOST = ("GB-509", "GB-902")
+
+
+class GateCompiler(SQLCompiler):
+    """Before the engine's own compiler among the ancestors: parameters have names that the gate reads."""
+
+    def bindparam_string(self, name: str, *, escaped_from: str | None = None, **kw: Any) -> str:
+        """A parameter; one whose name has signs, or begins with a digit, gets another."""
+        plain = re.sub(r"[^A-Za-z0-9_]", lambda sign: f"_{ord(sign[0]):x}_", name)
+        plain = plain if plain[:1].isalpha() else f"p{plain}"
+        if plain != name:
+            escaped_from, name = escaped_from or name, plain
+        return super().bindparam_string(name, escaped_from=escaped_from, **kw)
 
 
 class GateDialect(GateReflection):
@@ -26,6 +40,7 @@ class GateDialect(GateReflection):
     supports_sane_multi_rowcount = True
     supports_sane_rowcount_returning = True
     supports_native_boolean = True
+    supports_constraint_comments = False
 
     @classmethod
     def import_dbapi(cls) -> ModuleType:

@@ -6,12 +6,16 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Connection
 from sqlalchemy.dialects import mysql
-from sqlalchemy.dialects.mysql.base import MySQLDialect
+from sqlalchemy.dialects.mysql.base import MySQLCompiler, MySQLDialect
 from sqlalchemy.dialects.mysql.mariadb import MariaDBDialect
 
-from gatebook.dialects.gate import GateDialect
+from gatebook.dialects.gate import GateCompiler, GateDialect
 
 _MODE = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+
+
+class _Compiler(GateCompiler, MySQLCompiler):
+    """Its words, with the gate's names of parameters."""
 
 
 class GatebookMariaDB(GateDialect, MariaDBDialect):
@@ -19,6 +23,7 @@ class GatebookMariaDB(GateDialect, MariaDBDialect):
 
     name = "mariadb"
     supports_statement_cache = True
+    statement_compiler = _Compiler
     supports_native_boolean = False
     insert_returning = False
     delete_returning = False

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Connection, types
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.dialects.postgresql.base import PGCompiler, PGDialect
 from sqlalchemy.engine.interfaces import BindTyping
 from sqlalchemy.types import TypeEngine
 
-from gatebook.dialects.gate import GateDialect
+from gatebook.dialects.gate import GateCompiler, GateDialect
 
 
 def _cast(base: type[TypeEngine[Any]]) -> type[TypeEngine[Any]]:
@@ -49,11 +49,16 @@ _CASTS = (
 )
 
 
+class _Compiler(GateCompiler, PGCompiler):
+    """Its words, with the gate's names of parameters."""
+
+
 class GatebookPostgreSQL(GateDialect, PGDialect):
     """PostgreSQL's words, the gate's answers."""
 
     name = "postgresql"
     supports_statement_cache = True
+    statement_compiler = _Compiler
     bind_typing = BindTyping.RENDER_CASTS
     type_names: ClassVar = {**vars(postgresql), **PGDialect.ischema_names}
     colspecs: ClassVar = {**PGDialect.colspecs, **{base: _cast(base) for base in _CASTS}, types.Uuid: _Uuid}

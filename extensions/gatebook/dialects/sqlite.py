@@ -6,13 +6,17 @@ from types import ModuleType
 from typing import ClassVar
 
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDialect
 
 import gatebook.dbapi
-from gatebook.dialects.gate import GateDialect
+from gatebook.dialects.gate import GateCompiler, GateDialect
 
 # The least that a gateway has: it is the dialect's way to ask what the engine can do.
 _LEAST_VERSION = (3, 35, 0)
+
+
+class _Compiler(GateCompiler, SQLiteCompiler):
+    """Its words, with the gate's names of parameters."""
 
 
 class GatebookSQLite(GateDialect, SQLiteDialect):
@@ -20,6 +24,7 @@ class GatebookSQLite(GateDialect, SQLiteDialect):
 
     name = "sqlite"
     supports_statement_cache = True
+    statement_compiler = _Compiler
     supports_native_boolean = False
     favor_returning_over_lastrowid = True
     type_names: ClassVar = {**vars(sqlite), **SQLiteDialect.ischema_names}

@@ -64,7 +64,8 @@ def apply(
         written = [_one(session, statements, step.kind, write.table, row) for row in rows]
         if step.kind is not StatementKind.DELETE:
             left += [row.key for row in written]
-        moved = [row for row in written if row.before != row.after]
+        # Not by `==`, for which 1.0 is 1.00, and a list is one of other bounds.
+        moved = [row for row in written if repr(row.before) != repr(row.after)]
         if decided_step.scope is not None and step.kind is not StatementKind.DELETE:
             scoped += [(decided_step.scope, row) for row in moved]
         changed += moved
@@ -92,9 +93,13 @@ class Gathered:
         self._size = 0
 
     def add(self, rows: Sequence[Row]) -> None:
-        """Keep rows; raises LimitExceeded."""
+        """Keep rows as storable values; raises LimitExceeded."""
+        self.extend([tuple(encode(value) for value in row) for row in rows])
+
+    def extend(self, rows: Sequence[Row]) -> None:
+        """Keep rows of storable values; raises LimitExceeded."""
         for row in rows:
-            self.rows.append(tuple(encode(value) for value in row))
+            self.rows.append(row)
             self._size += len(json.dumps(self.rows[-1]))
             if self._size > self._most_bytes:
                 raise LimitExceeded(f"what is returned is larger than {self._most_bytes:,} characters; return less")
@@ -154,6 +159,8 @@ def _one(session: WriteSession, statements: KeyedStatements, kind: StatementKind
     width = len(table.key)
     if kind is StatementKind.INSERT:
         returned, _ = session.run(statements.insert, _named("v", row), returns=True)
+        if not returned:
+            raise WriteRefused("the database left out a row that was to be added (a trigger, or a rule of its own)")
         key = returned[0]
         return RowChange(kind=RowKind.ADDED, key=key, before=None, after=_read(session, statements.select, key))
     key, values = row[:width], row[width:]
@@ -161,7 +168,9 @@ def _one(session: WriteSession, statements: KeyedStatements, kind: StatementKind
     if before is None:
         raise Drifted("a row vanished while the write was prepared; send it again")
     if kind is StatementKind.DELETE:
-        session.run(statements.delete, _named("k", key))
+        _, count = session.run(statements.delete, _named("k", key))
+        if count == 0:
+            raise WriteRefused("the database kept a row that was to be removed (a trigger, or a rule of its own)")
         return RowChange(kind=RowKind.REMOVED, key=key, before=before, after=None)
     session.run(statements.update, {**_named("v", values), **_named("k", key)})
     return RowChange(kind=RowKind.CHANGED, key=key, before=before, after=_read(session, statements.select, key))

@@ -16,6 +16,7 @@ from gatebook_hub.sources.inspecting import Details, Plain, TableDetail
 
 # What is told of a table that is not seen whole; the rest may be texts of SQL, which tell of values.
 _OF_COLUMNS = ("name", "nullable", "autoincrement", "primary_key", "comment")
+_OF_KEYS = ("name", "constrained_columns")
 _OF_INDEXES = ("name", "column_names", "unique")
 _OF_TYPES = ("length", "precision", "scale", "timezone", "display_width", "unsigned", "name")
 
@@ -66,7 +67,9 @@ def _governed(detail: TableDetail, seen: Mapping[str, TableObligation], schema: 
             for item in detail.columns
             if item["name"] in declared
         ],
-        key=detail.key if set(_names(detail.key.get("constrained_columns"))) <= declared else {},
+        key={key: value for key, value in detail.key.items() if is_whole or key in _OF_KEYS}
+        if set(_names(detail.key.get("constrained_columns"))) <= declared
+        else {},
         references=[
             {key: value for key, value in item.items() if key != "referred_schema"}
             for item in shown(detail.references, "constrained_columns")
@@ -94,7 +97,8 @@ def _without_expressions(item: Plain, obligation: TableObligation, engine: Engin
     arguments = {key: value for key, value in dict(kind.get("args") or {}).items() if key in _OF_TYPES}
     values = {"values": kind["values"]} if "values" in kind and name not in obligation.masks else {}
     kept = {key: value for key, value in item.items() if key in _OF_COLUMNS}
-    return {**kept, "type": {"name": kind["name"], "args": arguments, **values}}
+    # Where the database's own words are the name, values stand in them: `ENUM('a', 'b')`.
+    return {**kept, "type": {"name": kind["name"].partition("(")[0], "args": arguments, **values}}
 
 
 def _may_refer(reference: Plain, seen: Mapping[str, TableObligation], engine: Engine) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gatebook_hub.audit import Event, EventKind, Outcome
-from gatebook_hub.errors import BookUnavailable, GatebookError, NotFound, NotParsed
+from gatebook_hub.errors import BookUnavailable, GatebookError, NotFound, NotParsed, TooManyRequests
 from gatebook_hub.model import Limits, Principal, Schema
 from gatebook_hub.policy import Circumstances, PolicySet, SourceRule, known_tables, touches
 from gatebook_hub.services.in_force import InForce
@@ -49,6 +50,21 @@ class Places:
                 return False
             self._counts[principal, source] = count + 1
             return True
+
+    def take(self, principal: str, source: str, limits: Limits) -> None:
+        """Take a place for a statement; raises TooManyRequests."""
+        limit = limits.concurrent or 1
+        if not self.enter(principal, source, limit):
+            raise TooManyRequests(f"you already run {limit} statements in `{source}`; wait for one to end")
+
+    @contextmanager
+    def taken(self, principal: str, source: str, limits: Limits) -> Iterator[None]:
+        """A place for as long as the block runs; raises TooManyRequests."""
+        self.take(principal, source, limits)
+        try:
+            yield
+        finally:
+            self.leave(principal, source)
 
     def leave(self, principal: str, source: str) -> None:
         """Give the place back."""

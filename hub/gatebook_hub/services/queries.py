@@ -19,7 +19,6 @@ from gatebook_hub.errors import (
     InvalidInput,
     LimitExceeded,
     StatementFailed,
-    TooManyRequests,
 )
 from gatebook_hub.model import Limits, Schema
 from gatebook_hub.services.changes import Changes
@@ -166,20 +165,20 @@ class Waiting:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stream: ReadStream | None = None
-        self._is_gone = False
+        self.is_gone = False
 
     def begun(self, stream: ReadStream) -> None:
         """The database is about to be asked."""
         with self._lock:
             self._stream = stream
-            is_gone = self._is_gone
+            is_gone = self.is_gone
         if is_gone:
             stream.close()
 
     def leave(self) -> None:
         """Cancel in the database what the caller no longer waits for."""
         with self._lock:
-            self._is_gone = True
+            self.is_gone = True
             stream = self._stream
         if stream is not None:
             stream.close()
@@ -212,6 +211,7 @@ class Queries:
         self, call: Call, question: Question, waiting: Waiting | None = None
     ) -> Answer | Told | Done | ChangeRequest:
         """Answer a read, propose a write or do it; a refusal is in the book, and its error refers to it."""
+        waiting = waiting or Waiting()
         if question.transaction in {None, NEW}:
             return self._ask(call, question, waiting, Scope(begins=question.transaction == NEW))
         transactions, transaction = self._transactions, self._transactions.take(call, str(question.transaction))
@@ -226,7 +226,7 @@ class Queries:
         return answer
 
     def _ask(
-        self, call: Call, question: Question, waiting: Waiting | None, scope: Scope
+        self, call: Call, question: Question, waiting: Waiting, scope: Scope
     ) -> Answer | Told | Done | ChangeRequest:
         gate = self._gate
         about = sql.asked(question.sql)
@@ -240,7 +240,7 @@ class Queries:
             statement = self._plans.statement(question.sql, schema)
             if statement.kind is not StatementKind.READ:
                 given = (question.parameters,) if question.many is None else question.many
-                done = self._sandbox.write(call, source, rule, schema, statement, given, scope)
+                done = self._sandbox.write(call, source, rule, schema, statement, given, scope, lambda: waiting.is_gone)
                 if done is not None:
                     return done
                 self._check_alone(question, scope)
@@ -249,7 +249,7 @@ class Queries:
             decided = decide_read(gate, call, statement, schema, self._plans)
             check_reason(call, decided.allowed)
             limits = gate.limits(rule, decided.allowed.limits, question.limit_rows)
-            self._enter(call, question.source, limits)
+            gate.places.take(call.principal.id, question.source, limits)
         except GatebookError as error:
             if not getattr(error, "reference", None):
                 told = refused_facts(gate, question.source, question.sql, error)
@@ -258,7 +258,7 @@ class Queries:
         started = _Decided(source, schema, decided, parameters, limits)
         return self._start(call, question, started, waiting, scope)
 
-    def _start(self, call: Call, question: Question, read: _Decided, waiting: Waiting | None, scope: Scope) -> Answer:
+    def _start(self, call: Call, question: Question, read: _Decided, waiting: Waiting, scope: Scope) -> Answer:
         """The intent, and then the database."""
         gate, decided = self._gate, read.decided
         try:
@@ -268,12 +268,13 @@ class Queries:
             gate.places.leave(call.principal.id, question.source)
             raise
         try:
-            begun = waiting.begun if waiting is not None else None
+            begun = waiting.begun
             values = {**read.parameters, **own_values(gate, question.source, call.principal)}
             bound = used(values, decided.plan)
             if scope.transaction is None:
                 stream = read.source.read(decided.plan, bound, read.limits, begun=begun)
             else:
+                scope.transaction.session.limit_time(read.limits.time_s)
                 stream = scope.transaction.session.read(decided.plan, bound, begun=begun)
                 stream = self._transactions.held(scope.transaction, stream)
         except GatebookError as error:
@@ -296,11 +297,6 @@ class Queries:
             raise InvalidInput(
                 "a write that people look at has one set of parameters; write several rows in one insert"
             )
-
-    def _enter(self, call: Call, source: str, limits: Limits) -> None:
-        limit = limits.concurrent or 1
-        if not self._gate.places.enter(call.principal.id, source, limit):
-            raise TooManyRequests(f"you already run {limit} statements in `{source}`; wait for one to end")
 
     def _failed(self, call: Call, source: str, intent: int, error: GatebookError) -> None:
         gate = self._gate

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from gatebook_hub import policy, sql
 from gatebook_hub.audit import EventKind, Outcome, recorded_parameters
 from gatebook_hub.changes import Returned
-from gatebook_hub.errors import ApprovalRequired, GatebookError, KindRefused, StateConflict, WriteRefused
-from gatebook_hub.model import Access, Allowed, Limits, Schema, TableObligation, TableUse
+from gatebook_hub.errors import (
+    ApprovalRequired,
+    GatebookError,
+    KindRefused,
+    StateConflict,
+    StatementFailed,
+    StatementTimeout,
+    WriteRefused,
+)
+from gatebook_hub.model import Access, Allowed, Engine, Limits, Schema, TableObligation, TableUse
 from gatebook_hub.policy.rules import SourceRule
 from gatebook_hub.services.applying import Gathered, apply
 from gatebook_hub.services.gate import Call, Gate
@@ -27,7 +36,7 @@ from gatebook_hub.services.statements import (
     refused_facts,
     used,
 )
-from gatebook_hub.services.transactions import Transaction, Transactions
+from gatebook_hub.services.transactions import LONGEST_S, Transaction, Transactions
 from gatebook_hub.sources.source import Source, WriteSession
 from gatebook_hub.sql import Definition, Plan, Statement
 from gatebook_hub.values import encode
@@ -72,6 +81,22 @@ class _Planned:
     told: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """Where a write runs, until when all its sets together may, and whether anybody waits for it still."""
+
+    session: WriteSession
+    ends_at: float
+    is_gone: Callable[[], bool]
+
+    def check(self) -> None:
+        """Raise StatementTimeout, or StatementFailed for a caller who went away."""
+        if time.monotonic() > self.ends_at:
+            raise StatementTimeout(f"the write took longer than {LONGEST_S:.0f} s, and nothing of it remains")
+        if self.is_gone():
+            raise StatementFailed("the caller went away before the write was done, and nothing of it remains")
+
+
 class _NeedsPeople(Exception):
     """The write matches a rule that asks for people: it is rolled back, and proposed."""
 
@@ -92,23 +117,34 @@ class Sandbox:
         statement: Statement,
         given: Sequence[Mapping[str, Any]],
         scope: Scope,
+        is_gone: Callable[[], bool],
     ) -> Done | None:
         """Do a write, once for each set of parameters; None where it has to be proposed like any other.
 
-        Inside of a transaction nothing is proposed: raises ApprovalRequired.
+        Inside of a transaction nothing is proposed: raises ApprovalRequired. A caller who `is_gone` meanwhile finds
+        nothing written.
         """
         plan = self._plan(call, rule, schema, statement, given, scope)
         if plan is None:
             return None
-        if scope.is_alone:
-            return self._alone(call, source, plan)
+        with self._gate.places.taken(call.principal.id, source.name, plan.limits):
+            if scope.is_alone:
+                return self._alone(call, source, plan, is_gone)
+            return self._together(call, source, schema, plan, scope, is_gone)
+
+    def _together(
+        self, call: Call, source: Source, schema: Schema, plan: _Planned, scope: Scope, is_gone: Callable[[], bool]
+    ) -> Done:
         transaction = scope.transaction or self._transactions.begin(call, source, schema.engine, plan.limits)
         try:
-            done = self._within(call, source.name, plan, transaction)
+            done = self._within(call, source.name, plan, transaction, is_gone)
         except BaseException:
             if scope.transaction is None:
                 self._transactions.roll_back(transaction, "rolled back: its write was refused or failed")
             raise
+        finally:
+            if scope.transaction is None:
+                self._transactions.give_back(transaction)
         return replace(done, transaction=transaction.id)
 
     def _plan(
@@ -136,7 +172,7 @@ class Sandbox:
         is_direct = (
             is_direct
             and all(one.shows_all_of(schema.tables[one.table]) for one in obligations)
-            and not schema.tables[decided.write.table.name].is_view
+            and not any(schema.tables[one.table].is_view for one in obligations)
         )
         if not is_direct and can_be_proposed:
             return None
@@ -152,12 +188,14 @@ class Sandbox:
             told=_told(facts(gate, schema.source, schema, decided, given[0] if given else {}), given, gate),
         )
 
-    def _alone(self, call: Call, source: Source, plan: _Planned) -> Done | None:
+    def _alone(self, call: Call, source: Source, plan: _Planned, is_gone: Callable[[], bool]) -> Done | None:
         """In a transaction of its own."""
         intent = self._intend(call, plan.told)
         try:
             with source.writing(plan.limits) as session:
-                done = self._run(call, source.name, plan, session, intent, 0)
+                run = _Run(session=session, ends_at=time.monotonic() + LONGEST_S, is_gone=is_gone)
+                done = self._run(call, source.name, plan, run, intent, 0)
+                run.check()
                 session.commit()
         except _NeedsPeople as refused:
             if len(plan.parameters) == 1:
@@ -172,11 +210,18 @@ class Sandbox:
         self._tell(call, source.name, intent, done.rows)
         return done
 
-    def _within(self, call: Call, source: str, plan: _Planned, transaction: Transaction) -> Done:
+    def _within(
+        self, call: Call, source: str, plan: _Planned, transaction: Transaction, is_gone: Callable[[], bool]
+    ) -> Done:
         intent = self._intend(call, plan.told, transaction.id)
-        kind = (plan.decided.write.table.name, str(plan.decided.write.kind))
+        # An upsert or a merge counts for each right that it needs.
+        kinds = [(step.use.table, str(step.use.access)) for step in plan.decided.write.steps]
+        before = max(transaction.counts.get(kind, 0) for kind in kinds)
+        run = _Run(session=transaction.session, ends_at=transaction.ends_at, is_gone=is_gone)
         try:
-            done = self._run(call, source, plan, transaction.session, intent, transaction.counts.get(kind, 0))
+            run.session.limit_time(plan.limits.time_s)
+            done = self._run(call, source, plan, run, intent, before)
+            run.check()
         except _NeedsPeople as refused:
             error = ApprovalRequired(NOT_INSIDE)
             self._fail(call, source, intent, error)
@@ -184,15 +229,18 @@ class Sandbox:
         except GatebookError as error:
             self._fail(call, source, intent, error)
             raise
-        transaction.counts[kind] = transaction.counts.get(kind, 0) + done.rows
+        for kind in set(kinds):
+            transaction.counts[kind] = transaction.counts.get(kind, 0) + done.rows
+        transaction.rows += done.rows
         self._tell(call, source, intent, done.rows, detail="done, and not committed yet")
         return done
 
-    def _run(self, call: Call, source: str, plan: _Planned, session: WriteSession, intent: int, before: int) -> Done:
+    def _run(self, call: Call, source: str, plan: _Planned, run: _Run, intent: int, before: int) -> Done:
         """Write; `before` are the rows that the transaction wrote in this way already."""
-        gate, count = self._gate, 0
+        gate, session, count = self._gate, run.session, 0
         gathered = Gathered(plan.limits)
         for parameters in plan.parameters:
+            run.check()
             if plan.plan is not None:
                 returns = plan.decided.returning is not None
                 rows, changed = session.run(plan.plan.sql, used(parameters, plan.plan), returns=returns)
@@ -201,7 +249,7 @@ class Sandbox:
                 most = gate.settings.preview_rows
                 applied = apply(session, plan.decided, parameters, plan.schema, most, plan.limits)
                 changed = len(applied.diff.rows)
-                gathered.rows.extend(applied.returned)
+                gathered.extend(applied.returned)
             count += changed
         self._check_quorum(call, source, plan.decided, before + count)
         last_id = session.last_id if plan.plan is not None else None
@@ -215,7 +263,9 @@ class Sandbox:
             source, rule, schema = gate.source(source_name, call.principal)
             if not rule.is_sandbox:
                 raise KindRefused(sql.refusal_of(text))
-            definition = sql.parse_definition(text, schema)
+            definition = sql.parse_definition(
+                text, schema, lambda name: self._table_of_index(call, source, schema, name)
+            )
             tables = sorted({definition.table, *definition.references})
             decision = policy.decide_definition(
                 gate.policy, call.principal, schema, tables, gate.circumstances(call.purpose)
@@ -230,6 +280,22 @@ class Sandbox:
             error.reference = gate.refuse(EventKind.QUERY_REFUSED, call, error, **told)
             raise
         return self._define(call, source, rule, allowed, definition, sent)
+
+    def _table_of_index(self, call: Call, source: Source, schema: Schema, name: str) -> str | None:
+        """The table of an index by the database's own description; None for one that the caller does not see."""
+        is_exact = schema.engine is Engine.POSTGRESQL
+        for detail in source.details().tables:
+            names = [str(index["name"]) for index in detail.indexes]
+            if name not in (names if is_exact else map(str.lower, names)):
+                continue
+            table = detail.name if is_exact else detail.name.lower()
+            use = TableUse(table=table, access=Access.SELECT)
+            circumstances = self._gate.circumstances(call.purpose)
+            if schema.knows(table) and isinstance(
+                policy.decide(self._gate.policy, call.principal, schema, [use], at=circumstances), Allowed
+            ):
+                return table
+        return None
 
     def _define(
         self, call: Call, source: Source, rule: SourceRule, allowed: Allowed, definition: Definition, sent: str

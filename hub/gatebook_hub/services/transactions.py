@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -47,17 +47,21 @@ class Transaction:
     session: WriteSession
     leave: ExitStack
     busy: threading.Lock = field(default_factory=threading.Lock)
-    savepoints: list[str] = field(default_factory=list)
-    # Rows that were written so far, by table and kind: what people approve does not become less by being split.
+    # Each with the rows that stood when it was set.
+    savepoints: list[tuple[str, int]] = field(default_factory=list)
+    # Rows that were written so far, by table and right: what people approve does not become less by being split, nor
+    # by being undone.
     counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    # Rows that were written and stand: what a savepoint undid is none of them.
+    rows: int = 0
     reading: _HeldStream | None = None
     began_at: float = field(default_factory=time.monotonic)
     used_at: float = field(default_factory=time.monotonic)
 
     @property
-    def rows(self) -> int:
-        """How many rows were written so far."""
-        return sum(self.counts.values())
+    def ends_at(self) -> float:
+        """When it ends whatever runs in it, by the monotonic clock."""
+        return self.began_at + LONGEST_S
 
 
 class Transactions:
@@ -72,7 +76,7 @@ class Transactions:
         self._closing = threading.Event()
 
     def begin(self, call: Call, source: Source, engine: Engine, limits: Limits) -> Transaction:
-        """Open one on the source; raises TooManyRequests, SourceUnavailable."""
+        """Open one on the source, taken for its first statement; raises TooManyRequests, SourceUnavailable."""
         gate, places = self._gate, f"transactions of {source.name}"
         limit = min(limits.concurrent or 1, _MOST_OF_ONE)
         leave = ExitStack()
@@ -96,6 +100,7 @@ class Transactions:
             session=session,
             leave=leave,
         )
+        found.busy.acquire()  # before anybody else sees it: its first statement runs now
         with self._lock:
             if self._closing.is_set():
                 leave.close()
@@ -135,7 +140,10 @@ class Transactions:
                 self.roll_back(transaction, "rolled back: a read of it failed, or was left half way")
             self.give_back(transaction)
 
-        transaction.reading = _HeldStream(stream, closed)
+        def read() -> None:
+            transaction.used_at = time.monotonic()
+
+        transaction.reading = _HeldStream(stream, closed, read)
         return transaction.reading
 
     def control(self, call: Call, id_: str, verb: str, name: str | None) -> bool:
@@ -148,7 +156,7 @@ class Transactions:
                 case "rollback":
                     self.roll_back(transaction, "rolled back")
                 case _:
-                    self._savepoint(transaction, verb, name or "")
+                    self._savepoint(call, transaction, verb, name or "")
         except BaseException:
             self.roll_back(transaction, "rolled back: a step of it failed")
             raise
@@ -180,38 +188,32 @@ class Transactions:
         except GatebookError:
             return False
 
-    def _savepoint(self, transaction: Transaction, verb: str, name: str) -> None:
+    def _savepoint(self, call: Call, transaction: Transaction, verb: str, name: str) -> None:
+        """Carry out a savepoint's verb, which is in the book: without it nobody could tell what a commit left."""
         if transaction.engine in _WITHOUT_SAVEPOINTS:
             raise InvalidInput(f"{transaction.engine} has no savepoints")
         if verb not in {"savepoint", "release", "rollback_to"}:
             raise InvalidInput(f"a transaction knows no `{verb[:40]}`")
         known = transaction.savepoints
         if verb == "savepoint":
-            known.append(name)
-            transaction.session.run(f"SAVEPOINT {_spelled(len(known) - 1)}", {})
-            return
-        if name not in known:
-            raise InvalidInput(f"there is no savepoint `{name[:64]}` in this transaction")
-        place = len(known) - 1 - known[::-1].index(name)
-        if verb == "release":
-            transaction.session.run(f"RELEASE SAVEPOINT {_spelled(place)}", {})
-            del known[place:]
+            known.append((name, transaction.rows))
+            place, statement = len(known) - 1, "SAVEPOINT"
         else:
-            transaction.session.run(f"ROLLBACK TO SAVEPOINT {_spelled(place)}", {})
-            del known[place + 1 :]
+            place = max((place for place, (one, _) in enumerate(known) if one == name), default=-1)
+            statement = "RELEASE SAVEPOINT" if verb == "release" else "ROLLBACK TO SAVEPOINT"
+        if place < 0:
+            raise InvalidInput(f"there is no savepoint `{name[:64]}` in this transaction")
+        undone = transaction.rows - known[place][1] if verb == "rollback_to" else 0
+        intent = self._intend(call, transaction, undone, {"step": verb, "savepoint": str(place)})
+        transaction.session.run(f"{statement} {_spelled(place)}", {})
+        transaction.rows -= undone
+        if verb != "savepoint":
+            del known[place if verb == "release" else place + 1 :]
+        self._tell(call, transaction, Outcome.OK, intent, detail=f"{verb}; {undone} rows undone")
 
     def _commit(self, call: Call, transaction: Transaction) -> None:
         """The book first: a commit that nobody could prove must not happen."""
-        gate = self._gate
-        intent = gate.book.append(
-            gate.event(
-                EventKind.TRANSACTION_INTENT,
-                call,
-                source=transaction.source.name,
-                rows=transaction.rows,
-                extra={"transaction": transaction.id, "step": "commit"},
-            )
-        )
+        intent = self._intend(call, transaction, transaction.rows, {"step": "commit"})
         self._forget(transaction)
         try:
             transaction.session.commit()
@@ -221,6 +223,13 @@ class Transactions:
             self._tell(call, transaction, Outcome.FAILED, intent, error=error)
             raise
         self._tell(call, transaction, Outcome.OK, intent, detail="committed")
+
+    def _intend(self, call: Call, transaction: Transaction, rows: int, step: Mapping[str, str]) -> int:
+        gate = self._gate
+        extra = {"transaction": transaction.id, **step}
+        return gate.book.append(
+            gate.event(EventKind.TRANSACTION_INTENT, call, source=transaction.source.name, rows=rows, extra=extra)
+        )
 
     def _tell(
         self,
@@ -279,18 +288,21 @@ class Transactions:
 
 
 class _HeldStream:
-    """A ReadStream that says when it is closed, and whether it was read whole."""
+    """A ReadStream that says when it is read, when it is closed, and whether it was read whole."""
 
-    def __init__(self, stream: ReadStream, closed: Callable[..., None]) -> None:
+    def __init__(self, stream: ReadStream, closed: Callable[..., None], read: Callable[[], None]) -> None:
         self._stream = stream
         self._closed = closed
+        self._read = read
         self._closing = threading.Lock()
         self._is_closed = False
         self._is_whole = False
         self.schema = stream.schema
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        yield from self._stream
+        for batch in self._stream:
+            self._read()
+            yield batch
         self._is_whole = True
 
     def close(self) -> None:

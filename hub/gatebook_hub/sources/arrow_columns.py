@@ -46,6 +46,7 @@ _NUMERIC = pa.opaque(pa.string(), "numeric", "PostgreSQL")
 _TYPE, _TYPMOD = b"POSTGRESQL:type", b"POSTGRESQL:typmod"
 _MOST_SCALED_DIGITS = 18
 _MOST_DIGITS = 38
+_MOST_WIDE_DIGITS = 76  # of the wider decimal
 _HEADER = 4
 _MISFIT = 2**63 - 1
 # Years 1 to 9999, which is what Python can say; `infinity` and what lies beyond arrives outside of them.
@@ -118,7 +119,7 @@ def rebuilt(column: Column, arrived: pa.Array, kind: pa.DataType) -> pa.Array:
             if pa.types.is_string(kind) and arrived.null_count < len(arrived):  # the first rows were NULL, each of them
                 raise misfit(column.name, kind)
             try:
-                return pc.cast(arrived, kind)
+                return _decimals(column.name, arrived, kind)
             except pa.ArrowInvalid as error:
                 raise misfit(column.name, kind) from error
 
@@ -179,6 +180,16 @@ def _unscaled(name: str, arrived: pa.Array, kind: pa.DataType) -> pa.Array:
         raise misfit(name, kind)
     whole = pc.cast(arrived, pa.decimal128(19, 0))
     return pa.Array.from_buffers(kind, len(whole), whole.buffers(), whole.null_count, whole.offset)
+
+
+def _decimals(name: str, arrived: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Texts as decimals. A cast drops the highest digits of what is too long for its type, so the type is wider."""
+    if not pa.types.is_decimal(kind):
+        return pc.cast(arrived, kind)
+    longest = pc.max(pc.binary_length(arrived)).as_py() or 0
+    if longest > _MOST_WIDE_DIGITS:
+        raise misfit(name, kind)
+    return pc.cast(pc.cast(arrived, pa.decimal256(_MOST_WIDE_DIGITS, kind.scale)), kind)
 
 
 def _check_within(name: str, arrived: pa.Array) -> None:

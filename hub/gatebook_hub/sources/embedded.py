@@ -20,6 +20,7 @@ from gatebook_hub.errors import (
     SourceUnavailable,
     StatementFailed,
     StatementTimeout,
+    TransactionEnded,
 )
 from gatebook_hub.model import Limits, Schema
 from gatebook_hub.sources.frames import BATCH, SCHEMA, FrameError, pack, unpack_rows
@@ -129,6 +130,7 @@ class WorkerWriting:
         self._worker = worker
         self._bindable = bindable
         self._time_s = limits.time_s or DEFAULT_TIME_S
+        self._is_over = False
         self.is_committed = False
         self.last_id: int | None = None
 
@@ -140,6 +142,7 @@ class WorkerWriting:
         begun: Callable[[ReadStream], None] | None = None,
     ) -> ReadStream:
         """A governed read that sees what the transaction wrote."""
+        self._check_open()
         stream = WorkerStream(self._worker, lambda _: None)
         if begun is not None:
             begun(stream)
@@ -164,8 +167,21 @@ class WorkerWriting:
 
     def ask(self, request: Mapping[str, Any], time_s: float | None = None) -> tuple[list[tuple[Any, ...]], int]:
         """Send a request and wait for its rows and their number."""
+        self._check_open()
         self._worker.ask(request, self._time_s if time_s is None else time_s)
         return _answer(self._worker)
+
+    def limit_time(self, seconds: float | None) -> None:
+        """What the next statements may take."""
+        self._time_s = seconds or DEFAULT_TIME_S
+
+    def end(self) -> None:
+        """Nothing more through it: its worker is somebody else's from now on."""
+        self._is_over = True
+
+    def _check_open(self) -> None:
+        if self._is_over:
+            raise TransactionEnded("the transaction is over, and nothing of it remains; begin anew")
 
 
 class FileSource(ABC):
@@ -255,8 +271,8 @@ class FileSource(ABC):
 def writing(pool: WorkerPool, limits: Limits, bindable: Bindable) -> Iterator[WorkerWriting]:
     """A session whose transaction begins now, with the write lock taken."""
     worker = pool.lease()
+    session = WorkerWriting(worker, limits, bindable)
     try:
-        session = WorkerWriting(worker, limits, bindable)
         session.ask({"op": "begin"})
         try:
             yield session
@@ -266,6 +282,7 @@ def writing(pool: WorkerPool, limits: Limits, bindable: Bindable) -> Iterator[Wo
             raise
         session.ask({"op": "end", "commit": session.is_committed}, _COMMIT_S)
     finally:
+        session.end()
         pool.give_back(worker)
 
 

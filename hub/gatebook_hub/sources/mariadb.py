@@ -91,6 +91,12 @@ class MariadbSource(ServerSource):
     def _reading_within(self, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
         return _ReadWithin(connection, plan.sql, parameters, self._kill)
 
+    def _limit_time(self, connection: Any, seconds: float | None) -> None:
+        time_s = float(seconds or _DEFAULT_TIME_S)
+        connection._read_timeout = time_s + _GRACE_S  # noqa: SLF001 - as in `_begin`
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET SESSION max_statement_time = {time_s}")
+
     def _identity_on(self, connection: Any) -> str:
         return _identity(connection, self._namespace)
 
@@ -126,6 +132,7 @@ class MariadbSource(ServerSource):
             f"idle_transaction_timeout = {int(limits.time_s or _DEFAULT_TIME_S) + 60}",
             f"sql_mode = '{_SQL_MODE}'",
             "time_zone = '+00:00'",
+            "autocommit = 0",  # what follows a transaction that is over must not be committed by itself
         )
         # Some functions do not look at whether they were killed; nobody waits for them.
         connection._read_timeout = float(limits.time_s or _DEFAULT_TIME_S) + _GRACE_S  # noqa: SLF001 - no other way

@@ -17,14 +17,16 @@ from gatebook_hub.model import Engine, Limits
 from gatebook_hub.sources.arrow import decimal_of
 from gatebook_hub.sources.arrow_link import ArrowLinks
 from gatebook_hub.sources.choosing import ByRows, ChosenRead
-from gatebook_hub.sources.postgresql_session import identity, pins
+from gatebook_hub.sources.postgresql_session import identity, limit_time, pins
 from gatebook_hub.sources.server import ServerSource
 from gatebook_hub.sources.sizes import Sizes
 from gatebook_hub.sources.source import LEDGER
 from gatebook_hub.sources.stream import BatchStream, Driven, cut
+from gatebook_hub.sources.writing import ServerWriting
 from gatebook_hub.sql import Plan
 
 _NAMESPACE = "public"
+_INTERVAL = 1186
 _TYPES: Mapping[int, pa.DataType] = {
     16: pa.bool_(),
     17: pa.binary(),
@@ -40,7 +42,7 @@ _TYPES: Mapping[int, pa.DataType] = {
     1083: pa.time64("us"),
     1114: pa.timestamp("us"),
     1184: pa.timestamp("us", tz="UTC"),
-    1186: pa.duration("us"),
+    _INTERVAL: pa.duration("us"),
     2950: pa.string(),
 }
 _NUMERIC = 1700
@@ -143,6 +145,12 @@ class PostgresqlSource(ServerSource):
     def _prepare_new(self, connection: Any) -> None:
         read_as_text(connection)
 
+    def _session(self, connection: Any, limits: Limits) -> ServerWriting:
+        return _Writing(connection, self._translate, self._reading_within, self._limit_time, limits.time_s)
+
+    def _limit_time(self, connection: Any, seconds: float | None) -> None:
+        connection.execute(limit_time(seconds).encode())
+
     def _identity_on(self, connection: Any) -> str:
         found = identity(lambda query: _one(connection, query), connection.rollback)
         connection.rollback()  # it is new, and is left without a transaction
@@ -150,6 +158,15 @@ class PostgresqlSource(ServerSource):
 
     def _translate(self, error: Exception) -> Exception:
         return translate(error)
+
+
+class _Writing(ServerWriting):
+    """A month is another interval than thirty days, which the driver's own values do not say."""
+
+    def _cursor(self) -> Any:
+        cursor = super()._cursor()
+        cursor.adapters.register_loader(_INTERVAL, TextLoader)
+        return cursor
 
 
 class _ReadWithin:

@@ -35,6 +35,12 @@ def pins(limits: Limits) -> str:
     return f"SELECT pg_catalog.pg_backend_pid(), {calls}"
 
 
+def limit_time(seconds: float | None) -> str:
+    """The statement that says what each of the next statements of the transaction may take."""
+    timeout_ms = int((seconds or _DEFAULT_TIME_S) * 1000)
+    return f"SELECT pg_catalog.set_config('statement_timeout', '{timeout_ms}', true)"
+
+
 def identity(ask: Callable[[str], str], again: Callable[[], None]) -> str:
     """What cluster and which of its databases: `ask` gives the first value of a query, `again` follows an error."""
     try:

@@ -23,10 +23,14 @@ _REACHING = frozenset({"CASCADE", "SET NULL", "SET DEFAULT", "C", "N", "D"})
 _REFERENCES = {
     Engine.SQLITE: 'select r."table", t.name, r.on_delete, r.on_update, r."to" '
     "from sqlite_master t, pragma_foreign_key_list(t.name) r where t.type = 'table'",
-    Engine.POSTGRESQL: "select p.relname, "
+    # What refers to a part of a table, or to a child, goes with rows of the whole.
+    Engine.POSTGRESQL: "with recursive up (part, whole) as (select oid, oid from pg_class union "
+    "select u.part, i.inhparent from up u join pg_inherits i on i.inhrelid = u.whole) select p.relname, "
     "case when c.relnamespace = p.relnamespace then c.relname else '(elsewhere)' end, "
-    "k.confdeltype, k.confupdtype, a.attname from pg_constraint k join pg_class p on p.oid = k.confrelid "
-    "join pg_class c on c.oid = k.conrelid join pg_attribute a on a.attrelid = p.oid and a.attnum = any (k.confkey) "
+    "k.confdeltype, k.confupdtype, a.attname from pg_constraint k join up on up.part = k.confrelid "
+    "join pg_class p on p.oid = up.whole "
+    "join pg_class c on c.oid = k.conrelid "
+    "join pg_attribute a on a.attrelid = k.confrelid and a.attnum = any (k.confkey) "
     "where k.contype = 'f' and p.relnamespace = to_regnamespace(:namespace)",
     Engine.MARIADB: "select r.referenced_table_name, "
     "case when r.constraint_schema = r.unique_constraint_schema then r.table_name else '(elsewhere)' end, "

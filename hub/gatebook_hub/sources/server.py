@@ -91,8 +91,11 @@ class ServerSource(ABC):
     def writing(self, limits: Limits) -> Iterator[ServerWriting]:
         """Open a transaction that may write; rows are locked as they are read by key."""
         with self._transaction(limits, "READ WRITE") as connection:
-            session = ServerWriting(connection, self._translate, self._reading_within)
-            yield session
+            session = self._session(connection, limits)
+            try:
+                yield session
+            finally:
+                session.end()
             if session.is_committed:
                 try:
                     connection.commit()
@@ -130,6 +133,10 @@ class ServerSource(ABC):
         """A read in a transaction that goes on after it."""
 
     @abstractmethod
+    def _limit_time(self, connection: Any, seconds: float | None) -> None:
+        """What the next statements of the transaction may take; None for what is usual."""
+
+    @abstractmethod
     def _identity_on(self, connection: Any) -> str:
         """What the server says of itself on a connection of the driver's."""
 
@@ -151,7 +158,10 @@ class ServerSource(ABC):
     def _ask(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """A question of the gate's own, read only."""
         with self._transaction(Limits(), "READ ONLY") as connection:
-            return ServerWriting(connection, self._translate, self._reading_within).run(query, parameters)[0]
+            return self._session(connection, Limits()).run(query, parameters)[0]
+
+    def _session(self, connection: Any, limits: Limits) -> ServerWriting:
+        return ServerWriting(connection, self._translate, self._reading_within, self._limit_time, limits.time_s)
 
     @contextmanager
     def _transaction(self, limits: Limits, mode: str) -> Iterator[Any]:

@@ -55,6 +55,9 @@ class WriteSession(Protocol):
     ) -> ReadStream:
         """Start a governed read that sees what the transaction wrote; nothing else runs until it is closed."""
 
+    def limit_time(self, seconds: float | None) -> None:
+        """What the next statements may take, each of them; None for what is usual."""
+
     def select(self, plan: Plan, parameters: Mapping[str, Any], limit_rows: int) -> list[tuple[Any, ...]]:
         """Rows of a governed read; raises LimitExceeded above the limit."""
 

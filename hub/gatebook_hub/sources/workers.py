@@ -122,7 +122,8 @@ class Worker:
         except FrameError as error:
             raise self._death() from error
         if kind == JSON:
-            if not isinstance(value, dict):
+            if not isinstance(value, dict) or value.get("number") != self._number:
+                self.process.kill()  # its answers are those of other questions: nobody gets one
                 raise self._death()
             self.is_answered = True
             self.kill_at = None

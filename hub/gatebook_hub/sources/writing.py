@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gatebook_hub.errors import TransactionEnded
 from gatebook_hub.sources.source import ReadStream, within
 from gatebook_hub.sources.stream import CursorStream, Driven
 from gatebook_hub.sql import Plan
@@ -18,10 +19,15 @@ class ServerWriting:
         connection: Any,
         translate: Callable[[Exception], Exception],
         reading: Callable[[Any, Plan, Mapping[str, Any]], Driven],
+        timed: Callable[[Any, float | None], None],
+        time_s: float | None,
     ) -> None:
         self._connection = connection
         self._translate = translate
         self._reading = reading
+        self._timed = timed
+        self._time_s = time_s
+        self._is_over = False
         self.is_committed = False
         self.last_id: int | None = None
 
@@ -33,6 +39,7 @@ class ServerWriting:
         begun: Callable[[ReadStream], None] | None = None,
     ) -> ReadStream:
         """A governed read that sees what the transaction wrote."""
+        self._check_open()
         stream = CursorStream(self._reading(self._connection, plan, parameters))
         if begun is not None:
             begun(stream)
@@ -71,7 +78,27 @@ class ServerWriting:
         finally:
             cursor.close()
 
+    def limit_time(self, seconds: float | None) -> None:
+        """What the next statements may take."""
+        self._check_open()
+        if seconds == self._time_s:
+            return
+        try:
+            self._timed(self._connection, seconds)
+        except Exception as error:
+            raise self._translate(error) from error
+        self._time_s = seconds
+
+    def end(self) -> None:
+        """Nothing more through it: its connection is somebody else's from now on."""
+        self._is_over = True
+
+    def _check_open(self) -> None:
+        if self._is_over:
+            raise TransactionEnded("the transaction is over, and nothing of it remains; begin anew")
+
     def _cursor(self) -> Any:
+        self._check_open()
         try:
             return self._connection.cursor()
         except Exception as error:

@@ -7,7 +7,8 @@ expressions from the lists that statements have too. Views, functions and the li
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
@@ -22,20 +23,24 @@ from gatebook_hub.sql.called import check_shadowed
 from gatebook_hub.sql.checking import check_node
 from gatebook_hub.sql.dialects import fold, fold_identifiers
 from gatebook_hub.sql.functions import TABLE_FUNCTIONS
-from gatebook_hub.sql.generating import check_calls, write
+from gatebook_hub.sql.generating import check_calls, quote, write
 from gatebook_hub.sql.lifting import VALUES
 from gatebook_hub.sql.parsing import StatementKind, parse_tree, statement_from
 from gatebook_hub.sql.reading import rewrite
 
-_WORDS = re.compile(r"(create|drop|alter)\b", re.IGNORECASE)
+_WORDS = re.compile(r"(create|drop|alter|comment)\b", re.IGNORECASE)
 _RESERVED = re.compile(r"(gatebook|gb_|sqlite_|pg_|duckdb_|pragma_)", re.IGNORECASE)
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_LONGEST_NAME = 63  # bytes, of PostgreSQL's
 # A table of that name would stand before the function, in the gate's own statements too.
 _TAKEN = frozenset({"DUAL"}).union(*TABLE_FUNCTIONS.values())
 # What a definition is made of beside expressions, with what may be set on it; None for anything.
 _NODES: dict[str, frozenset[str] | None] = {
-    "Create": frozenset({"this", "kind", "exists", "expression", "unique"}),
-    "Drop": frozenset({"this", "tables", "kind", "exists"}),
+    "Create": frozenset({"this", "kind", "exists", "expression", "unique", "properties"}),
+    "Drop": frozenset({"this", "tables", "kind", "exists", "cluster"}),
+    "OnProperty": frozenset({"this"}),
+    "Comment": frozenset({"this", "kind", "expression"}),
+    "Properties": frozenset({"expressions"}),
+    "SchemaCommentProperty": frozenset({"this"}),
     "Alter": frozenset({"this", "kind", "actions", "exists"}),
     "Table": frozenset({"this", "db"}),
     "Schema": frozenset({"this", "expressions"}),
@@ -46,8 +51,12 @@ _NODES: dict[str, frozenset[str] | None] = {
     "UniqueColumnConstraint": frozenset({"this", "include"}),
     "DefaultColumnConstraint": frozenset({"this"}),
     "CheckColumnConstraint": frozenset({"this"}),
+    "ComputedColumnConstraint": frozenset({"this", "persisted"}),
+    "CommentColumnConstraint": frozenset({"this"}),
     "AutoIncrementColumnConstraint": frozenset(),
-    "GeneratedAsIdentityColumnConstraint": frozenset({"this", "start", "increment"}),
+    "GeneratedAsIdentityColumnConstraint": frozenset(
+        {"this", "expression", "start", "increment", "minvalue", "maxvalue", "cycle"}
+    ),
     "Reference": frozenset({"this", "options"}),
     "ForeignKey": frozenset({"expressions", "reference"}),
     "PrimaryKey": frozenset({"expressions", "include"}),
@@ -81,7 +90,8 @@ _COUNTING = {
     exp.DType.BIGSERIAL: "BIGSERIAL",
     exp.DType.SMALLSERIAL: "SMALLSERIAL",
 }
-_BEFORE_PARENTHESIS = frozenset({"KEY", "UNIQUE", "CHECK"})
+_BEFORE_PARENTHESIS = frozenset({"KEY", "UNIQUE", "CHECK", "IDENTITY", "DEFAULT"})
+_KINDS = (exp.Create, exp.Drop, exp.Alter, exp.Comment)
 _OPTIONS = re.compile(r"ON (DELETE|UPDATE) (CASCADE|RESTRICT|NO ACTION|SET NULL|SET DEFAULT)", re.IGNORECASE)
 
 
@@ -112,13 +122,18 @@ def defines(text: str) -> bool:
     return _WORDS.match(bare(text)) is not None
 
 
-def parse_definition(text: str, schema: Schema) -> Definition:
-    """Parse a change of the schema; raises what `parse` raises, KindRefused for another kind of it."""
+def parse_definition(text: str, schema: Schema, table_of_index: Callable[[str], str | None]) -> Definition:
+    """Parse a change of the schema; `table_of_index` knows the table of an index, for engines whose `drop` names none.
+
+    Raises what `parse` raises, KindRefused for another kind of change.
+    """
     engine = schema.engine
     tree = parse_tree(text, engine)
     kind = str(tree.args.get("kind") or "").upper()
-    if not isinstance(tree, exp.Create | exp.Drop | exp.Alter) or kind not in {"TABLE", "INDEX"}:
-        raise KindRefused("a sandbox takes `create`, `alter` and `drop` of tables, and of indexes")
+    if isinstance(tree, exp.Comment) and engine is not Engine.POSTGRESQL:
+        raise KindRefused(f"{engine} knows no `comment on`")
+    if not isinstance(tree, _KINDS) or kind not in {"TABLE", "INDEX", "COLUMN"}:
+        raise KindRefused("a sandbox takes `create`, `alter` and `drop` of tables, and of indexes, and `comment on`")
     query = tree.args.get("expression") if isinstance(tree, exp.Create) else None
     if query is not None and isinstance(tree.this, exp.Schema):
         raise ConstructRefused("a table is made of columns or of a query, not of both")
@@ -132,11 +147,11 @@ def parse_definition(text: str, schema: Schema) -> Definition:
     return Definition(
         engine=engine,
         text=text,
-        table=_table_of(tree, schema),
+        table=_table_of(tree, schema, table_of_index),
         references=frozenset(
             _name(table, schema) for table in _tables(tree) if table.find_ancestor(exp.Reference) is not None
         ),
-        is_drop=isinstance(tree, exp.Drop),
+        is_drop=isinstance(tree, exp.Drop) and kind == "TABLE",
         query=None if query is None else _query(query, text, schema),
         tree=tree,
     )
@@ -152,10 +167,17 @@ def write_definition(
     query = tree.args.get("expression") if isinstance(tree, exp.Create) else None
     if query is not None:
         tree.set("expression", None)
-    for table in tree.find_all(exp.Table):
+    for table in _tables(tree):
         _place(table, schema)
+    for index in _indexes(tree):
+        index.set("db", None if engine is Engine.MARIADB else exp.to_identifier(schema.namespace, quoted=True))
+    if isinstance(tree.this, exp.Column):
+        tree.this.set("db", exp.to_identifier(schema.namespace, quoted=True))
     _declare_as_typed(tree, engine)
+    names = _mark_names(tree, nonce) if engine is Engine.SQLITE else {}
     sql = write(tree, engine)
+    for marker, name in names.items():
+        sql = sql.replace(marker, name)
     check_calls(sql, engine, schema.functions | _BEFORE_PARENTHESIS)
     if engine in {Engine.POSTGRESQL, Engine.MARIADB}:
         sql = sql.replace("%", "%%")  # as in a plan: the driver takes one for the begin of a parameter
@@ -165,6 +187,21 @@ def write_definition(
     if plan.parameters:
         raise ConstructRefused("a table is made of what you see without masks and filters, and without parameters")
     return f"{sql} AS {plan.sql}"
+
+
+def _mark_names(tree: exp.Expr, nonce: str) -> dict[str, str]:
+    """Put a marker before each name of a definition, but of expressions; with what is written for it.
+
+    SQLite keeps the text, and whoever reads it later looks for double quotes. In an expression SQLite itself takes
+    those for a text where it knows no such column, so there the names keep the quotes that are never a text.
+    """
+    names: dict[str, str] = {}
+    for index, identifier in enumerate(list(tree.find_all(exp.Identifier))):
+        if not isinstance(identifier.parent, exp.Column):
+            marker = f"gbn_{nonce}_{index}"
+            names[quote(marker, Engine.SQLITE)] = '"' + identifier.name.replace('"', '""') + '"'
+            identifier.set("this", marker)
+    return names
 
 
 def _check(tree: exp.Expr, query: exp.Expr | None, engine: Engine, functions: AbstractSet[str]) -> None:
@@ -210,8 +247,10 @@ def _declare_as_typed(tree: exp.Expr, engine: Engine) -> None:
 
 def _check_parts(node: exp.Expr) -> None:
     match node:
-        case exp.Identifier() if not _NAME.fullmatch(node.name):
-            raise ConstructRefused("names are of letters, digits and `_`, at most 63 of them")
+        case exp.Identifier() if not _is_name(node.name):
+            raise ConstructRefused(f"a name has at most {_LONGEST_NAME} bytes, and no signs that nobody sees")
+        case exp.Table() if "." in node.name or "*" in node.name:
+            raise ConstructRefused("a table has no `.` and no `*` in its name: rules could not name it")
         case exp.DefaultColumnConstraint() if node.find(exp.Column):
             raise ConstructRefused("a default is a value, or made of values")
         case exp.Drop() if isinstance(node.parent, exp.Alter) and str(node.args.get("kind")).upper() != "COLUMN":
@@ -224,6 +263,13 @@ def _check_parts(node: exp.Expr) -> None:
             pass
 
 
+def _is_name(name: str) -> bool:
+    """Whether everybody reads the name as the engines do, which agree about capitals of ASCII alone."""
+    is_seen = all(unicodedata.category(sign) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} for sign in name)
+    is_folded = all(sign.isascii() or sign == sign.lower() for sign in name)
+    return bool(name) and name == name.strip() and len(name.encode()) <= _LONGEST_NAME and is_seen and is_folded
+
+
 def _query(query: exp.Expr, text: str, schema: Schema) -> Analysis:
     statement = statement_from(
         query.copy(), kind=StatementKind.READ, text=text, engine=schema.engine, functions=schema.functions
@@ -231,19 +277,41 @@ def _query(query: exp.Expr, text: str, schema: Schema) -> Analysis:
     return analyse(statement, schema)
 
 
-def _table_of(tree: exp.Expr, schema: Schema) -> str:
+def _table_of(tree: exp.Expr, schema: Schema, table_of_index: Callable[[str], str | None]) -> str:
     """The one table that is changed; an index belongs to one too."""
-    found = [table for table in _tables(tree) if table.find_ancestor(exp.Reference) is None]
-    if isinstance(tree, exp.Drop) and str(tree.args.get("kind")).upper() == "INDEX":
-        raise KindRefused("an index goes with its table; drop that, or leave it")
+    found = [_name(table, schema) for table in _tables(tree) if table.find_ancestor(exp.Reference) is None]
+    for index in _indexes(tree):
+        if schema.engine is Engine.MARIADB:
+            continue  # it names the table too
+        if schema.engine is Engine.DUCKDB:
+            raise KindRefused("an index goes with its table; drop that, or leave it")
+        table = table_of_index(fold(index.this, schema.engine))
+        if table is None:
+            raise UnknownRelation(f"there is no index `{index.name}` in `{schema.source}` that you may see")
+        found.append(table)
+    if isinstance(tree, exp.Comment) and isinstance(tree.this, exp.Column):
+        found.append(_name(_of_column(tree.this), schema))
     if len(found) != 1:
         raise KindRefused("one table is changed at a time")
-    return _name(found[0], schema)
+    return found[0]
+
+
+def _of_column(column: exp.Column) -> exp.Table:
+    if column.args.get("catalog") is not None or column.args.get("table") is None:
+        raise KindRefused("name the column as `table.column`")
+    return exp.Table(this=column.args["table"].copy(), db=column.args.get("db"))
+
+
+def _indexes(tree: exp.Expr) -> Sequence[exp.Table]:
+    """The indexes that are dropped; the parser has them as tables."""
+    is_index = isinstance(tree, exp.Drop) and str(tree.args.get("kind")).upper() == "INDEX"
+    return list(tree.args.get("tables") or []) if is_index else []
 
 
 def _tables(tree: exp.Expr) -> Iterable[exp.Table]:
     query = tree.args.get("expression") if isinstance(tree, exp.Create) else None
     within = set(map(id, query.walk())) if query is not None else set()
+    within |= set(map(id, _indexes(tree)))
     return [table for table in tree.find_all(exp.Table) if id(table) not in within]
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlglot import exp
 
 from gatebook_hub.errors import UnknownRelation
 from gatebook_hub.model import Engine, Schema
 from gatebook_hub.sql.dialects import fold, fold_identifiers
-from gatebook_hub.sql.generating import Plan, cte_name, generate_write
+from gatebook_hub.sql.generating import Plan, cte_name, generate_write, without_replacing
 from gatebook_hub.sql.parsing import Statement
 
 
@@ -52,6 +54,7 @@ def write_directly(statement: Statement, schema: Schema, tables: frozenset[str],
         else:
             raise UnknownRelation(f"there is no table `{table.name}` in `{schema.source}` that you may see")
     functions = statement.functions | schema.functions
-    return generate_write(
+    plan = generate_write(
         tree, engine=engine, namespace=schema.namespace or "", tables=tables, nonce=nonce, functions=functions
     )
+    return replace(plan, sql=without_replacing(plan.sql)) if engine is Engine.SQLITE else plan

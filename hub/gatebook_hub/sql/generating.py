@@ -134,6 +134,14 @@ def _with_parameters(sql: str, names: AbstractSet[str], engine: Engine, nonce: s
     return sql
 
 
+def without_replacing(sql: str) -> str:
+    """An insert or update of SQLite that no `on conflict` of a constraint turns into a deletion of other rows."""
+    for begins, plainly in (("INSERT INTO ", "INSERT OR ABORT INTO "), ("UPDATE ", "UPDATE OR ABORT ")):
+        if sql.startswith(begins):
+            return plainly + sql.removeprefix(begins)
+    return sql
+
+
 def cte_name(index: int, nonce: str) -> str:
     """The random name that a common table expression gets."""
     return f"gb_{nonce}_{index}"

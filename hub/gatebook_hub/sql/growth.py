@@ -37,6 +37,8 @@ _ONE_VALUE = (
     exp.Alias,
     exp.Lambda,
 )
+# Of a recursion, whose values are as long as what each round adds to them.
+_ROUNDS = 1_000.0
 _RELATIONS = frozenset({"from_", "joins", "laterals", "with_", "using"})
 
 
@@ -164,15 +166,29 @@ class _Reckoner:
         """Both sides; the second may go round by its own name, how often is the engine's affair."""
         scope = self._with(node, scope)
         left = self.relation(node.this, scope)
-        if own_name is not None:
-            scope = replace(scope, ctes={**scope.ctes, own_name: _unnamed(left)})
-        right = self.relation(node.expression, scope)
+        if own_name is None:
+            right = self.relation(node.expression, scope)
+        else:
+            right = self._gone_round(node.expression, scope, own_name, _unnamed(left))
         self._look([node.args.get(key) for key in ("order", "limit", "offset")], scope)
         if len(left.columns) != len(right.columns):
             return _Made(rest=max(left.longest, right.longest), rows=left.rows + right.rows)
         pairs = zip(left.columns.items(), right.columns.values(), strict=True)
         columns = {name: max(length, other) for (name, length), other in pairs}
         return _Made(columns=columns, rest=max(left.rest, right.rest), rows=left.rows + right.rows)
+
+    def _gone_round(self, node: exp.Expr, scope: _Scope, own_name: str, left: _Made) -> _Made:
+        """The side of a recursion that reads what it made: it may add a little each time, and not as much again."""
+
+        def made_of(length: float) -> _Made:
+            own = replace(left, rest=length)
+            return self.relation(node, replace(scope, ctes={**scope.ctes, own_name: own}))
+
+        once, again = made_of(left.longest), made_of(left.longest + 1.0)
+        if again.longest > once.longest + 1.0:
+            raise FunctionRefused("a recursion that doubles a value each time makes a huge one soon; let it add a part")
+        added = max(0.0, once.longest - left.longest)
+        return made_of(min(left.longest + added * _ROUNDS, float(self._most)))
 
     def _clause(self, node: exp.Expr, scope: _Scope) -> _Made:
         """A select, or a write: its relations, and then all its expressions."""

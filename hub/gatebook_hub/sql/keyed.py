@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from gatebook_hub.model import Engine, Schema, Table
-from gatebook_hub.sql.generating import bound, quote_for_driver
+from gatebook_hub.sql.generating import bound, quote_for_driver, without_replacing
 from gatebook_hub.sql.parsing import Statement, StatementKind, statement_from
 
 # One writer at a time has the whole database there.
@@ -38,11 +38,15 @@ def keyed_statements(table: Table, columns: Sequence[str], schema: Schema) -> Ke
     select = f"SELECT {everything} FROM {name} WHERE {where}"  # noqa: S608 - quoted names and bound values only
     into = f"({', '.join(column for column, _ in pairs)}) VALUES ({', '.join(value for _, value in pairs)})"
     returning = f" RETURNING {', '.join(quote_for_driver(part, engine) for part in table.key)}"
+    insert = f"INSERT INTO {name} {into}{returning}"
+    update = f"UPDATE {name} SET {', '.join(f'{column} = {value}' for column, value in pairs)} WHERE {where}"  # noqa: S608
+    if engine is Engine.SQLITE:
+        insert, update = without_replacing(insert), without_replacing(update)
     return KeyedStatements(
         select=select,
         select_locked=select if engine in _LOCKS_ALL else f"{select} FOR UPDATE",
-        insert=f"INSERT INTO {name} {into}{returning}",
-        update=f"UPDATE {name} SET {', '.join(f'{column} = {value}' for column, value in pairs)} WHERE {where}",  # noqa: S608
+        insert=insert,
+        update=update,
         delete=f"DELETE FROM {name} WHERE {where}",  # noqa: S608 - as above
     )
 

@@ -151,7 +151,7 @@ class _Governed:
         name = written.this if written is not None and written.this is not None else node.this
         joins = node.args.get("joins")
         alias = exp.TableAlias(this=name.copy(), columns=written.args.get("columns") if written is not None else None)
-        if self.is_plain and not self.is_whole:
+        if self.is_plain and not self.is_whole and not self.table.is_view:
             base = self._base(self.table.name, name.name)
             base.set("alias", alias)
             base.set("joins", joins)
@@ -164,12 +164,12 @@ class _Governed:
     def _select(self, node: exp.Table, name: str, kinds: Kinds | None, *, is_fenced: bool) -> exp.Select:
         conditions = self.conditions()
         projections = [
-            self._projection(column, is_fenced=bool(conditions) and is_fenced)
+            self._projection(column, is_fenced=(bool(conditions) or self.table.is_view) and is_fenced)
             for column in self.obligation.columns
             if self._is_shown(column)
         ]
         select = exp.Select(expressions=projections, from_=exp.From(this=self._base(self.table.name, self.alias)))
-        if conditions and is_fenced:
+        if (conditions or self.table.is_view) and is_fenced:
             conditions += repeatable(node, name, self._own_column, kinds)
             self._fence(select)
         if conditions:

@@ -89,9 +89,10 @@ def _serve(channel: Channel, served: Served, current: _Current, request: dict[st
         reply = {"error": "StatementFailed", "detail": "the database gave something that cannot be handed over"}
     finally:
         current.number = 0
-    data = json.dumps(reply).encode()
+    data = json.dumps({**reply, "number": number}).encode()
     if len(data) > MOST_JSON_BYTES:
-        data = json.dumps({"error": "LimitExceeded", "detail": "the rows are larger than allowed"}).encode()
+        reply = {"error": "LimitExceeded", "detail": "the rows are larger than allowed"}
+        data = json.dumps({**reply, "number": number}).encode()
     channel.put(JSON, data)
     channel.flush()
 
