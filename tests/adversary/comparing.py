@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from tests.adversary.grammar import Grammar
 from tests.adversary.stocks import Answered, Ask, StockError
+from tests.adversary.vocabulary import ALL_TABLES
 from tests.adversary.worlds import Fortress, ask, normal
 
 from gatebook_hub.audit import EventKind
@@ -52,6 +55,10 @@ def compare(walls: Fortress, seeds: Iterable[int], *, call: Call | None = None, 
     tally = Tally()
     for seed in seeds:
         sql = Grammar(seed, walls.engine).statement()
+        if walls.engine is Engine.MARIADB and _ends_mariadb(sql):
+            with suppress(GatebookError):
+                ask(walls.cases, call or walls.call, sql, {})
+            continue
         try:
             compare_one(walls, sql, tally, call or walls.call, world or walls.world)
         except AssertionError as error:
@@ -95,6 +102,17 @@ def compare_one(walls: Fortress, sql: str, tally: Tally, call: Call, world: Ask)
     assert found.names == right.names, f"names {found.names} and not {right.names}"
     tally.answered += 1
     tally.with_rows += bool(found.rows)
+
+
+def _ends_mariadb(sql: str) -> bool:
+    """Whether the plain statement may end the server, which the next one would find out.
+
+    A common table expression with the name of a table, beside another one that reads this table, is looked up in itself
+    without an end. The gate gives them other names.
+    """
+    return sql.count("with recursive") > 1 and any(
+        re.search(rf"(?:\brecursive|\),) {table}(?:\([^()]*\))? as \(", sql) for table in ALL_TABLES
+    )
 
 
 def _check_there(error: GatebookError) -> None:

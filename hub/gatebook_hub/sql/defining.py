@@ -195,13 +195,12 @@ def _mark_names(tree: exp.Expr, nonce: str) -> dict[str, str]:
     SQLite keeps the text, and whoever reads it later looks for double quotes. In an expression SQLite itself takes
     those for a text where it knows no such column, so there the names keep the quotes that are never a text.
     """
-    names: dict[str, str] = {}
-    for index, identifier in enumerate(list(tree.find_all(exp.Identifier))):
+    markers: dict[str, str] = {}
+    for identifier in tree.find_all(exp.Identifier):
         if not isinstance(identifier.parent, exp.Column):
-            marker = f"gbn_{nonce}_{index}"
-            names[quote(marker, Engine.SQLITE)] = '"' + identifier.name.replace('"', '""') + '"'
+            marker = markers.setdefault(identifier.name, f"gbn_{nonce}_{len(markers)}_")
             identifier.set("this", marker)
-    return names
+    return {quote(marker, Engine.SQLITE): '"' + name.replace('"', '""') + '"' for name, marker in markers.items()}
 
 
 def _check(tree: exp.Expr, query: exp.Expr | None, engine: Engine, functions: AbstractSet[str]) -> None:

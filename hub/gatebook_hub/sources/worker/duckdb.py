@@ -243,4 +243,6 @@ class DuckdbServed:
     def _translate(self, error: Exception, number: int) -> Exception:
         if isinstance(error, GatebookError):
             return error
+        if isinstance(error, duckdb.FatalException):
+            self.rest()  # the database in this process is spoilt; the next statement opens it anew
         return translate(error, is_late=self._clock.late == number)

@@ -28,8 +28,10 @@ def translate(error: Exception, *, is_late: bool = False) -> Exception:
             return RuleBroken(f"the write breaks a rule of the database ({_constraint(error)})")
         case duckdb.CatalogException() if f"Table with name {LEDGER} does not exist" in str(error):
             return LedgerMissing("the source has no ledger yet; the operator runs `gatebook source prepare`")
-        case duckdb.IOException() | duckdb.FatalException() | duckdb.InternalException():
+        case duckdb.IOException() | duckdb.FatalException():
             return SourceUnavailable("the source cannot be read now")
+        case duckdb.InternalException():
+            return StatementFailed("the database came upon an error of its own; write the statement in another way")
         case duckdb.Error():
             return StatementFailed(f"the database refused the statement ({type(error).__name__})")
         case _:
