@@ -25,16 +25,14 @@ class GatebookMariaDB(GateDialect, MariaDBDialect):
     supports_statement_cache = True
     statement_compiler = _Compiler
     supports_native_boolean = False
-    insert_returning = False
-    delete_returning = False
-    insert_executemany_returning = False
-    use_insertmanyvalues = False
+    supports_native_decimal = True
     type_names: ClassVar = {**vars(mysql), **MySQLDialect.ischema_names}
 
     def initialize(self, connection: Connection) -> None:
         """What the engine's own dialect would ask for, as the gateway pins it."""
         self._connection_charset = "utf8mb4"
         super().initialize(connection)
+        self._initialize_mariadb(connection)
         self._sql_mode = _MODE
         self._server_ansiquotes = False
         self._backslash_escapes = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -25,22 +26,28 @@ class _Uuid(types.Uuid[Any]):
 
     render_bind_cast = True
 
-    def bind_processor(self, dialect: Any) -> Callable[[Any], Any] | None:
-        del dialect
-        return lambda value: None if value is None else str(value)
+    def result_processor(self, dialect: Any, coltype: object) -> Callable[[Any], Any] | None:
+        if not self.native_uuid:
+            inherited: Any = super().result_processor
+            return inherited(dialect, coltype)
+        kind = uuid.UUID if self.as_uuid else str
+        return lambda value: None if value is None else kind(str(value))
+
+
+class _Time(types.Time):
+    """One with a zone arrives as text."""
+
+    render_bind_cast = True
 
     def result_processor(self, dialect: Any, coltype: object) -> Callable[[Any], Any] | None:
         del dialect, coltype
-        if not self.as_uuid:
-            return None
-        return lambda value: None if value is None else uuid.UUID(str(value))
+        return lambda value: dt.time.fromisoformat(value) if isinstance(value, str) else value
 
 
 _CASTS = (
     types.String,
     types.Date,
     types.DateTime,
-    types.Time,
     types.Integer,
     types.SmallInteger,
     types.BigInteger,
@@ -52,6 +59,10 @@ _CASTS = (
 class _Compiler(GateCompiler, PGCompiler):
     """Its words, with the gate's names of parameters."""
 
+    def limit_clause(self, select: Any, **kw: Any) -> str:
+        """Without `limit all`, which says nothing."""
+        return str(super().limit_clause(select, **kw)).replace("\n LIMIT ALL OFFSET", "\n OFFSET", 1)  # type: ignore[no-untyped-call]
+
 
 class GatebookPostgreSQL(GateDialect, PGDialect):
     """PostgreSQL's words, the gate's answers."""
@@ -59,9 +70,17 @@ class GatebookPostgreSQL(GateDialect, PGDialect):
     name = "postgresql"
     supports_statement_cache = True
     statement_compiler = _Compiler
+    supports_native_decimal = True
+    # Types are not made through the gate: an enumeration of SQLAlchemy's is a text with a check.
+    supports_native_enum = False
     bind_typing = BindTyping.RENDER_CASTS
     type_names: ClassVar = {**vars(postgresql), **PGDialect.ischema_names}
-    colspecs: ClassVar = {**PGDialect.colspecs, **{base: _cast(base) for base in _CASTS}, types.Uuid: _Uuid}
+    colspecs: ClassVar = {
+        **PGDialect.colspecs,
+        **{base: _cast(base) for base in _CASTS},
+        types.Uuid: _Uuid,
+        types.Time: _Time,
+    }
 
     def initialize(self, connection: Connection) -> None:
         """What depends on the server's version."""

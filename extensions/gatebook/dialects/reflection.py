@@ -92,30 +92,31 @@ class GateReflection(DefaultDialect):
 
     def get_pk_constraint(self, connection: Connection, table_name: str, schema: str | None = None, **kw: Any) -> Plain:
         """The primary key."""
-        return self._table(connection, table_name, schema, kw)["key"] or ReflectionDefaults.pk_constraint()
+        found = self._table(connection, table_name, schema, kw)["key"]
+        return _constraint(found) if found else ReflectionDefaults.pk_constraint()
 
     def get_foreign_keys(
         self, connection: Connection, table_name: str, schema: str | None = None, **kw: Any
     ) -> list[Plain]:
         """References to tables that the user may see."""
         found = self._table(connection, table_name, schema, kw)["references"]
-        return [{**item, "referred_schema": schema} for item in found]
+        return [{**_constraint(item), "referred_schema": schema} for item in found]
 
     def get_indexes(self, connection: Connection, table_name: str, schema: str | None = None, **kw: Any) -> list[Plain]:
         """The indexes."""
-        return list(self._table(connection, table_name, schema, kw)["indexes"])
+        return [_index(item) for item in self._table(connection, table_name, schema, kw)["indexes"]]
 
     def get_unique_constraints(
         self, connection: Connection, table_name: str, schema: str | None = None, **kw: Any
     ) -> list[Plain]:
         """The unique constraints."""
-        return list(self._table(connection, table_name, schema, kw)["unique"])
+        return [_constraint(item) for item in self._table(connection, table_name, schema, kw)["unique"]]
 
     def get_check_constraints(
         self, connection: Connection, table_name: str, schema: str | None = None, **kw: Any
     ) -> list[Plain]:
         """The checks, for whoever sees the whole table."""
-        return list(self._table(connection, table_name, schema, kw)["checks"])
+        return [_constraint(item) for item in self._table(connection, table_name, schema, kw)["checks"]]
 
     def get_table_comment(self, connection: Connection, table_name: str, schema: str | None = None, **kw: Any) -> Plain:
         """The comment."""
@@ -150,6 +151,17 @@ class GateReflection(DefaultDialect):
             if cache is not None:
                 cache["gatebook"] = known
         return known
+
+
+def _constraint(item: Plain) -> Plain:
+    """As the inspector has it: a comment only where there is one."""
+    return {name: value for name, value in item.items() if name != "comment" or value is not None}
+
+
+def _index(item: Plain) -> Plain:
+    """As the inspector has it: the words of a column's sorting in a tuple."""
+    sorting = item.get("column_sorting")
+    return {**item, "column_sorting": {name: tuple(words) for name, words in sorting.items()}} if sorting else item
 
 
 def _by_default(name: str) -> Callable[..., Any]:

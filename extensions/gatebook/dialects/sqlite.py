@@ -26,6 +26,7 @@ class GatebookSQLite(GateDialect, SQLiteDialect):
     supports_statement_cache = True
     statement_compiler = _Compiler
     supports_native_boolean = False
+    max_identifier_length = 63
     favor_returning_over_lastrowid = True
     type_names: ClassVar = {**vars(sqlite), **SQLiteDialect.ischema_names}
 

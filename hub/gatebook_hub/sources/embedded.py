@@ -159,7 +159,9 @@ class WorkerWriting:
     ) -> tuple[list[tuple[Any, ...]], int]:
         """One of the gate's own statements."""
         packed = _packed(self._bindable(parameters))
-        return self.ask({"op": "run", "sql": sql, "params": packed, "returns": returns})
+        answered = self.ask({"op": "run", "sql": sql, "params": packed, "returns": returns})
+        self.last_id = self._worker.last_id
+        return answered
 
     def commit(self) -> None:
         """Make it last when the session ends."""
@@ -315,6 +317,8 @@ def _answer(worker: Worker) -> tuple[list[tuple[Any, ...]], int]:
     if not isinstance(reply, dict):
         raise StatementFailed(f"the process that ran the statement gave no answer ({kind!r})")
     raise_told(reply)
+    last_id = reply.get("last_id")
+    worker.last_id = last_id if isinstance(last_id, int) else None
     try:
         return unpack_rows(reply.get("rows", [])), int(reply.get("count", 0))
     except (FrameError, TypeError, ValueError) as error:

@@ -64,6 +64,7 @@ class Worker:
         self.locks: tuple[str, ...] = ()
         self.is_answered = True
         self.is_late = False
+        self.last_id: int | None = None
         self.kill_at: float | None = None
         self.idle_since = time.monotonic()
 

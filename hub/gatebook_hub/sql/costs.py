@@ -115,7 +115,7 @@ def _check_words(tokens: Sequence[Token], engine: Engine) -> None:
 def _check_comparisons(tokens: Sequence[Token]) -> None:
     """MariaDB reads all comparisons from the left, at one level; the parser knows levels."""
     compared = [False]
-    for token in tokens:
+    for token in _without_shifts(tokens):
         kind = token.token_type
         if kind in _OPENS:
             compared.append(False)
@@ -127,6 +127,18 @@ def _check_comparisons(tokens: Sequence[Token]) -> None:
             compared[-1] = True
         elif kind in _PARTS:
             compared[-1] = False
+
+
+def _without_shifts(tokens: Sequence[Token]) -> Sequence[Token]:
+    """Without `<<` and `>>`, which come as two signs each."""
+    found: list[Token] = []
+    for token in tokens:
+        is_sign = token.token_type in {TokenType.LT, TokenType.GT}
+        if is_sign and found and found[-1].token_type is token.token_type and found[-1].end + 1 == token.start:
+            found.pop()
+        else:
+            found.append(token)
+    return found
 
 
 def _check_mariadb(token: Token, following: Token) -> None:

@@ -23,10 +23,11 @@ from gatebook_hub.sql.called import check_shadowed
 from gatebook_hub.sql.checking import check_node
 from gatebook_hub.sql.dialects import fold, fold_identifiers
 from gatebook_hub.sql.functions import TABLE_FUNCTIONS
-from gatebook_hub.sql.generating import check_calls, quote, write
+from gatebook_hub.sql.generating import check_calls, write
 from gatebook_hub.sql.lifting import VALUES
 from gatebook_hub.sql.parsing import StatementKind, parse_tree, statement_from
 from gatebook_hub.sql.reading import rewrite
+from gatebook_hub.sql.sqlite_text import write_for_sqlite
 
 _WORDS = re.compile(r"(create|drop|alter|comment)\b", re.IGNORECASE)
 _RESERVED = re.compile(r"(gatebook|gb_|sqlite_|pg_|duckdb_|pragma_)", re.IGNORECASE)
@@ -41,7 +42,7 @@ _NODES: dict[str, frozenset[str] | None] = {
     "Comment": frozenset({"this", "kind", "expression"}),
     "Properties": frozenset({"expressions"}),
     "SchemaCommentProperty": frozenset({"this"}),
-    "Alter": frozenset({"this", "kind", "actions", "exists"}),
+    "Alter": frozenset({"this", "kind", "actions", "exists", "options"}),
     "Table": frozenset({"this", "db"}),
     "Schema": frozenset({"this", "expressions"}),
     "ColumnDef": frozenset({"this", "kind", "constraints", "exists"}),
@@ -90,8 +91,12 @@ _COUNTING = {
     exp.DType.BIGSERIAL: "BIGSERIAL",
     exp.DType.SMALLSERIAL: "SMALLSERIAL",
 }
-_BEFORE_PARENTHESIS = frozenset({"KEY", "UNIQUE", "CHECK", "IDENTITY", "DEFAULT"})
+# No cast is to them.
+_LISTED = frozenset({exp.DType.BOOLEAN, exp.DType.ENUM})
+_BEFORE_PARENTHESIS = frozenset({"KEY", "UNIQUE", "CHECK", "IDENTITY", "DEFAULT", "ENUM"})
 _KINDS = (exp.Create, exp.Drop, exp.Alter, exp.Comment)
+# The parser wants a text there; an empty one is the same to the server.
+_NO_COMMENT = re.compile(r"\A(\s*comment\s+on\s.*\sis)\s+null\s*;?\s*\Z", re.IGNORECASE | re.DOTALL)
 _OPTIONS = re.compile(r"ON (DELETE|UPDATE) (CASCADE|RESTRICT|NO ACTION|SET NULL|SET DEFAULT)", re.IGNORECASE)
 
 
@@ -128,6 +133,7 @@ def parse_definition(text: str, schema: Schema, table_of_index: Callable[[str], 
     Raises what `parse` raises, KindRefused for another kind of change.
     """
     engine = schema.engine
+    text = _NO_COMMENT.sub(r"\1 ''", text)
     tree = parse_tree(text, engine)
     kind = str(tree.args.get("kind") or "").upper()
     if isinstance(tree, exp.Comment) and engine is not Engine.POSTGRESQL:
@@ -174,10 +180,7 @@ def write_definition(
     if isinstance(tree.this, exp.Column):
         tree.this.set("db", exp.to_identifier(schema.namespace, quoted=True))
     _declare_as_typed(tree, engine)
-    names = _mark_names(tree, nonce) if engine is Engine.SQLITE else {}
-    sql = write(tree, engine)
-    for marker, name in names.items():
-        sql = sql.replace(marker, name)
+    sql = write_for_sqlite(tree, nonce) if engine is Engine.SQLITE else write(tree, engine)
     check_calls(sql, engine, schema.functions | _BEFORE_PARENTHESIS)
     if engine in {Engine.POSTGRESQL, Engine.MARIADB}:
         sql = sql.replace("%", "%%")  # as in a plan: the driver takes one for the begin of a parameter
@@ -187,20 +190,6 @@ def write_definition(
     if plan.parameters:
         raise ConstructRefused("a table is made of what you see without masks and filters, and without parameters")
     return f"{sql} AS {plan.sql}"
-
-
-def _mark_names(tree: exp.Expr, nonce: str) -> dict[str, str]:
-    """Put a marker before each name of a definition, but of expressions; with what is written for it.
-
-    SQLite keeps the text, and whoever reads it later looks for double quotes. In an expression SQLite itself takes
-    those for a text where it knows no such column, so there the names keep the quotes that are never a text.
-    """
-    markers: dict[str, str] = {}
-    for identifier in tree.find_all(exp.Identifier):
-        if not isinstance(identifier.parent, exp.Column):
-            marker = markers.setdefault(identifier.name, f"gbn_{nonce}_{len(markers)}_")
-            identifier.set("this", marker)
-    return {quote(marker, Engine.SQLITE): '"' + name.replace('"', '""') + '"' for name, marker in markers.items()}
 
 
 def _check(tree: exp.Expr, query: exp.Expr | None, engine: Engine, functions: AbstractSet[str]) -> None:
@@ -220,23 +209,27 @@ def _check(tree: exp.Expr, query: exp.Expr | None, engine: Engine, functions: Ab
             if value and argument not in allowed:
                 raise ConstructRefused(f"`{argument.strip('_')}` is not taken in a change of the schema")
         for option in node.args.get("options") or []:
+            if isinstance(option, exp.SchemaCommentProperty):
+                continue
             if not isinstance(option, str) or not _OPTIONS.fullmatch(option):
                 raise ConstructRefused("a reference has no other options than `on delete` and `on update`")
 
 
 def _is_declared(node: exp.Expr, engine: Engine) -> bool:
-    """Whether it is a type that columns alone have: any of SQLite's, and PostgreSQL's numbers that count."""
+    """Whether it is a type that columns alone have: SQLite's words, PostgreSQL's counters, MariaDB's lists."""
     if not isinstance(node, exp.DataType) or not isinstance(node.parent, exp.ColumnDef):
         return False
     if engine is Engine.POSTGRESQL:
         return node.this in _COUNTING and not node.expressions
+    if engine is Engine.MARIADB:
+        return node.this in _LISTED and all(isinstance(part, exp.Literal) for part in node.expressions)
     if engine is not Engine.SQLITE or node.this not in _DECLARED:
         return False
     return all(isinstance(part, exp.DataTypeParam) and part.this.is_int for part in node.expressions)
 
 
 def _declare_as_typed(tree: exp.Expr, engine: Engine) -> None:
-    for column in tree.find_all(exp.ColumnDef):
+    for column in tree.find_all(exp.ColumnDef) if engine is not Engine.MARIADB else ():
         kind = column.args.get("kind")
         if kind is not None and _is_declared(kind, engine):
             digits = ", ".join(part.name for part in kind.expressions)
@@ -246,7 +239,7 @@ def _declare_as_typed(tree: exp.Expr, engine: Engine) -> None:
 
 def _check_parts(node: exp.Expr) -> None:
     match node:
-        case exp.Identifier() if not _is_name(node.name):
+        case exp.Identifier() if not _is_name(node.name, is_alone=not isinstance(node.parent, exp.Constraint)):
             raise ConstructRefused(f"a name has at most {_LONGEST_NAME} bytes, and no signs that nobody sees")
         case exp.Table() if "." in node.name or "*" in node.name:
             raise ConstructRefused("a table has no `.` and no `*` in its name: rules could not name it")
@@ -262,11 +255,15 @@ def _check_parts(node: exp.Expr) -> None:
             pass
 
 
-def _is_name(name: str) -> bool:
-    """Whether everybody reads the name as the engines do, which agree about capitals of ASCII alone."""
+def _is_name(name: str, *, is_alone: bool) -> bool:
+    """Whether everybody reads the name as the engines do, which agree about capitals of ASCII alone.
+
+    One that stands `is_alone` in rules and statements has no spaces around it.
+    """
     is_seen = all(unicodedata.category(sign) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} for sign in name)
     is_folded = all(sign.isascii() or sign == sign.lower() for sign in name)
-    return bool(name) and name == name.strip() and len(name.encode()) <= _LONGEST_NAME and is_seen and is_folded
+    is_told_apart = name == name.strip() or not is_alone
+    return bool(name) and is_told_apart and len(name.encode()) <= _LONGEST_NAME and is_seen and is_folded
 
 
 def _query(query: exp.Expr, text: str, schema: Schema) -> Analysis:

@@ -19,6 +19,8 @@ from gatebook_hub.sql.allowed import BEFORE_PARENTHESIS, TYPES
 from gatebook_hub.sql.dialects import dialect_of
 from gatebook_hub.sql.functions import FUNCTIONS, TABLE_FUNCTIONS
 
+# `fetch first (n) rows`; PostgreSQL's own parser sees whether it is a call.
+_FETCH = {Engine.POSTGRESQL: frozenset({"FIRST"})}
 _INTERPOLATE = frozenset({Engine.POSTGRESQL, Engine.MARIADB})
 # A clause without the one that it stands on, as in `select 1 full join t`, makes the generator stumble.
 _GENERATOR_BUGS = (TypeError, AttributeError, LookupError, ValueError)
@@ -179,6 +181,7 @@ def check_calls(sql: str, engine: Engine, functions: AbstractSet[str]) -> None:
     except SqlglotError as error:
         raise ConstructRefused("the statement cannot be written back safely; write it in a simpler way") from error
     allowed = FUNCTIONS[engine] | TABLE_FUNCTIONS[engine] | TYPES | BEFORE_PARENTHESIS | functions
+    allowed |= _FETCH.get(engine, frozenset())
     for before, token in pairwise(tokens):
         if token.token_type is not TokenType.L_PAREN or before.token_type is TokenType.IDENTIFIER:
             continue

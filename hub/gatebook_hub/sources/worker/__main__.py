@@ -111,7 +111,7 @@ def _answer(channel: Channel, served: Served, request: dict[str, Any]) -> dict[s
             stream.close()
         return {"end": True}
     rows, count = served.do(request, parameters, deadline, number)
-    return {"rows": pack_rows(rows), "count": count}
+    return {"rows": pack_rows(rows), "count": count, "last_id": served.last_id}
 
 
 def _put(channel: Channel, batch: Any) -> None:

@@ -61,6 +61,7 @@ class DuckdbServed:
     """One DuckDB file."""
 
     idle_s: float | None = _IDLE_S
+    last_id: int | None = None
 
     def __init__(self, setup: Mapping[str, Any]) -> None:
         self._path = str(setup["path"])

@@ -32,6 +32,8 @@ class Served(Protocol):
 
     threads: int
     idle_s: float | None
+    # The number that the last insert gave its row, where the engine tells.
+    last_id: int | None
 
     def read(self, request: Mapping[str, Any], parameters: Mapping[str, Any], deadline: float, number: int) -> Batches:
         """Start a person's read."""

@@ -38,6 +38,7 @@ class SqliteServed:
 
     threads = 1
     idle_s: float | None = None
+    last_id: int | None = None
 
     def __init__(self, setup: Mapping[str, Any]) -> None:
         self._path = str(setup["path"])
@@ -172,6 +173,7 @@ class SqliteServed:
         try:
             cursor = connection.execute(str(request["sql"]), parameters)
             rows = cursor.fetchall() if cursor.description else []
+            self.last_id = cursor.lastrowid
             # The module counts what begins with a write's own word.
             is_read = is_select(str(request["sql"]))
             changed = cursor.rowcount if cursor.rowcount >= 0 or is_read else _changed(connection)

@@ -1,0 +1,40 @@
+"""Do SQLAlchemy's dialects of the gate pass SQLAlchemy's own compliance suite, in a sandbox of each engine?
+
+What is left out, and why, stands in `suite/exclusions.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.compliance.running import DIALECTS, run_suite, url_of
+from tests.stories.alone import Alone
+from tests.stories.sandboxes import open_sandboxes
+
+# Fewer would mean that the suite was not asked.
+LEAST = 900
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    chinook_template: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Alone]:
+    servers = {
+        "postgresql": request.getfixturevalue("make_postgres")(),
+        "mariadb": request.getfixturevalue("make_mariadb")(),
+    }
+    running = open_sandboxes(tmp_path_factory.mktemp("compliance"), chinook_template, servers)
+    yield running
+    running.stop()
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("engine", DIALECTS)
+def test_the_suite_of_sqlalchemy_passes(gateway: Alone, engine: str) -> None:
+    token = gateway.token("ann", "builders", "analysts")
+    ran = run_suite(url_of(engine, gateway.url, token, f"lab_{engine}"))
+    told = "\n".join(f"{name}: {why[:200]}" for name, why in ran.failed.items())
+    assert not ran.failed, f"{len(ran.failed)} failed\n{told}"
+    assert len(ran.passed) > LEAST, ran.output
