@@ -1,4 +1,4 @@
-"""Where do measured figures go? Each program writes its own section of `docs/reference/figures.md`."""
+"""Where do measured figures go? Each program writes its own section of one of two pages."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from collections.abc import Sequence
 
 from services import ROOT
 
-PAGE = ROOT / "docs" / "reference" / "figures.md"
-_HEAD = """# Figures
+_FOLDER = ROOT / "docs" / "reference"
+_FIGURES = """# Figures
 
 What the gate costs, measured by the programs under `benchmarks/`. Absolute times say more about the machine than about
 Gatebook; ratios travel better.
+"""
+_PERFORMANCE = """# The fast path, measured
+
+Reading through the gate beside reading around it, on one machine in one run: medians, and ratios to the usual way. A
+mask and a row filter are in force. Absolute times say more about the machine than about Gatebook.
 """
 _SECTIONS = {
     **{
@@ -22,13 +27,16 @@ _SECTIONS = {
     },
     "cost": "## The price of a decision\n\n`.venv/bin/python benchmarks/gate_cost.py`",
 }
+_FAST = {"bulk": "## A million rows of PostgreSQL\n\n`.venv/bin/python benchmarks/bulk.py`"}
 
 
 def write(section: str, lines: Sequence[str]) -> None:
     """Replace one section; the others stay."""
-    known = PAGE.read_text() if PAGE.exists() else ""
+    is_fast = section in _FAST
+    page, title = (_FOLDER / "performance.md", _PERFORMANCE) if is_fast else (_FOLDER / "figures.md", _FIGURES)
+    known = page.read_text() if page.exists() else ""
     parts = []
-    for name, head in _SECTIONS.items():
+    for name, head in (_FAST if is_fast else _SECTIONS).items():
         found = re.search(rf"<!-- {name} -->\n(.*?)\n<!-- end -->", known, re.DOTALL)
         body = found.group(1) if found else ""
         if name == section:
@@ -38,4 +46,4 @@ def write(section: str, lines: Sequence[str]) -> None:
             body = "\n".join([head, "", f"Measured on {machine}.", "", *lines])
         if body:
             parts.append(f"<!-- {name} -->\n{body}\n<!-- end -->\n")
-    PAGE.write_text("\n".join([_HEAD, *parts]))
+    page.write_text("\n".join([title, *parts]))

@@ -1,10 +1,10 @@
 """How does SQL in a notebook cell become a statement at the gate?
 
-    %%sql SOURCE [--into NAME] [--limit N] [--purpose NAME] [--reason "…"]
+    %%sql SOURCE [--into NAME] [--limit N] [--purpose NAME] [--reason "…"] [--explain]
     select … where country = :country
 
 `:country` is the Python variable `country`, sent beside the statement and never pasted into it. `show tables`,
-`describe TABLE` and `explain STATEMENT` are answered by the gate.
+`describe TABLE` and `explain STATEMENT` are answered by the gate; `--explain` asks the last of the cell as it stands.
 """
 
 from __future__ import annotations
@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
 
 display: Callable[[object], object] = _untyped_display
-USAGE = 'usage: %%sql SOURCE [--into NAME] [--limit N] [--purpose NAME] [--reason "…"]'
+USAGE = 'usage: %%sql SOURCE [--into NAME] [--limit N] [--purpose NAME] [--reason "…"] [--explain]'
 LAST_RESULT = "_sql"
 _OPTION = re.compile(
     r"""\s*--(?P<name>[a-z]+)(?:=|\s+)(?:"(?P<quoted>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s"']\S*))(?=\s|$)"""
 )
+
+_FLAG = re.compile(r"\s*--explain(?=\s|$)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +49,7 @@ class Call:
     limit_rows: int | None = None
     purpose: str | None = None
     reason: str | None = None
+    is_explained: bool = False
     rest: str = ""
 
 
@@ -67,6 +70,7 @@ class GatebookMagics(Magics):
         if not statement.strip():
             message = f"there is no statement; {USAGE}"
             raise UsageError(message)
+        statement = f"explain {statement}" if call.is_explained else statement
         shell = self.shell
         assert shell is not None
         namespace = {**shell.user_ns, **(local_ns or {})}
@@ -100,7 +104,11 @@ def parse_call(line: str) -> Call:
         message = f"name a source first; {USAGE}"
         raise UsageError(message)
     options: dict[str, str] = {}
-    while match := _OPTION.match(rest):
+    is_explained = False
+    while match := _FLAG.match(rest) or _OPTION.match(rest):
+        if match.re is _FLAG:
+            is_explained, rest = True, rest[match.end() :]
+            continue
         name = match["name"]
         if name not in {"into", "limit", "purpose", "reason"}:
             break
@@ -123,6 +131,7 @@ def parse_call(line: str) -> Call:
         limit_rows=int(limit) if limit else None,
         purpose=options.get("purpose"),
         reason=options.get("reason"),
+        is_explained=is_explained,
         rest=rest,
     )
 

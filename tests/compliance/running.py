@@ -12,6 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 SUITE = Path(__file__).with_name("suite")
+OWN_FAILURES = SUITE / "own_failures.txt"
 LONGEST_S = 900
 # The suite names its classes after the engine, the driver and its version.
 _CONFIGURED = re.compile(r"_(?:sqlite|postgresql|mariadb)\+\w+$")

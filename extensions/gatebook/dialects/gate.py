@@ -18,15 +18,18 @@ _LEVELS = ("AUTOCOMMIT", "READ COMMITTED")
 _LOST = ("GB-509", "GB-902")
 
 
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
 class GateCompiler(SQLCompiler):
     """Before the engine's own compiler among the ancestors: parameters have names that the gate reads."""
 
     def bindparam_string(self, name: str, *, escaped_from: str | None = None, **kw: Any) -> str:
         """A parameter; one whose name has signs, or begins with a digit, gets another."""
-        plain = re.sub(r"[^A-Za-z0-9_]", lambda sign: f"_{ord(sign[0]):x}_", name)
-        plain = plain if plain[:1].isalpha() else f"p{plain}"
-        if plain != name:
-            escaped_from, name = escaped_from or name, plain
+        if not _PLAIN.fullmatch(name):
+            # With every sign spelled out, so that no two names become one.
+            plain = re.sub(r"[^A-Za-z0-9]", lambda sign: f"_{ord(sign[0]):x}_", name)
+            escaped_from, name = escaped_from or name, f"e_{plain}"
         return super().bindparam_string(name, escaped_from=escaped_from, **kw)
 
 

@@ -149,7 +149,12 @@ def _keep_intervals() -> None:
             return f"INTERVAL {amount.name} {own.sql(node, 'unit')}"
         return str(written(own, node) if written is not None else own.interval_sql(node))
 
-    generator.TRANSFORMS = {**generator.TRANSFORMS, exp.Interval: interval}
+    # MariaDB has the operator alone, and MySQL's function of that name not.
+    generator.TRANSFORMS = {
+        **generator.TRANSFORMS,
+        exp.Interval: interval,
+        exp.RegexpLike: lambda own, node: own.binary(node, "REGEXP"),
+    }
 
 
 for _engine in Engine:

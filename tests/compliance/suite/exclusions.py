@@ -36,8 +36,12 @@ EXCLUSIONS: tuple[tuple[str, frozenset[str], str], ...] = (
         SQLITE,
         "references are enforced through the gate, and by default not by the driver alone",
     ),
+    ("UnicodeSchemaTest::*", MARIADB, "names of tables are folded, whatever the server's setting is"),
+    ("CTETest::*", MARIADB, "its rows refer to one another, and MariaDB deletes those only with checks turned off"),
+    ("ReturningGuardsTest::test_update_single", MARIADB, "the gate knows `update … returning` on MariaDB too"),
     ("ArrayTest::test_array_roundtrip", POSTGRESQL, "a parameter is one value; lists are written as `array[…]`"),
-    ("IdentityColumnTest::*", POSTGRESQL, "`no minvalue` and the like are not parsed"),
+    ("Identity*Test::*", POSTGRESQL, "`no minvalue`, and options in an order of their own, are not parsed"),
+    ("LastrowidTest::*", POSTGRESQL, "sequences are not asked; the number comes by `returning`"),
     ("InsertBehaviorTest::test_no_results_for_non_returning_insert*", POSTGRESQL, "sequences are not asked"),
     ("PrecisionIntervalTest::*literal*", POSTGRESQL, "an interval is written as `'…'::interval`"),
 )

@@ -112,6 +112,11 @@ def test_what_the_gate_says_of_a_statement_is_shown_word_for_word(gate_server: A
         assert "Luxembourg" in text
         assert "NaN" not in text
     assert content["data"]["text/plain"].splitlines()[2] == "limit  10"
+    kernel.run("country = 'Austria'")
+    kernel.run("%%sql chinook --explain --limit 5\nselect * from customer where country = :country")
+    asked = gate_server.bodies("/query")[-1]
+    assert asked["sql"] == "explain select * from customer where country = :country"
+    assert asked["params"] == {"country": "Austria"}
 
 
 def test_the_line_form_gives_a_frame_and_pastes_nothing_into_the_text(gate_server: Any, kernel: Any) -> None:
