@@ -111,10 +111,8 @@ def _ends_mariadb(sql: str) -> bool:
     A common table expression with the name of a table, beside another one that reads this table, is looked up in itself
     without an end. The gate gives them other names.
     """
-    return (
-        sql.count("with ") > 1
-        and "with recursive" in sql
-        and any(re.search(rf"(?:\brecursive|\),) {table}(?:\([^()]*\))? as \(", sql) for table in ALL_TABLES)
+    return sql.count("with ") > 1 and any(
+        re.search(rf"(?:\bwith|\brecursive|\),) {table}(?:\([^()]*\))? as \(", sql) for table in ALL_TABLES
     )
 
 
