@@ -155,11 +155,32 @@ def _named_often() -> str:
 _NAMED_OFTEN = _named_often()
 
 
-def test_a_recursion_is_no_way_around_the_bound_of_growth() -> None:
+DOUBLING = [
+    "r (x, n) as (select 'a', 1 union all select concat(x, x), n + 1 from r where n < 19)",
+    "r (x, n) as (select 'a', 0 union all select concat(x, x), n + 1 from r where n < 20 union all select x, n from r)",
+    "r (x, y) as (select 'a', 'b' union all select y, concat(x, y) from r)",
+    "r as (select 'a' as x, 'b' as y, 'c' as z, 'd' as w union all select y, z, w, concat(x, x) from r)",
+    "r (x) as (select 'a' union all select concat(one.x, two.x) from r one join r two on 1 = 1)",
+    "r as (select 'a' as x union all select * from (select concat(x, x) as x from r) z)",
+    "r (x, y) as (select 'a', 'b' union all select concat(x, y), concat(y, '0123456789') from r)",
+]
+ADDING = [
+    "r (x, id) as (select name, id from t union all select concat(r.x, '/', t.name), t.id from t join r on t.up = r.id)",
+    "r (x, sep, id) as (select name, ' > ', id from t union all "
+    "select concat(r.x, r.sep, t.name), r.sep, t.id from t join r on t.up = r.id)",
+    "r as (select name as x, id from t union all select concat(r.x, t.name, '#', r.id), t.id from t join r on t.up = r.id)",
+    "r (x, f) as (select 1, 1 union all select x + 1, f * (x + 1) from r where x < 10)",
+]
+
+
+@pytest.mark.parametrize("engine", Engine)
+@pytest.mark.parametrize("recursion", DOUBLING)
+def test_a_recursion_is_no_way_around_the_bound_of_growth(engine: Engine, recursion: str) -> None:
     with pytest.raises(FunctionRefused):
-        parse(
-            "with recursive r(x, n) as (select cast('aaaa' as char(2000000)), 1 union all "
-            "select concat(x, x), n + 1 from r where n < 19) "
-            "select max(length(replace(x, 'a', 'bb'))) as l from r where n = 19",
-            Engine.MARIADB,
-        )
+        parse(f"with recursive {recursion} select max(length(replace(x, 'a', 'bb'))) as l from r", engine)
+
+
+@pytest.mark.parametrize("engine", Engine)
+@pytest.mark.parametrize("recursion", ADDING)
+def test_a_recursion_may_add_to_a_value(engine: Engine, recursion: str) -> None:
+    parse(f"with recursive {recursion} select upper(concat(x, '!')) as l from r", engine)

@@ -95,3 +95,25 @@ grants:
         shown = {row.key[0] for row in answer.diff.rows}
         changed = {row[0] for row in shop.run("select id from plan where period::text <> '1 mon'")}
         assert changed == shown
+
+
+@pytest.mark.postgres
+def test_a_list_keeps_its_bounds_and_may_be_a_key(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    setup = [
+        "create table plan (id integer primary key, v integer[], seen boolean)",
+        "insert into plan values (1, '{1,2}', false), (2, '[2:3]={1,2}', false)",
+        "create table named (id integer[] primary key, v integer)",
+        "insert into named values ('{1}', 1), ('[2:2]={1}', 2)",
+    ]
+    rules = """
+grants:
+  - {id: q, to: "group:people", on: [shop.plan, shop.named], allow: [select, update], where: 1 = 1}
+"""
+    with stand(request, Engine.POSTGRESQL, tmp_path, setup, rules, sandbox=True) as shop:
+        merge = "merge into plan using (select v from plan where id = 2) s on plan.id = 1 when matched then update set v = s.v"
+        answer = shop.ask(merge)
+        assert isinstance(answer, ChangeRequest)
+        assert len(answer.diff.rows) == 1
+        assert shop.run("select v::text from plan where id = 1") == [("[2:3]={1,2}",)]
+        shop.ask("update named set v = v + 1 where v in (select 2 as n)")
+        assert shop.run("select v from named order by v") == [(1,), (3,)]

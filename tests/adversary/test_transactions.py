@@ -22,6 +22,7 @@ from gatebook_hub.errors import (
     TooManyRequests,
     TransactionEnded,
 )
+from gatebook_hub.model import Engine
 from gatebook_hub.services import sandboxing
 from gatebook_hub.services.applying import Gathered
 from gatebook_hub.services.queries import NEW, Answer, Question, Waiting
@@ -40,6 +41,7 @@ RULES = """
 grants:
   - {id: people, to: "group:people", on: shop.person, allow: [select, insert, update, delete], where: country = 'DE'}
   - {id: genres, to: "group:people", on: shop.genre, allow: [select, insert, update, delete]}
+  - {id: ddl, to: "group:people", on: shop.other, allow: [ddl]}
 approvals:
   - {id: many, on: shop.genre, when: rows > 20, require: [{groups: [reviewers]}]}
 """
@@ -178,6 +180,34 @@ def test_rows_are_summed_over_kinds_of_statements(shop: Stand, more: str) -> Non
     assert shop.run("select count(*) from genre where name = 'hacked'") == [(0,)]
 
 
+def test_rows_are_summed_over_rights_for_rules_that_name_none(shop: Stand) -> None:
+    id_ = begun(shop, "update genre set name = 'hacked' where id <= 15")
+    with pytest.raises(ApprovalRequired):
+        send(shop, "insert into genre (id, name) select id + 100, 'hacked' from genre where id <= 15", id_)
+    assert shop.run("select count(*) from genre where name = 'hacked'") == [(0,)]
+
+
+@pytest.mark.postgres
+def test_a_time_limit_stands_after_a_savepoint(request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    setup = [
+        "create table light (id integer primary key, v integer)",
+        "insert into light values (1, 1)",
+        "create table heavy as select g as id from generate_series(1, 4000) g",
+    ]
+    rules = """
+grants:
+  - {id: light, to: "group:people", on: shop.light, allow: [select, update], limits: {time_s: 60}}
+  - {id: heavy, to: "group:people", on: shop.heavy, allow: [select], limits: {time_s: 0.5}}
+"""
+    with stand(request, Engine.POSTGRESQL, tmp_path, setup, rules, sandbox=True) as made:
+        id_ = begun(made, "update light set v = 2")
+        made.cases.transactions.control(made.call, id_, "savepoint", "a")
+        send(made, "select count(*) as n from heavy", id_)
+        made.cases.transactions.control(made.call, id_, "rollback_to", "a")
+        with pytest.raises(StatementTimeout):
+            send(made, "select count(*) as n from heavy a, heavy b, heavy c", id_)
+
+
 def test_what_was_undone_is_not_told_as_committed(shop: Stand) -> None:
     if shop.engine == "duckdb":
         pytest.skip("no savepoints")
@@ -224,6 +254,8 @@ def test_writes_need_places_like_reads(shop: Stand) -> None:
         assert places.enter(shop.call.principal.id, "shop", 4)
     with pytest.raises(TooManyRequests):
         send(shop, "update genre set name = 'x' where id = 1", None)
+    with pytest.raises(TooManyRequests):
+        send(shop, "create table other (id integer primary key)", None)
     places.leave(shop.call.principal.id, "shop")
     assert send(shop, "update genre set name = 'x' where id = 1", None).rows == 1
 

@@ -248,3 +248,21 @@ def test_back_at_a_savepoint_from_before_the_first_write_it_goes_on(connection: 
     connection.execute("insert into item (id) values (2)")
     connection.commit()
     assert connection.execute("select id from item").fetchall() == [(2,)]
+
+
+def test_of_savepoints_with_one_name_the_latest_is_meant(connection: Connection, engine: str) -> None:
+    if engine == "duckdb":
+        pytest.skip("no savepoints")
+    connection.savepoint("a")
+    connection.execute("insert into item (id) values (1)")
+    connection.savepoint("a")
+    connection.execute("insert into item (id) values (2)")
+    connection.rollback_to("a")
+    connection.commit()
+    assert connection.execute("select id from item").fetchall() == [(1,)]
+    connection.savepoint("early")
+    connection.execute("insert into item (id) values (3)")
+    connection.savepoint("late")
+    connection.release("early")
+    with pytest.raises(gatebook.dbapi.Error):
+        connection.rollback_to("late")

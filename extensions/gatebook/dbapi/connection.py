@@ -52,6 +52,7 @@ class Connection:
         self._autocommit = autocommit
         self._transaction: str | None = None
         self._early: list[str] = []  # savepoints from before the first write: back to one is back to the beginning
+        self._inside: list[str] = []  # those of the open transaction, after them
         self._is_together = False
         self._is_lost = False
         self._is_closed = False
@@ -105,24 +106,33 @@ class Connection:
             self._early.append(name)
         else:
             self._do("savepoint", name)
+            self._inside.append(name)
 
     @translated
     def release(self, name: str) -> None:
         """Forget a savepoint."""
-        if name in self._early:
-            del self._early[self._early.index(name) :]
-        else:
+        if name in self._inside:
             self._do("release", name)
+            del self._inside[_last(self._inside, name) :]
+        elif name in self._early:
+            del self._early[_last(self._early, name) :]
+            self._inside.clear()  # they went with it, and are never asked for again
+        else:
+            raise _no_savepoint(name)
 
     @translated
     def rollback_to(self, name: str) -> None:
         """Undo what was written since a savepoint."""
-        if name in self._early:
+        if name in self._inside:
+            self._do("rollback_to", name)
+            del self._inside[_last(self._inside, name) + 1 :]
+        elif name in self._early:
             self._is_lost = False
             self._end("rollback")
-            del self._early[self._early.index(name) + 1 :]
+            del self._early[_last(self._early, name) + 1 :]
         else:
-            self._do("rollback_to", name)
+            self._check_kept()
+            raise _no_savepoint(name)
 
     def close(self) -> None:
         """Roll back what is open; nothing more through this connection."""
@@ -197,14 +207,14 @@ class Connection:
 
     def _end(self, verb: str) -> None:
         transaction, self._transaction = self._transaction, None
+        self._inside.clear()
         if transaction is not None:
             self.gate.post("transactions", transaction, body={"do": verb})
 
     def _do(self, verb: str, name: str) -> None:
         self._check_kept()
         if self._transaction is None:
-            message = f"there is no savepoint `{name}`"
-            raise InterfaceError(message)
+            raise _no_savepoint(name)
         try:
             self.gate.post("transactions", self._transaction, body={"do": verb, "name": name})
         except GatebookError as error:
@@ -214,6 +224,7 @@ class Connection:
     def _learn(self, error: GatebookError) -> None:
         """After an error nothing is left of the transaction; where the gateway did not say so, it is told."""
         lost, self._transaction = self._transaction, None
+        self._inside.clear()
         self._is_lost = lost is not None
         if lost is not None and isinstance(error, GatewayUnreachable):
             with suppress(GatebookError):
@@ -230,6 +241,15 @@ class Connection:
         if self._is_closed:
             message = f"the connection to `{self.source}` is closed"
             raise InterfaceError(message)
+
+
+def _no_savepoint(name: str) -> InterfaceError:
+    return InterfaceError(f"there is no savepoint `{name}`")
+
+
+def _last(names: list[str], name: str) -> int:
+    """The place of the latest of that name, which is the one that is meant."""
+    return len(names) - 1 - names[::-1].index(name)
 
 
 @translated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from types import ModuleType
 from typing import Any
@@ -18,6 +19,7 @@ _LEVELS = ("AUTOCOMMIT", "READ COMMITTED")
 _LOST = ("GB-509", "GB-902")
 
 
+_LONGEST = 40
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -29,6 +31,8 @@ class GateCompiler(SQLCompiler):
         if not _PLAIN.fullmatch(name):
             # With every sign spelled out, so that no two names become one.
             plain = re.sub(r"[^A-Za-z0-9]", lambda sign: f"_{ord(sign[0]):x}_", name)
+            if len(plain) > _LONGEST:
+                plain = plain[:_LONGEST] + hashlib.sha256(name.encode()).hexdigest()[:12]
             escaped_from, name = escaped_from or name, f"e_{plain}"
         return super().bindparam_string(name, escaped_from=escaped_from, **kw)
 

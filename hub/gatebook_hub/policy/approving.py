@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -28,7 +28,8 @@ _OPERATORS = {
 class WriteFacts:
     """What was measured of a write: its table, its rows, and the parameters if it is an action.
 
-    `columns` are those it writes, None for all of the table (a removed row loses each of them).
+    `columns` are those it writes, None for all of the table (a removed row loses each of them). `rows_together` are the
+    rows of the table that its transaction writes by any right: rules that name no right speak of those.
     """
 
     source: str
@@ -39,6 +40,7 @@ class WriteFacts:
     action: str | None = None
     tool: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
+    rows_together: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +77,8 @@ def requirements_for(policy: PolicySet, facts: WriteFacts) -> tuple[tuple[Requir
 def matches(policy: PolicySet, rule: Approval, facts: WriteFacts) -> bool:
     """Whether the rule means this write; one that cannot be decided means it, if it asks for people."""
     try:
+        if not rule.accesses:
+            facts = replace(facts, rows=max(facts.rows, facts.rows_together))
         return _is_about(policy, rule, facts) and all(
             _holds(condition, facts, unknown=bool(rule.require)) for condition in rule.when
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from gatebook_hub import policy
@@ -22,10 +23,16 @@ def approving_for(
     requester: Principal,
     action: Action | None,
     given: Mapping[str, Any],
+    *,
+    rows_together: int = 0,
 ) -> Approving:
-    """What the approval rules ask for of a decided write of so many rows."""
+    """What the approval rules ask for of a decided write of so many rows, and so many with those of other rights."""
     tool = requester.tool.name if requester.tool else None
-    facts = [*write_facts(decided.write, source, rows, tool, action, given), *_along(decided.write, source, tool)]
+    own = write_facts(decided.write, source, rows, tool, action, given)
+    facts = [
+        *(replace(item, rows_together=rows_together) for item in own),
+        *_along(decided.write, source, tool),
+    ]
     return strictest(policy.approving_of(policy_set, item) for item in facts)
 
 

@@ -41,6 +41,7 @@ from gatebook_hub.sources.source import Source, WriteSession
 from gatebook_hub.sql import Definition, Plan, Statement
 from gatebook_hub.values import encode
 
+_BY_ANY_RIGHT = "any"
 NOT_INSIDE = "this write needs people, and no transaction waits for them; send it alone, outside of a transaction"
 _NO_SCRIPTS = "this write needs people, who look at one statement at a time"
 
@@ -194,7 +195,7 @@ class Sandbox:
         try:
             with source.writing(plan.limits) as session:
                 run = _Run(session=session, ends_at=time.monotonic() + LONGEST_S, is_gone=is_gone)
-                done = self._run(call, source.name, plan, run, intent, 0)
+                done = self._run(call, source.name, plan, run, intent, (0, 0))
                 run.check()
                 session.commit()
         except _NeedsPeople as refused:
@@ -216,7 +217,8 @@ class Sandbox:
         intent = self._intend(call, plan.told, transaction.id)
         # An upsert or a merge counts for each right that it needs.
         kinds = [(step.use.table, str(step.use.access)) for step in plan.decided.write.steps]
-        before = max(transaction.counts.get(kind, 0) for kind in kinds)
+        together = (kinds[0][0], _BY_ANY_RIGHT)
+        before = (max(transaction.counts.get(kind, 0) for kind in kinds), transaction.counts.get(together, 0))
         run = _Run(session=transaction.session, ends_at=transaction.ends_at, is_gone=is_gone)
         try:
             run.session.limit_time(plan.limits.time_s)
@@ -229,14 +231,14 @@ class Sandbox:
         except GatebookError as error:
             self._fail(call, source, intent, error)
             raise
-        for kind in set(kinds):
+        for kind in {*kinds, together}:
             transaction.counts[kind] = transaction.counts.get(kind, 0) + done.rows
         transaction.rows += done.rows
         self._tell(call, source, intent, done.rows, detail="done, and not committed yet")
         return done
 
-    def _run(self, call: Call, source: str, plan: _Planned, run: _Run, intent: int, before: int) -> Done:
-        """Write; `before` are the rows that the transaction wrote in this way already."""
+    def _run(self, call: Call, source: str, plan: _Planned, run: _Run, intent: int, before: tuple[int, int]) -> Done:
+        """Write; `before` are the rows that the transaction wrote already: by the same rights, and by any."""
         gate, session, count = self._gate, run.session, 0
         gathered = Gathered(plan.limits)
         for parameters in plan.parameters:
@@ -251,7 +253,7 @@ class Sandbox:
                 changed = len(applied.diff.rows)
                 gathered.extend(applied.returned)
             count += changed
-        self._check_quorum(call, source, plan.decided, before + count)
+        self._check_quorum(call, source, plan.decided, before[0] + count, before[1] + count)
         last_id = session.last_id if plan.plan is not None else None
         return Done(rows=count, index=intent, returned=_returned(plan.decided, gathered), last_id=last_id)
 
@@ -275,11 +277,15 @@ class Sandbox:
             self._check_seen(call, schema, definition)
             obligations = self._query(call, source_name, schema, definition)
             sent = sql.write_definition(definition, schema, obligations, nonce=gate.new_id())
+            gate.places.take(call.principal.id, source.name, gate.limits(rule, allowed.limits))
         except GatebookError as error:
             told = refused_facts(gate, source_name, text, error)
             error.reference = gate.refuse(EventKind.QUERY_REFUSED, call, error, **told)
             raise
-        return self._define(call, source, rule, allowed, definition, sent)
+        try:
+            return self._define(call, source, rule, allowed, definition, sent)
+        finally:
+            gate.places.leave(call.principal.id, source.name)
 
     def _table_of_index(self, call: Call, source: Source, schema: Schema, name: str) -> str | None:
         """The table of an index by the database's own description; None for one that the caller does not see."""
@@ -369,8 +375,10 @@ class Sandbox:
                 raise WriteRefused(f"rules protect `{name}`, and they would not follow it into another table")
         return allowed.obligations
 
-    def _check_quorum(self, call: Call, source_name: str, decided: DecidedWrite, rows: int) -> None:
-        approving = approving_for(self._gate.policy, source_name, decided, rows, call.principal, None, {})
+    def _check_quorum(self, call: Call, source_name: str, decided: DecidedWrite, rows: int, together: int) -> None:
+        approving = approving_for(
+            self._gate.policy, source_name, decided, rows, call.principal, None, {}, rows_together=together
+        )
         if approving.requirements or (approving.needs_reason and not (call.reason or "").strip()):
             raise _NeedsPeople
 

@@ -46,6 +46,7 @@ _TYPES: Mapping[int, pa.DataType] = {
     2950: pa.string(),
 }
 _NUMERIC = 1700
+_LISTS = tuple(sorted({kind.array_oid for kind in psycopg.adapters.types if kind.array_oid}))
 # JSON, records, ranges, multiranges and times with a zone come as the server writes them, not as the driver's objects.
 _AS_TEXT = (114, 3802, 2249, 2287, 3904, 3906, 3908, 3910, 3912, 3926, 4451, 4532, 4533, 4534, 4535, 4536, 1266)
 _RIGHTS = f"""
@@ -145,8 +146,8 @@ class PostgresqlSource(ServerSource):
     def _prepare_new(self, connection: Any) -> None:
         read_as_text(connection)
 
-    def _session(self, connection: Any, limits: Limits) -> ServerWriting:
-        return _Writing(connection, self._translate, self._reading_within, self._limit_time, limits.time_s)
+    def _session(self, connection: Any) -> ServerWriting:
+        return _Writing(connection, self._translate, self._reading_within, self._limit_time)
 
     def _limit_time(self, connection: Any, seconds: float | None) -> None:
         connection.execute(limit_time(seconds).encode())
@@ -161,11 +162,12 @@ class PostgresqlSource(ServerSource):
 
 
 class _Writing(ServerWriting):
-    """A month is another interval than thirty days, which the driver's own values do not say."""
+    """A month is another interval than thirty days, and lists have bounds: the driver's own values do not say so."""
 
     def _cursor(self) -> Any:
         cursor = super()._cursor()
-        cursor.adapters.register_loader(_INTERVAL, TextLoader)
+        for oid in (_INTERVAL, *_LISTS):
+            cursor.adapters.register_loader(oid, TextLoader)
         return cursor
 
 

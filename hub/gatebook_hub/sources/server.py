@@ -91,7 +91,7 @@ class ServerSource(ABC):
     def writing(self, limits: Limits) -> Iterator[ServerWriting]:
         """Open a transaction that may write; rows are locked as they are read by key."""
         with self._transaction(limits, "READ WRITE") as connection:
-            session = self._session(connection, limits)
+            session = self._session(connection)
             try:
                 yield session
             finally:
@@ -158,10 +158,10 @@ class ServerSource(ABC):
     def _ask(self, query: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """A question of the gate's own, read only."""
         with self._transaction(Limits(), "READ ONLY") as connection:
-            return self._session(connection, Limits()).run(query, parameters)[0]
+            return self._session(connection).run(query, parameters)[0]
 
-    def _session(self, connection: Any, limits: Limits) -> ServerWriting:
-        return ServerWriting(connection, self._translate, self._reading_within, self._limit_time, limits.time_s)
+    def _session(self, connection: Any) -> ServerWriting:
+        return ServerWriting(connection, self._translate, self._reading_within, self._limit_time)
 
     @contextmanager
     def _transaction(self, limits: Limits, mode: str) -> Iterator[Any]:

@@ -20,13 +20,11 @@ class ServerWriting:
         translate: Callable[[Exception], Exception],
         reading: Callable[[Any, Plan, Mapping[str, Any]], Driven],
         timed: Callable[[Any, float | None], None],
-        time_s: float | None,
     ) -> None:
         self._connection = connection
         self._translate = translate
         self._reading = reading
         self._timed = timed
-        self._time_s = time_s
         self._is_over = False
         self.is_committed = False
         self.last_id: int | None = None
@@ -79,15 +77,12 @@ class ServerWriting:
             cursor.close()
 
     def limit_time(self, seconds: float | None) -> None:
-        """What the next statements may take."""
+        """What the next statements may take; told each time, since a savepoint may have undone it."""
         self._check_open()
-        if seconds == self._time_s:
-            return
         try:
             self._timed(self._connection, seconds)
         except Exception as error:
             raise self._translate(error) from error
-        self._time_s = seconds
 
     def end(self) -> None:
         """Nothing more through it: its connection is somebody else's from now on."""

@@ -199,6 +199,7 @@ def _check(tree: exp.Expr, query: exp.Expr | None, engine: Engine, functions: Ab
         if id(node) in within:
             continue  # looked at as the read that it is
         _check_parts(node)
+        _check_by_engine(node, engine)
         allowed = _NODES.get(name)
         if allowed is None and _is_declared(node, engine):
             continue
@@ -253,6 +254,16 @@ def _check_parts(node: exp.Expr) -> None:
             raise ConstructRefused("a default or a check holds no query")
         case _:
             pass
+
+
+def _check_by_engine(node: exp.Expr, engine: Engine) -> None:
+    if engine is Engine.MARIADB and isinstance(node, exp.Identifier) and "`" in node.name:
+        raise ConstructRefused("on MariaDB a name has no backtick: its own description of a table spells it doubled")
+    if engine is Engine.MARIADB and isinstance(node, exp.Drop) and any(x.name == "PRIMARY" for x in _indexes(node)):
+        raise KindRefused("a primary key goes with its table")
+    is_counter = isinstance(node, exp.GeneratedAsIdentityColumnConstraint) and not node.args.get("expression")
+    if engine is not Engine.POSTGRESQL and is_counter:
+        raise ConstructRefused("`generated … as identity` is PostgreSQL's")
 
 
 def _is_name(name: str, *, is_alone: bool) -> bool:

@@ -7,7 +7,7 @@ expression gives is as long as it was made there, so that a text put beside itse
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
@@ -39,6 +39,8 @@ _ONE_VALUE = (
 )
 # Of a recursion, whose values are as long as what each round adds to them.
 _ROUNDS = 1_000.0
+# Columns of a recursion that are reckoned one by one.
+_MOST_FOLLOWED = 12
 _RELATIONS = frozenset({"from_", "joins", "laterals", "with_", "using"})
 
 
@@ -157,38 +159,63 @@ class _Reckoner:
             return scope
         for cte in clause.expressions:
             is_recursive = bool(clause.args.get("recursive")) and isinstance(cte.this, exp.SetOperation)
-            made = self._set(cte.this, scope, cte.alias.lower()) if is_recursive else self.relation(cte.this, scope)
+            made = self._recursion(cte, scope) if is_recursive else self.relation(cte.this, scope)
             made = _unnamed(made) if cte.args["alias"].columns else made
             scope = replace(scope, ctes={**scope.ctes, cte.alias.lower(): made})
         return scope
 
-    def _set(self, node: exp.SetOperation, scope: _Scope, own_name: str | None = None) -> _Made:
-        """Both sides; the second may go round by its own name, how often is the engine's affair."""
+    def _set(self, node: exp.SetOperation, scope: _Scope) -> _Made:
+        """Both sides."""
         scope = self._with(node, scope)
         left = self.relation(node.this, scope)
-        if own_name is None:
-            right = self.relation(node.expression, scope)
-        else:
-            right = self._gone_round(node.expression, scope, own_name, _unnamed(left))
+        right = self.relation(node.expression, scope)
         self._look([node.args.get(key) for key in ("order", "limit", "offset")], scope)
-        if len(left.columns) != len(right.columns):
-            return _Made(rest=max(left.longest, right.longest), rows=left.rows + right.rows)
-        pairs = zip(left.columns.items(), right.columns.values(), strict=True)
-        columns = {name: max(length, other) for (name, length), other in pairs}
-        return _Made(columns=columns, rest=max(left.rest, right.rest), rows=left.rows + right.rows)
+        return _either(left, right)
 
-    def _gone_round(self, node: exp.Expr, scope: _Scope, own_name: str, left: _Made) -> _Made:
-        """The side of a recursion that reads what it made: it may add a little each time, and not as much again."""
+    def _recursion(self, cte: exp.CTE, scope: _Scope) -> _Made:
+        """What goes round by its own name, how often is the engine's affair: each round may add a part, and not more.
 
-        def made_of(length: float) -> _Made:
-            own = replace(left, rest=length)
-            return self.relation(node, replace(scope, ctes={**scope.ctes, own_name: own}))
-
-        once, again = made_of(left.longest), made_of(left.longest + 1.0)
-        if again.longest > once.longest + 1.0:
+        Two spans of rounds are reckoned, each as long as a value needs to come back to its column by way of all others.
+        A column to which the second span adds more than the first one doubles sooner or later.
+        """
+        name = cte.alias.lower()
+        scope = self._with(cte.this, scope)
+        parts = list(_parts_of(cte.this))
+        fixed = [part for part in parts if not _names(part, name)]
+        going = [part for part in parts if _names(part, name)]
+        self._look([cte.this.args.get(key) for key in ("order", "limit", "offset")], scope)
+        if not fixed or not going:
+            return self._set(cte.this, scope)
+        known = _Made()
+        for part in fixed:
+            known = _either(known, self.relation(part, scope)) if known.columns else self.relation(part, scope)
+        aliases = [alias.name.lower() for alias in cte.args["alias"].columns]
+        if len(known.columns) > _MOST_FOLLOWED or (aliases and len(aliases) != len(known.columns)):
+            known = _unnamed(known)  # all of its columns as one
+        elif aliases:
+            known = replace(known, columns=dict(zip(aliases, known.columns.values(), strict=True)))
+        span = max(2, len(known.columns) + 1)
+        lengths = []
+        for number_of_round in range(2 * span + 2):
+            known = self._round(going, scope, name, known)
+            if number_of_round % span == 1:  # after the first two, which bring the texts of the statement in
+                lengths.append(_lengths(known))
+        added = [last - middle for middle, last in zip(lengths[1], lengths[2], strict=True)]
+        if any(more > middle - first + 0.5 for more, first, middle in zip(added, *lengths[:2], strict=True)):
             raise FunctionRefused("a recursion that doubles a value each time makes a huge one soon; let it add a part")
-        added = max(0.0, once.longest - left.longest)
-        return made_of(min(left.longest + added * _ROUNDS, float(self._most)))
+        return self._round(going, scope, name, _longer(known, added, _ROUNDS / span))
+
+    def _round(self, going: list[exp.Expr], scope: _Scope, name: str, known: _Made) -> _Made:
+        """What is known of the recursion, with what its parts make of it once more."""
+        inner = replace(scope, ctes={**scope.ctes, name: known})
+        found = known
+        for part in going:
+            made = self.relation(part, inner)
+            is_alike = len(made.columns) == len(known.columns)
+            columns = dict(zip(known.columns, made.columns.values(), strict=True)) if is_alike else {}
+            made = replace(made, columns=columns, rest=made.rest if is_alike else made.longest)
+            found = _either(found, made)
+        return replace(found, rows=known.rows)
 
     def _clause(self, node: exp.Expr, scope: _Scope) -> _Made:
         """A select, or a write: its relations, and then all its expressions."""
@@ -227,6 +254,38 @@ class _Reckoner:
         numbers = [number(part) for part in getattr(node, "expressions", [])]
         counted = [value for value in numbers if value is not None]
         return _Made(rest=max([1.0, *lengths]), rows=max([total, *counted]))
+
+
+def _parts_of(node: exp.Expr) -> Iterator[exp.Expr]:
+    """The queries that a chain of set operations puts together."""
+    if isinstance(node, exp.SetOperation) and node.args.get("with_") is None:
+        yield from _parts_of(node.this)
+        yield from _parts_of(node.expression)
+    else:
+        yield node
+
+
+def _names(node: exp.Expr, name: str) -> bool:
+    return any(_name(table) == name for table in node.find_all(exp.Table))
+
+
+def _either(left: _Made, right: _Made) -> _Made:
+    """A relation that may be one or the other, by the names of the first."""
+    if len(left.columns) != len(right.columns):
+        return _Made(rest=max(left.longest, right.longest), rows=left.rows + right.rows)
+    pairs = zip(left.columns.items(), right.columns.values(), strict=True)
+    columns = {name: max(length, other) for (name, length), other in pairs}
+    return _Made(columns=columns, rest=max(left.rest, right.rest), rows=left.rows + right.rows)
+
+
+def _lengths(made: _Made) -> list[float]:
+    return [*made.columns.values(), made.rest]
+
+
+def _longer(made: _Made, added: list[float], rounds: float) -> _Made:
+    """After so many rounds that add as much as the last one did."""
+    *lengths, rest = (length + more * rounds for length, more in zip(_lengths(made), added, strict=True))
+    return replace(made, columns=dict(zip(made.columns, lengths, strict=True)), rest=rest)
 
 
 def _relations_of(node: exp.Expr) -> list[exp.Expr]:
