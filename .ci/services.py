@@ -194,8 +194,8 @@ def own_mariadb(stack: contextlib.ExitStack) -> str:
         "--skip-test-db",
     )
     # A folder of its own for temporary tables: another server that starts removes what it finds in a shared one.
-    folders = {"datadir": folder / "data", "tmpdir": folder, "socket": folder / "socket"}
-    flags = {**folders, "port": port, "bind-address": LOOPBACK}
+    places = {"datadir": folder / "data", "tmpdir": folder, "socket": folder / "socket"}
+    flags = {**places, "port": port, "bind-address": LOOPBACK}
     arguments = [f"--{name}={value}" for name, value in flags.items()]
     arguments += ["--character-set-server=utf8mb4", "--innodb-flush-log-at-trx-commit=0", "--skip-log-bin"]
     serve(stack, account, "TERM", folder / "log", server, "--no-defaults", *arguments)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.compliance.running import DIALECTS, run_suite, url_of
 from tests.stories.alone import Alone
-from tests.stories.sandboxes import open_sandboxes
+from tests.stories.sandboxes import opened
 
 # Fewer would mean that the suite was not asked.
 LEAST = 900
@@ -21,13 +21,7 @@ LEAST = 900
 def gateway(
     chinook_template: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Alone]:
-    servers = {
-        "postgresql": request.getfixturevalue("make_postgres")(),
-        "mariadb": request.getfixturevalue("make_mariadb")(),
-    }
-    running = open_sandboxes(tmp_path_factory.mktemp("compliance"), chinook_template, servers)
-    yield running
-    running.stop()
+    yield from opened(request, tmp_path_factory.mktemp("compliance"), chinook_template)
 
 
 @pytest.mark.timeout(900)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
+import pytest
 from tests.stories.alone import Alone
 from tests.stories.gateway import APP
 
@@ -33,6 +35,17 @@ _TICKETS = """
 grants:
   - {id: lab-tickets, to: "group:lab", on: chinook.support_ticket, allow: [select, update]}
 """
+
+
+def opened(request: pytest.FixtureRequest, folder: Path, chinook: Path) -> Iterator[Alone]:
+    """As a fixture has it, with databases of its own on the servers."""
+    servers = {
+        "postgresql": request.getfixturevalue("make_postgres")(),
+        "mariadb": request.getfixturevalue("make_mariadb")(),
+    }
+    running = open_sandboxes(folder, chinook, servers)
+    yield running
+    running.stop()
 
 
 def open_sandboxes(folder: Path, chinook: Path, servers: dict[str, str]) -> Alone:

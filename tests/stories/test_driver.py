@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from tests.stories.alone import Alone
-from tests.stories.sandboxes import ENGINES, open_sandboxes
+from tests.stories.sandboxes import ENGINES, opened
 
 import gatebook.dbapi
 from gatebook.dbapi import Connection
@@ -22,13 +22,7 @@ TABLE = "create table item (id integer primary key, name varchar(50), price nume
 def gateway(
     chinook_template: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Alone]:
-    servers = {
-        "postgresql": request.getfixturevalue("make_postgres")(),
-        "mariadb": request.getfixturevalue("make_mariadb")(),
-    }
-    running = open_sandboxes(tmp_path_factory.mktemp("driver"), chinook_template, servers)
-    yield running
-    running.stop()
+    yield from opened(request, tmp_path_factory.mktemp("driver"), chinook_template)
 
 
 @pytest.fixture(params=ENGINES)
