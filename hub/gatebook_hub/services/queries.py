@@ -22,6 +22,7 @@ from gatebook_hub.errors import (
 )
 from gatebook_hub.model import Limits, Schema
 from gatebook_hub.services.changes import Changes
+from gatebook_hub.services.definitions import Definitions
 from gatebook_hub.services.describing import Describing, Told
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
@@ -205,6 +206,7 @@ class Queries:
         self._plans = PlanCache()
         self._describing = Describing(gate)
         self._sandbox = Sandbox(gate, transactions)
+        self._definitions = Definitions(gate, transactions)
 
     @under_one_set
     def ask(
@@ -233,7 +235,7 @@ class Queries:
         if about is not None:
             return self._describing.tell(call, question.source, about)
         if sql.defines(question.sql):
-            return self._sandbox.define(call, question.source, question.sql, scope)
+            return self._definitions.define(call, question.source, question.sql, scope)
         try:
             self._check_place(question, scope)
             source, rule, schema = gate.source(question.source, call.principal)

@@ -1,4 +1,4 @@
-"""What is done at once in a sandbox? Writes of tables that nothing hides, and changes of the schema."""
+"""Which writes are done at once in a sandbox? Those of tables that nothing hides, alone or in a transaction."""
 
 from __future__ import annotations
 
@@ -8,37 +8,33 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gatebook_hub import policy, sql
-from gatebook_hub.audit import EventKind, Outcome, recorded_parameters
+from gatebook_hub import sql
+from gatebook_hub.audit import recorded_parameters
 from gatebook_hub.changes import Returned
 from gatebook_hub.errors import (
     ApprovalRequired,
     GatebookError,
-    KindRefused,
-    StateConflict,
     StatementFailed,
     StatementTimeout,
-    WriteRefused,
 )
-from gatebook_hub.model import Access, Allowed, Engine, Limits, Schema, TableObligation, TableUse
+from gatebook_hub.model import Limits, Schema
 from gatebook_hub.policy.rules import SourceRule
 from gatebook_hub.services.applying import Gathered, apply
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.quorums import approving_for
+from gatebook_hub.services.sandbox_book import fail, intend, tell
 from gatebook_hub.services.statements import (
     DecidedWrite,
-    allowed_of,
     bind,
     check_reason,
     decide_write,
     facts,
     own_values,
-    refused_facts,
     used,
 )
 from gatebook_hub.services.transactions import LONGEST_S, Transaction, Transactions
 from gatebook_hub.sources.source import Source, WriteSession
-from gatebook_hub.sql import Definition, Plan, Statement
+from gatebook_hub.sql import Plan, Statement
 from gatebook_hub.values import encode
 
 _BY_ANY_RIGHT = "any"
@@ -191,7 +187,7 @@ class Sandbox:
 
     def _alone(self, call: Call, source: Source, plan: _Planned, is_gone: Callable[[], bool]) -> Done | None:
         """In a transaction of its own."""
-        intent = self._intend(call, plan.told)
+        intent = intend(self._gate, call, plan.told)
         try:
             with source.writing(plan.limits) as session:
                 run = _Run(session=session, ends_at=time.monotonic() + LONGEST_S, is_gone=is_gone)
@@ -200,21 +196,21 @@ class Sandbox:
                 session.commit()
         except _NeedsPeople as refused:
             if len(plan.parameters) == 1:
-                self._tell(call, source.name, intent, 0, detail="rolled back, and proposed")
+                tell(self._gate, call, source.name, intent, 0, detail="rolled back, and proposed")
                 return None
             needed = ApprovalRequired(_NO_SCRIPTS)
-            self._fail(call, source.name, intent, needed)
+            fail(self._gate, call, source.name, intent, needed)
             raise needed from refused
         except GatebookError as error:
-            self._fail(call, source.name, intent, error)
+            fail(self._gate, call, source.name, intent, error)
             raise
-        self._tell(call, source.name, intent, done.rows)
+        tell(self._gate, call, source.name, intent, done.rows)
         return done
 
     def _within(
         self, call: Call, source: str, plan: _Planned, transaction: Transaction, is_gone: Callable[[], bool]
     ) -> Done:
-        intent = self._intend(call, plan.told, transaction.id)
+        intent = intend(self._gate, call, plan.told, transaction.id)
         # An upsert or a merge counts for each right that it needs.
         kinds = [(step.use.table, str(step.use.access)) for step in plan.decided.write.steps]
         together = (kinds[0][0], _BY_ANY_RIGHT)
@@ -226,15 +222,15 @@ class Sandbox:
             run.check()
         except _NeedsPeople as refused:
             error = ApprovalRequired(NOT_INSIDE)
-            self._fail(call, source, intent, error)
+            fail(self._gate, call, source, intent, error)
             raise error from refused
         except GatebookError as error:
-            self._fail(call, source, intent, error)
+            fail(self._gate, call, source, intent, error)
             raise
         for kind in {*kinds, together}:
             transaction.counts[kind] = transaction.counts.get(kind, 0) + done.rows
         transaction.rows += done.rows
-        self._tell(call, source, intent, done.rows, detail="done, and not committed yet")
+        tell(self._gate, call, source, intent, done.rows, detail="done, and not committed yet")
         return done
 
     def _run(self, call: Call, source: str, plan: _Planned, run: _Run, intent: int, before: tuple[int, int]) -> Done:
@@ -257,155 +253,12 @@ class Sandbox:
         last_id = session.last_id if plan.plan is not None else None
         return Done(rows=count, index=intent, returned=_returned(plan.decided, gathered), last_id=last_id)
 
-    def define(self, call: Call, source_name: str, text: str, scope: Scope) -> Done:
-        """Change the schema, which is committed by itself; raises KindRefused for sources that are no sandboxes."""
-        gate = self._gate
-        try:
-            self._end_before(scope.transaction)
-            source, rule, schema = gate.source(source_name, call.principal)
-            if not rule.is_sandbox:
-                raise KindRefused(sql.refusal_of(text))
-            definition = sql.parse_definition(
-                text, schema, lambda name: self._table_of_index(call, source, schema, name)
-            )
-            tables = sorted({definition.table, *definition.references})
-            decision = policy.decide_definition(
-                gate.policy, call.principal, schema, tables, gate.circumstances(call.purpose)
-            )
-            allowed = allowed_of(decision)
-            check_reason(call, allowed)
-            self._check_seen(call, schema, definition)
-            obligations = self._query(call, source_name, schema, definition)
-            sent = sql.write_definition(definition, schema, obligations, nonce=gate.new_id())
-            gate.places.take(call.principal.id, source.name, gate.limits(rule, allowed.limits))
-        except GatebookError as error:
-            told = refused_facts(gate, source_name, text, error)
-            error.reference = gate.refuse(EventKind.QUERY_REFUSED, call, error, **told)
-            raise
-        try:
-            return self._define(call, source, rule, allowed, definition, sent)
-        finally:
-            gate.places.leave(call.principal.id, source.name)
-
-    def _table_of_index(self, call: Call, source: Source, schema: Schema, name: str) -> str | None:
-        """The table of an index by the database's own description; None for one that the caller does not see."""
-        is_exact = schema.engine is Engine.POSTGRESQL
-        for detail in source.details().tables:
-            names = [str(index["name"]) for index in detail.indexes]
-            if name not in (names if is_exact else map(str.lower, names)):
-                continue
-            table = detail.name if is_exact else detail.name.lower()
-            use = TableUse(table=table, access=Access.SELECT)
-            circumstances = self._gate.circumstances(call.purpose)
-            if schema.knows(table) and isinstance(
-                policy.decide(self._gate.policy, call.principal, schema, [use], at=circumstances), Allowed
-            ):
-                return table
-        return None
-
-    def _define(
-        self, call: Call, source: Source, rule: SourceRule, allowed: Allowed, definition: Definition, sent: str
-    ) -> Done:
-        gate = self._gate
-        intent = self._intend(
-            call,
-            {
-                "source": source.name,
-                "statement": definition.shape,
-                "tables": ({"table": definition.table, "access": "ddl", "columns": []},),
-                "rules": tuple(ref.id for ref in allowed.rules),
-            },
-        )
-        try:
-            with source.writing(gate.limits(rule, allowed.limits)) as session:
-                _, count = session.run(sent, {})
-                session.commit()
-        except GatebookError as error:
-            self._fail(call, source.name, intent, error)
-            raise
-        finally:
-            source.forget_schema()
-        rows = max(count, 0) if definition.query is not None else 0
-        self._tell(call, source.name, intent, rows)
-        return Done(rows=rows, index=intent)
-
-    def _end_before(self, transaction: Transaction | None) -> None:
-        """A definition finds no transaction open: one that wrote nothing ends, any other is left as it is."""
-        if transaction is None:
-            return
-        if transaction.counts:
-            raise StateConflict("a change of the schema is committed by itself; commit or roll back first")
-        self._transactions.roll_back(transaction, "ended: a change of the schema follows")
-
-    def _check_seen(self, call: Call, schema: Schema, definition: Definition) -> None:
-        """A check, an index or a reference tells of the values that are there: of a table that one sees whole."""
-        gate = self._gate
-        known = sorted({definition.table, *definition.references} & schema.tables.keys())
-        if any(schema.tables[name].is_view for name in known):
-            raise WriteRefused("a view keeps what it is")
-        uses = [TableUse(table=name, access=Access.SELECT) for name in known]
-        if definition.is_drop and any(schema.tables[name].cascades for name in known):
-            raise WriteRefused("rows of other tables refer to this one and would go along; drop those tables first")
-        if definition.is_drop or not uses:
-            return
-        found = policy.decide(gate.policy, call.principal, schema, uses, at=gate.circumstances(call.purpose))
-        for name, obligation in allowed_of(found).obligations.items():
-            if not obligation.shows_all_of(schema.tables[obligation.table]):
-                raise WriteRefused(f"you do not see all of `{name}`, so you do not change it either")
-
-    def _query(
-        self, call: Call, source_name: str, schema: Schema, definition: Definition
-    ) -> Mapping[str, TableObligation]:
-        """What the read behind `create table … as` may take: tables that nothing hides anything of, for anybody."""
-        if definition.query is None:
-            return {}
-        gate = self._gate
-        uses = definition.query.uses
-        allowed = allowed_of(
-            policy.decide(gate.policy, call.principal, schema, uses, at=gate.circumstances(call.purpose))
-        )
-        check_reason(call, allowed)
-        for name, obligation in allowed.obligations.items():
-            is_hiding = schema.tables[name].is_view and policy.has_protections(gate.policy, source_name)
-            if (
-                is_hiding
-                or policy.is_protected(gate.policy, source_name, name)
-                or not obligation.shows_all_of(schema.tables[obligation.table])
-            ):
-                raise WriteRefused(f"rules protect `{name}`, and they would not follow it into another table")
-        return allowed.obligations
-
     def _check_quorum(self, call: Call, source_name: str, decided: DecidedWrite, rows: int, together: int) -> None:
         approving = approving_for(
             self._gate.policy, source_name, decided, rows, call.principal, None, {}, rows_together=together
         )
         if approving.requirements or (approving.needs_reason and not (call.reason or "").strip()):
             raise _NeedsPeople
-
-    def _intend(self, call: Call, told: Mapping[str, Any], transaction: str | None = None) -> int:
-        gate = self._gate
-        within = {"transaction": transaction} if transaction else {}
-        extra = {"step": "sandbox", **within, **told.get("extra", {})}
-        return gate.book.append(gate.event(EventKind.QUERY_INTENT, call, **{**told, "extra": extra}))
-
-    def _tell(self, call: Call, source: str, intent: int, rows: int, detail: str | None = None) -> None:
-        gate = self._gate
-        gate.book.append(
-            gate.event(
-                EventKind.QUERY_OUTCOME, call, source=source, refers_to=intent, outcome=Outcome.OK, rows=rows,
-                detail=detail,
-            )
-        )  # fmt: skip
-
-    def _fail(self, call: Call, source: str, intent: int, error: GatebookError) -> None:
-        gate = self._gate
-        error.reference = intent
-        gate.book.append(
-            gate.event(
-                EventKind.QUERY_OUTCOME, call, source=source, refers_to=intent, outcome=Outcome.FAILED,
-                code=error.code, detail=str(error),
-            )
-        )  # fmt: skip
 
 
 def _returned(decided: DecidedWrite, gathered: Gathered) -> Returned | None:

@@ -151,8 +151,8 @@ def test_keyed_statements_name_everything_in_full() -> None:
     assert keyed.update == 'UPDATE "public"."genre" SET "name" = %(v0)s WHERE "id" = %(k0)s'
     assert keyed.select_locked.endswith("FOR UPDATE")
     keyed = sql.keyed_statements(TABLES["genre"], ["name"], schema_of(Engine.SQLITE))
-    assert keyed.update == "UPDATE `main`.`genre` SET `name` = :v0 WHERE `id` = :k0"
-    assert keyed.insert == "INSERT INTO `main`.`genre` (`name`) VALUES (:v0) RETURNING `id`"
+    assert keyed.update == "UPDATE OR ABORT `main`.`genre` SET `name` = :v0 WHERE `id` = :k0"
+    assert keyed.insert == "INSERT OR ABORT INTO `main`.`genre` (`name`) VALUES (:v0) RETURNING `id`"
 
 
 @pytest.mark.parametrize(
