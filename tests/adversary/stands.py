@@ -59,6 +59,14 @@ class Stand:
             return answer
         return [tuple(row.values()) for batch in answer.batches() for row in batch.to_pylist()]
 
+    def told(self, sql: str) -> str:
+        """What an asker learns: the rows or their number, or the sentence of the error without its reference."""
+        try:
+            found = self.ask(sql)
+        except GatebookError as error:
+            return f"{error.code} {error}"
+        return repr(found) if isinstance(found, list) else f"done {getattr(found, 'rows', '')}"
+
     def refused(self, sql: str, **parameters: Any) -> GatebookError:
         """The refusal of a statement; fails if it is answered."""
         try:

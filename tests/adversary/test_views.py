@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.adversary.stands import ENGINES, Stand, stand
+from tests.adversary.stands import ENGINES, stand
 
-from gatebook_hub.errors import GatebookError
 from gatebook_hub.model import Engine
 
 pytestmark = pytest.mark.adversary
@@ -17,14 +16,6 @@ RAISES = {
     Engine.SQLITE: "abs(case when v = {n} then -9223372036854775808 else v end) > 0",
     Engine.MARIADB: "exp(case when v = {n} then 100000 else 1 end) > 0",
 }
-
-
-def told(shop: Stand, sql: str) -> str:
-    try:
-        found = shop.ask(sql)
-        return repr(found) if isinstance(found, list) else f"done {getattr(found, 'rows', '')}"
-    except GatebookError as error:
-        return f"{error.code} {error}"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +45,7 @@ grants:
   - {id: genres, to: "group:people", on: [shop.genre], allow: [select, insert, delete]}
 """
     with stand(request, engine, tmp_path, setup, rules, sandbox=True) as shop:
-        there, absent = (told(shop, form.format(c=RAISES[engine].format(n=n))) for n in (42, 43))
+        there, absent = (shop.told(form.format(c=RAISES[engine].format(n=n))) for n in (42, 43))
         assert there == absent
 
 
@@ -73,6 +64,6 @@ grants:
 """
     with stand(request, Engine.POSTGRESQL, tmp_path, setup, rules, sandbox=False) as shop:
         there, absent = (
-            told(shop, f"select count(*) as n from items where name like '{p}\\'") for p in ("secre", "secrf")
+            shop.told(f"select count(*) as n from items where name like '{p}\\'") for p in ("secre", "secrf")
         )
         assert there == absent

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from gatebook_hub import policy, sql
 from gatebook_hub.audit import EventKind
 from gatebook_hub.errors import GatebookError, KindRefused, StateConflict, WriteRefused
-from gatebook_hub.model import Access, Allowed, Engine, Schema, TableObligation, TableUse
-from gatebook_hub.policy.rules import SourceRule
+from gatebook_hub.model import Access, Allowed, Engine, Limits, RuleRef, Schema, TableObligation, TableUse
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.sandbox_book import fail, intend, tell
 from gatebook_hub.services.sandboxing import Done, Scope
@@ -45,13 +44,14 @@ class Definitions:
             self._check_seen(call, schema, definition)
             obligations = self._query(call, source_name, schema, definition)
             sent = sql.write_definition(definition, schema, obligations, nonce=gate.new_id())
-            gate.places.take(call.principal.id, source.name, gate.limits(rule, allowed.limits))
+            limits = gate.limits(rule, allowed.limits)
+            gate.places.take(call.principal.id, source.name, limits)
         except GatebookError as error:
             told = refused_facts(gate, source_name, text, error)
             error.reference = gate.refuse(EventKind.QUERY_REFUSED, call, error, **told)
             raise
         try:
-            return self._define(call, source, rule, allowed, definition, sent)
+            return self._define(call, source, allowed.rules, limits, definition, sent)
         finally:
             gate.places.leave(call.principal.id, source.name)
 
@@ -72,7 +72,7 @@ class Definitions:
         return None
 
     def _define(
-        self, call: Call, source: Source, rule: SourceRule, allowed: Allowed, definition: Definition, sent: str
+        self, call: Call, source: Source, rules: Iterable[RuleRef], limits: Limits, definition: Definition, sent: str
     ) -> Done:
         gate = self._gate
         intent = intend(
@@ -82,11 +82,11 @@ class Definitions:
                 "source": source.name,
                 "statement": definition.shape,
                 "tables": ({"table": definition.table, "access": "ddl", "columns": []},),
-                "rules": tuple(ref.id for ref in allowed.rules),
+                "rules": tuple(ref.id for ref in rules),
             },
         )
         try:
-            with source.writing(gate.limits(rule, allowed.limits)) as session:
+            with source.writing(limits) as session:
                 _, count = session.run(sent, {})
                 session.commit()
         except GatebookError as error:

@@ -99,7 +99,7 @@ class _NeedsPeople(Exception):
 
 
 class Sandbox:
-    """Writes and definitions in sources that are marked so."""
+    """Writes in sources that are marked so."""
 
     def __init__(self, gate: Gate, transactions: Transactions) -> None:
         self._gate = gate

@@ -20,7 +20,7 @@ from gatebook_hub.audit import EventKind, Outcome
 from gatebook_hub.errors import GatebookError, InvalidInput, StateConflict, TooManyRequests, TransactionEnded
 from gatebook_hub.model import Engine, Limits, Principal
 from gatebook_hub.services.gate import Call, Gate
-from gatebook_hub.sources.source import ReadStream, Source, WriteSession
+from gatebook_hub.sources.source import GONE, ReadStream, Source, WriteSession
 
 IDLE_S = 60.0
 LONGEST_S = 600.0
@@ -31,7 +31,6 @@ _MOST_OF_ALL = 4
 _EVERYBODY = "everybody"
 _WITHOUT_SAVEPOINTS = frozenset({Engine.DUCKDB})
 _log = logging.getLogger(__name__)
-_GONE = "the transaction is over, and nothing of it remains; begin anew"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,7 +103,7 @@ class Transactions:
         with self._lock:
             if self._closing.is_set():
                 leave.close()
-                raise TransactionEnded(_GONE)
+                raise TransactionEnded(GONE)
             self._open[found.id] = found
             if self._reaper is None:
                 self._reaper = threading.Thread(target=self._reap, name="gatebook-transactions", daemon=True)
@@ -116,14 +115,14 @@ class Transactions:
         with self._lock:
             found = self._open.get(id_)
         if found is None or found.owner != _owner(call.principal):
-            raise TransactionEnded(_GONE)
+            raise TransactionEnded(GONE)
         if not found.busy.acquire(blocking=False):
             raise StateConflict("another statement of this transaction runs; read it to its end, or close it")
         if not self._is_same_source(found) or found.revision != self._gate.policy.revision:
             self.roll_back(found, "rolled back: the policy is another one now")
         if found.id not in self._open:
             found.busy.release()
-            raise TransactionEnded(_GONE)
+            raise TransactionEnded(GONE)
         return found
 
     def give_back(self, transaction: Transaction) -> None:

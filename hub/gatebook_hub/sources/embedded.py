@@ -20,14 +20,13 @@ from gatebook_hub.errors import (
     SourceUnavailable,
     StatementFailed,
     StatementTimeout,
-    TransactionEnded,
 )
 from gatebook_hub.model import Limits, Schema
 from gatebook_hub.sources.frames import BATCH, SCHEMA, FrameError, pack, unpack_rows
 from gatebook_hub.sources.identity import Pin, file_identity
 from gatebook_hub.sources.inspecting import Details
 from gatebook_hub.sources.reflecting import SchemaCache
-from gatebook_hub.sources.source import LEDGER, ReadStream, SeenMore, known
+from gatebook_hub.sources.source import LEDGER, Ending, ReadStream, SeenMore, known
 from gatebook_hub.sources.workers import Worker, WorkerPool
 from gatebook_hub.sql import Plan
 
@@ -123,14 +122,13 @@ class WorkerStream:
             self._give_back(self._worker)
 
 
-class WorkerWriting:
+class WorkerWriting(Ending):
     """A WriteSession in one worker: a process that ends takes its transaction with it, and the file rolls back."""
 
     def __init__(self, worker: Worker, limits: Limits, bindable: Bindable) -> None:
         self._worker = worker
         self._bindable = bindable
         self._time_s = limits.time_s or DEFAULT_TIME_S
-        self._is_over = False
         self.is_committed = False
         self.last_id: int | None = None
 
@@ -176,14 +174,6 @@ class WorkerWriting:
     def limit_time(self, seconds: float | None) -> None:
         """What the next statements may take."""
         self._time_s = seconds or DEFAULT_TIME_S
-
-    def end(self) -> None:
-        """Nothing more through it: its worker is somebody else's from now on."""
-        self._is_over = True
-
-    def _check_open(self) -> None:
-        if self._is_over:
-            raise TransactionEnded("the transaction is over, and nothing of it remains; begin anew")
 
 
 class FileSource(ABC):

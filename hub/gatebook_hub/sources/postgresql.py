@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 from psycopg import errors as pg
+from psycopg.adapt import AdaptersMap
 from psycopg.types.string import TextLoader
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -164,11 +165,23 @@ class PostgresqlSource(ServerSource):
 class _Writing(ServerWriting):
     """A month is another interval than thirty days, and lists have bounds: the driver's own values do not say so."""
 
+    _adapters: AdaptersMap | None = None
+
     def _cursor(self) -> Any:
-        cursor = super()._cursor()
-        for oid in (_INTERVAL, *_LISTS):
-            cursor.adapters.register_loader(oid, TextLoader)
-        return cursor
+        self._check_open()
+        if self._adapters is None:  # once for all statements of the session
+            self._adapters = AdaptersMap(self._connection.adapters)
+            for oid in (_INTERVAL, *_LISTS):
+                self._adapters.register_loader(oid, TextLoader)
+        return _AdaptedCursor(self._connection, self._adapters)
+
+
+class _AdaptedCursor(psycopg.Cursor[Any]):
+    """A cursor whose values are loaded as it is told, and not as its connection's."""
+
+    def __init__(self, connection: psycopg.Connection[Any], adapters: AdaptersMap) -> None:
+        super().__init__(connection)
+        self._adapters = adapters
 
 
 class _ReadWithin:

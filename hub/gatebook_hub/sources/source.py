@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import pyarrow as pa
 
-from gatebook_hub.errors import LedgerMissing, LimitExceeded, StatementFailed
+from gatebook_hub.errors import LedgerMissing, LimitExceeded, StatementFailed, TransactionEnded
 
 if TYPE_CHECKING:  # workers read this module too, and have no need of a parser
     from gatebook_hub.model import Limits, Schema
@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # workers read this module too, and have no need of a parser
     from gatebook_hub.sql import Plan
 
 LEDGER = "gatebook_ledger"
+GONE = "the transaction is over, and nothing of it remains; begin anew"
 _Row = TypeVar("_Row")
 
 
@@ -36,6 +37,20 @@ class ReadStream(Protocol):
 
     def close(self) -> None:
         """Stop the statement, if it still runs, and give the connection back."""
+
+
+class Ending:
+    """What WriteSessions have alike when they are over: they refuse, for what they worked with is somebody else's."""
+
+    _is_over = False
+
+    def end(self) -> None:
+        """Nothing more through it."""
+        self._is_over = True
+
+    def _check_open(self) -> None:
+        if self._is_over:
+            raise TransactionEnded(GONE)
 
 
 class WriteSession(Protocol):

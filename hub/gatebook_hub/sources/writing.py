@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gatebook_hub.errors import TransactionEnded
-from gatebook_hub.sources.source import ReadStream, within
+from gatebook_hub.sources.source import Ending, ReadStream, within
 from gatebook_hub.sources.stream import CursorStream, Driven
 from gatebook_hub.sql import Plan
 
 
-class ServerWriting:
+class ServerWriting(Ending):
     """A WriteSession on a DB-API connection in a transaction that its source opened."""
 
     def __init__(
@@ -25,7 +24,6 @@ class ServerWriting:
         self._translate = translate
         self._reading = reading
         self._timed = timed
-        self._is_over = False
         self.is_committed = False
         self.last_id: int | None = None
 
@@ -83,14 +81,6 @@ class ServerWriting:
             self._timed(self._connection, seconds)
         except Exception as error:
             raise self._translate(error) from error
-
-    def end(self) -> None:
-        """Nothing more through it: its connection is somebody else's from now on."""
-        self._is_over = True
-
-    def _check_open(self) -> None:
-        if self._is_over:
-            raise TransactionEnded("the transaction is over, and nothing of it remains; begin anew")
 
     def _cursor(self) -> Any:
         self._check_open()

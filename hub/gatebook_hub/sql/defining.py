@@ -230,7 +230,9 @@ def _is_declared(node: exp.Expr, engine: Engine) -> bool:
 
 
 def _declare_as_typed(tree: exp.Expr, engine: Engine) -> None:
-    for column in tree.find_all(exp.ColumnDef) if engine is not Engine.MARIADB else ():
+    if engine is Engine.MARIADB:
+        return  # its words are the parser's own
+    for column in tree.find_all(exp.ColumnDef):
         kind = column.args.get("kind")
         if kind is not None and _is_declared(kind, engine):
             digits = ", ".join(part.name for part in kind.expressions)

@@ -57,4 +57,4 @@ def write_directly(statement: Statement, schema: Schema, tables: frozenset[str],
     plan = generate_write(
         tree, engine=engine, namespace=schema.namespace or "", tables=tables, nonce=nonce, functions=functions
     )
-    return replace(plan, sql=without_replacing(plan.sql)) if engine is Engine.SQLITE else plan
+    return replace(plan, sql=without_replacing(plan.sql, engine))

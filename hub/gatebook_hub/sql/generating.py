@@ -136,8 +136,10 @@ def _with_parameters(sql: str, names: AbstractSet[str], engine: Engine, nonce: s
     return sql
 
 
-def without_replacing(sql: str) -> str:
-    """An insert or update of SQLite that no `on conflict` of a constraint turns into a deletion of other rows."""
+def without_replacing(sql: str, engine: Engine) -> str:
+    """An insert or update that no `on conflict` of a constraint of SQLite turns into a deletion of other rows."""
+    if engine is not Engine.SQLITE:
+        return sql
     for begins, plainly in (("INSERT INTO ", "INSERT OR ABORT INTO "), ("UPDATE ", "UPDATE OR ABORT ")):
         if sql.startswith(begins):
             return plainly + sql.removeprefix(begins)

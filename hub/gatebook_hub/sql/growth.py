@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
 from sqlglot import exp
 
@@ -186,9 +187,7 @@ class _Reckoner:
         self._look([cte.this.args.get(key) for key in ("order", "limit", "offset")], scope)
         if not fixed or not going:
             return self._set(cte.this, scope)
-        known = _Made()
-        for part in fixed:
-            known = _either(known, self.relation(part, scope)) if known.columns else self.relation(part, scope)
+        known = reduce(_either, [self.relation(part, scope) for part in fixed])
         aliases = [alias.name.lower() for alias in cte.args["alias"].columns]
         if len(known.columns) > _MOST_FOLLOWED or (aliases and len(aliases) != len(known.columns)):
             known = _unnamed(known)  # all of its columns as one

@@ -40,13 +40,11 @@ def keyed_statements(table: Table, columns: Sequence[str], schema: Schema) -> Ke
     returning = f" RETURNING {', '.join(quote_for_driver(part, engine) for part in table.key)}"
     insert = f"INSERT INTO {name} {into}{returning}"
     update = f"UPDATE {name} SET {', '.join(f'{column} = {value}' for column, value in pairs)} WHERE {where}"  # noqa: S608
-    if engine is Engine.SQLITE:
-        insert, update = without_replacing(insert), without_replacing(update)
     return KeyedStatements(
         select=select,
         select_locked=select if engine in _LOCKS_ALL else f"{select} FOR UPDATE",
-        insert=insert,
-        update=update,
+        insert=without_replacing(insert, engine),
+        update=without_replacing(update, engine),
         delete=f"DELETE FROM {name} WHERE {where}",  # noqa: S608 - as above
     )
 
