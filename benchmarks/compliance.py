@@ -26,26 +26,12 @@ from sqlalchemy import URL, make_url
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "compliance" / "suite")]
 from exclusions import EXCLUSIONS  # noqa: E402 - found by the line above
 from tests.compliance.running import OWN_FAILURES, Ran, run_suite, url_of  # noqa: E402 - as above
+from tests.fixtures.labs import write_lab  # noqa: E402 - as above
 
 PAGE = ROOT / "docs" / "reference" / "dialects.md"
 POSTGRES = "postgresql://root@127.0.0.1:5432/postgres"
 MARIADB = "mysql://root@127.0.0.1:3306/"
 _DRIVERS = {"postgresql": "postgresql+psycopg", "mariadb": "mariadb+pymysql"}
-_SOURCE = """
-source: lab_{engine}
-title: Sandbox on {engine}
-engine: {engine}
-url: "{url}"
-sandbox: true
-default_quorum: [{{groups: [reviewers], needed: 1}}]
-"""
-_GRANTS = """
-grants:
-  - id: lab
-    to: group:analysts
-    on: ["lab_sqlite.*", "lab_postgresql.*", "lab_mariadb.*"]
-    allow: [select, insert, update, delete, ddl]
-"""
 _HEAD = """# SQLAlchemy's dialects, measured
 
 SQLAlchemy brings a compliance suite for dialects, with types, reflection, inserts, `returning`, limits and much
@@ -119,10 +105,8 @@ def main() -> None:
     ):
         folder = Path(name)
         policies = folder / "policies"
-        (policies / "sources").mkdir(parents=True)
         for engine, (url, _) in urls.items():
-            (policies / "sources" / f"lab_{engine}.yaml").write_text(_SOURCE.format(engine=engine, url=url))
-        (policies / "grants.yaml").write_text(_GRANTS)
+            write_lab(policies, engine, url, "analysts")
         owns = {engine: run_suite(own) for engine, (_, own) in urls.items()}
         OWN_FAILURES.write_text(
             "".join(f"{engine} {test}\n" for engine, own in sorted(owns.items()) for test in sorted(own.failed))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from tests.fixtures.labs import write_lab
 from tests.stories.alone import Alone
 from tests.stories.gateway import APP
 
@@ -18,19 +19,6 @@ PATIENT = {
     "GATEBOOK_LIMIT_REQUEST_BURST": "100000",
     "GATEBOOK_LIMIT_CONCURRENT": "16",
 }
-_SOURCE = """
-source: lab_{engine}
-title: Sandbox on {engine}
-engine: {engine}
-url: "{url}"
-sandbox: true
-default_quorum: [{{groups: [reviewers], needed: 1}}]
-"""
-_GRANT = """
-grants:
-  - {{id: lab-{engine}, to: "group:builders", on: "lab_{engine}.*", allow: [select, insert, update, delete, ddl]}}
-"""
-
 _TICKETS = """
 grants:
   - {id: lab-tickets, to: "group:lab", on: chinook.support_ticket, allow: [select, update]}
@@ -60,7 +48,6 @@ def open_sandboxes(folder: Path, chinook: Path, servers: dict[str, str]) -> Alon
     policies = folder / "policies"
     shutil.copytree(APP / "policies", policies)
     for engine, url in urls.items():
-        (policies / "sources" / f"lab_{engine}.yaml").write_text(_SOURCE.format(engine=engine, url=url))
-        (policies / f"lab_{engine}.yaml").write_text(_GRANT.format(engine=engine))
+        write_lab(policies, engine, url, "builders")
     (policies / "lab_tickets.yaml").write_text(_TICKETS)
     return Alone(folder, chinook, policies=policies, environment=PATIENT).start()

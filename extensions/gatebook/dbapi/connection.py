@@ -94,9 +94,8 @@ class Connection:
         """Undo what was written since the last commit."""
         self._check_open()
         self._early.clear()
-        self._is_lost = False
         with suppress(GatebookError):  # whatever it was, the gateway rolls back what nobody commits
-            self._end("rollback")
+            self._undo()
 
     @translated
     def savepoint(self, name: str) -> None:
@@ -127,8 +126,7 @@ class Connection:
             self._do("rollback_to", name)
             del self._inside[_last(self._inside, name) + 1 :]
         elif name in self._early:
-            self._is_lost = False
-            self._end("rollback")
+            self._undo()
             del self._early[_last(self._early, name) + 1 :]
         else:
             self._check_kept()
@@ -182,9 +180,8 @@ class Connection:
         try:
             yield
         except BaseException:
-            self._is_lost = False
             with suppress(GatebookError):
-                self._end("rollback")
+                self._undo()
             raise
         else:
             self._end("commit")
@@ -204,6 +201,11 @@ class Connection:
 
     def __repr__(self) -> str:
         return f"<gatebook.dbapi connection to {self.source}{', closed' if self._is_closed else ''}>"
+
+    def _undo(self) -> None:
+        """Roll all of it back; what was lost is nothing to mind any more."""
+        self._is_lost = False
+        self._end("rollback")
 
     def _end(self, verb: str) -> None:
         transaction, self._transaction = self._transaction, None
