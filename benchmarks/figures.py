@@ -27,7 +27,13 @@ _SECTIONS = {
     },
     "cost": "## The price of a decision\n\n`.venv/bin/python benchmarks/gate_cost.py`",
 }
-_FAST = {"bulk": "## A million rows of PostgreSQL\n\n`.venv/bin/python benchmarks/bulk.py`"}
+_FAST = {
+    **{
+        f"bulk-{engine}": f"## A million rows: {engine}\n\n`.venv/bin/python benchmarks/bulk.py --engine {engine}`"
+        for engine in ("postgresql", "mariadb", "sqlite", "duckdb")
+    },
+    "points": "## Rows by key\n\n`.venv/bin/python benchmarks/points.py`",
+}
 
 
 def write(section: str, lines: Sequence[str]) -> None:

@@ -1,8 +1,9 @@
-"""How does a benchmark start a gateway of its own?"""
+"""How does a benchmark start a gateway of its own, and a relay before it?"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
@@ -18,11 +19,21 @@ _START_S = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A gateway that runs: its address, an analyst's token, its process."""
+    """What runs, a gateway or a relay: its address, an analyst's token for it, its process."""
 
     url: str
     token: str
     process: int
+
+    @property
+    def peak_mb(self) -> float:
+        """The most memory that its process has had since `forget_peak`, without its children's."""
+        return _memory_mb(self.process, "VmHWM")
+
+    def forget_peak(self) -> float:
+        """Begin anew; what it has now, in MB."""
+        Path(f"/proc/{self.process}/clear_refs").write_text("5")
+        return _memory_mb(self.process, "VmRSS")
 
 
 @contextlib.contextmanager
@@ -47,6 +58,28 @@ def serving(state: Path, policies: Path) -> Iterator[Served]:
     finally:
         process.terminate()
         process.wait(20)
+
+
+@contextlib.contextmanager
+def relaying(served: Served) -> Iterator[Served]:
+    """Run a relay, the second hop, before that gateway until the block ends."""
+    command = [sys.executable, str(Path(__file__).with_name("relay.py")), served.url]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        process.stdin.write(f"{served.token}\n")
+        process.stdin.flush()
+        told = json.loads(process.stdout.readline())
+        yield Served(url=told["url"], token=told["token"], process=process.pid)
+    finally:
+        process.stdin.close()
+        process.wait(20)
+
+
+def _memory_mb(process: int, what: str) -> float:
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(what)).split()[1]) / 1024
 
 
 def _wait(url: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +14,7 @@ from gatebook_hub.errors import StatementFailed
 
 BATCH_ROWS = 16_384
 BATCH_BYTES = 16_000_000
+GOOD_BYTES = 2_000_000
 _PLAIN: Mapping[type, pa.DataType] = {
     bool: pa.bool_(),
     int: pa.int64(),
@@ -24,6 +25,13 @@ _PLAIN: Mapping[type, pa.DataType] = {
     dt.time: pa.time64("us"),
     dt.timedelta: pa.duration("us"),
 }
+_FITTING: Mapping[pa.DataType, frozenset[type]] = {
+    pa.bool_(): frozenset({bool}),
+    pa.int64(): frozenset({int}),
+    pa.float64(): frozenset({float, int}),
+    pa.binary(): frozenset({bytes, bytearray, memoryview}),
+}
+_NO_TEXT = frozenset({*_PLAIN, Decimal}) - {str}
 _DECIMAL_DIGITS = 38
 
 
@@ -36,17 +44,43 @@ def schema_of(names: Sequence[str], declared: Sequence[pa.DataType | None], rows
     return pa.schema(fields)
 
 
-def batch_of(schema: pa.Schema, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
-    """A batch of rows; raises StatementFailed naming a column whose values do not fit its type."""
+def batch_of(schema: pa.Schema, rows: Sequence[Sequence[Any]], guessed: Container[int] = ()) -> pa.RecordBatch:
+    """A batch of rows; raises StatementFailed naming a column whose values do not fit its type.
+
+    `guessed` are the columns whose types the first rows told: what is of another kind is refused there, for pyarrow
+    would make 1 of 1.5 in a column of integers.
+    """
     arrays = []
-    for index, item in enumerate(schema):
-        values = [_plain(row[index], item.type) for row in rows]
-        try:
-            arrays.append(pa.array(values, type=item.type))
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
-            _check_finite(item.name, values)
-            raise misfit(item.name, item.type) from error
+    for index, (item, values) in enumerate(zip(schema, zip(*rows, strict=True), strict=True)):
+        arrays.append(_of_guessed(item, values) if index in guessed else _array(item, values))
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _of_guessed(item: pa.Field, values: Sequence[Any]) -> pa.Array:
+    """A column that is as its first rows were; raises StatementFailed."""
+    try:
+        found = pa.array(values)
+    except (pa.ArrowException, OverflowError, ValueError, TypeError):
+        found = None
+    if found is not None and found.type == item.type:
+        return found
+    kinds = {type(value) for value in values if value is not None}
+    if not kinds <= _FITTING.get(item.type, kinds) or (pa.types.is_string(item.type) and kinds & _NO_TEXT):
+        raise misfit(item.name, item.type)
+    return _array(item, values)
+
+
+def _array(item: pa.Field, values: Sequence[Any]) -> pa.Array:
+    """A column. What pyarrow takes as it is need not be looked at, value by value."""
+    try:
+        return pa.array(values, type=item.type)
+    except (pa.ArrowException, OverflowError, ValueError, TypeError):
+        plain = [_plain(value, item.type) for value in values]
+    try:
+        return pa.array(plain, type=item.type)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        _check_finite(item.name, plain)
+        raise misfit(item.name, item.type) from error
 
 
 def decimal_of(name: str, digits: int, scale: int) -> pa.DataType:

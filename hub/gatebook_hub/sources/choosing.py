@@ -75,7 +75,7 @@ class ChosenRead:
             if copied is not None:
                 return CountedBatches(copied, self._tell)
         driven = self._by_rows().driven
-        return CountedBatches(RowBatches(driven.execute(), driven.declared), self._tell)
+        return CountedBatches(RowBatches(driven.execute(), driven), self._tell)
 
     def translate(self, error: Exception) -> Exception:
         """An error of either driver as ours."""

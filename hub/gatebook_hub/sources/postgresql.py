@@ -199,6 +199,9 @@ class _ReadWithin:
     def declared(self, cursor: Any) -> list[pa.DataType | None]:
         return _declared(cursor)
 
+    def later_value(self, index: int) -> None:  # noqa: ARG002 - the engine tells every type that matters
+        return None
+
     def translate(self, error: Exception) -> Exception:
         return translate(error)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
 import pyarrow as pa
 
 from gatebook_hub.errors import GatebookError, StatementFailed
-from gatebook_hub.sources.rows import RowBatches
+from gatebook_hub.sources.rows import RowBatches, Typed
 
 _Result = TypeVar("_Result")
 _CANCEL_AGAIN_S = 0.25
@@ -42,14 +42,11 @@ class Stopped(Protocol):
         """Free the connection; a cancelled one serves nobody else."""
 
 
-class Driven(Stopped, Protocol):
+class Driven(Stopped, Typed, Protocol):
     """What a stream of rows needs of its database."""
 
     def execute(self) -> Any:
         """Run the statement and return its cursor."""
-
-    def declared(self, cursor: Any) -> Sequence[pa.DataType | None]:
-        """The types that the engine itself names."""
 
 
 class BatchStream:
@@ -121,7 +118,7 @@ class CursorStream(BatchStream):
     """A ReadStream over a cursor."""
 
     def __init__(self, driven: Driven) -> None:
-        super().__init__(driven, lambda: RowBatches(driven.execute(), driven.declared))
+        super().__init__(driven, lambda: RowBatches(driven.execute(), driven))
 
 
 def cut(descriptor: int) -> None:

@@ -190,6 +190,9 @@ class _Driven:
     def declared(self, _: Any) -> list[pa.DataType | None]:
         return [self._declared]
 
+    def later_value(self, index: int) -> None:
+        raise AssertionError(index)
+
     def translate(self, error: Exception) -> Exception:
         return error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -30,6 +31,7 @@ from gatebook_hub.sources.worker.serving import Served
 from gatebook_server.process import die_with_parent
 
 _FLUSH_ROWS = 4_096
+_RARELY = 100_000
 
 
 class _Current:
@@ -64,6 +66,9 @@ def main(argv: list[str]) -> None:
     current = _Current(served)
     threading.Thread(target=current.listen, args=(control,), daemon=True).start()
     channel.send({"ready": True, "locks": locks})
+    # Rows are no cycles: looking for some among them, again and again, takes as long as fetching them.
+    gc.freeze()
+    gc.set_threshold(_RARELY)
     while True:
         try:
             _, request = channel.receive_within(served.idle_s)

@@ -228,6 +228,7 @@ class _ReadWithin:
         self._guard = _Guard(served, connection, deadline, number)
         self._guard.allow(request)
         self._cursor: sqlite3.Cursor | None = None
+        self._width = 0
         self.translate = self._guard.translate
 
     def execute(self) -> sqlite3.Cursor:
@@ -235,7 +236,16 @@ class _ReadWithin:
         return self._cursor
 
     def declared(self, cursor: sqlite3.Cursor) -> list[None]:
-        return [None] * len(cursor.description)
+        self._width = len(cursor.description)
+        return [None] * self._width
+
+    def later_value(self, index: int) -> Any:
+        """Asked of the same statement, under the same watch: columns have no types, and pages of NULLs tell none."""
+        names = ", ".join(f"gb_{number}" for number in range(self._width))
+        sought = f"gb_{index}"
+        text = f"WITH gb_out({names}) AS ({self._sql}) SELECT {sought} FROM gb_out WHERE {sought} IS NOT NULL LIMIT 1"  # noqa: S608 - the plan's own text
+        row = self._connection.execute(text, self._parameters).fetchone()
+        return row[0] if row else None
 
     def cancel(self, *, is_polite: bool) -> None:
         """Nobody waits in this process; the gateway interrupts it."""
