@@ -42,7 +42,11 @@ def serving(state: Path, policies: Path) -> Iterator[Served]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    limits = {"GATEBOOK_LIMIT_REQUESTS_PER_S": "100000", "GATEBOOK_LIMIT_REQUEST_BURST": "100000"}
+    limits = {
+        "GATEBOOK_LIMIT_REQUESTS_PER_S": "100000",
+        "GATEBOOK_LIMIT_REQUEST_BURST": "100000",
+        "GATEBOOK_LIMIT_CONCURRENT": "64",
+    }
     environment = os.environ | limits | {
         "GATEBOOK_STATE": str(state),
         "GATEBOOK_POLICIES": str(policies),

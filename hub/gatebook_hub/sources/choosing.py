@@ -1,10 +1,10 @@
-"""By which way does a read of PostgreSQL come: row by row, or copied as Arrow? One way per read, chosen as it begins.
+"""By which way does a read of PostgreSQL come: at once, row by row, or copied as Arrow? Chosen as it begins.
 
-Rows are sooner there when they are few, and a copy is many times faster when they are many. What is known of the text
-decides: how large its answer was the last time. What the planner expects is not asked: it knows of rows that a filter
-hides, and the way would tell. A hint chooses the way and nothing else: the columns are described anew in the
-transaction that copies, and whatever a copy cannot take (a type, a parameter, a full pool, a server that says no) is
-read row by row.
+A few rows are soonest there in one round trip, and a copy is many times faster when they are many. What is known of the
+text decides: how large its answer was the last time. What the planner expects is not asked: it knows of rows that a
+filter hides, and the way would tell. A hint chooses the way and nothing else: the columns are described anew in the
+transaction that copies, and whatever a copy cannot take (a type, a parameter, a full pool, a server that says no), or
+is more than comes at once, is read row by row.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from gatebook_hub.model import Limits
 from gatebook_hub.sources.arrow_batches import ArrowBatches, fits
 from gatebook_hub.sources.arrow_columns import Column, columns_of, outer
 from gatebook_hub.sources.arrow_link import ArrowLinks, DriverError, Lent, told
+from gatebook_hub.sources.at_once import fetched
 from gatebook_hub.sources.literals import with_literals
 from gatebook_hub.sources.rows import RowBatches
 from gatebook_hub.sources.sizes import CountedBatches, Size, Sizes
@@ -30,7 +31,7 @@ from gatebook_hub.sources.stream import Batches, Driven
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByRows:
-    """A read that goes row by row, in a transaction that has begun, and the driver's connection under it."""
+    """A read that goes row by row, and the driver's connection under it."""
 
     driven: Driven
     connection: psycopg.Connection[Any]
@@ -45,7 +46,9 @@ class ChosenRead:
         parameters: Mapping[str, Any],
         limits: Limits,
         *,
+        lease: Callable[[], ByRows],
         begin: Callable[[], ByRows],
+        translate: Callable[[Exception], Exception],
         links: ArrowLinks,
         sizes: Sizes,
         end_process: Callable[[int], None],
@@ -53,7 +56,9 @@ class ChosenRead:
         self._sql = sql
         self._parameters = dict(parameters)
         self._limits = limits
-        self._begin = begin
+        self._lease = lease  # a connection without a transaction
+        self._begin = begin  # one whose transaction has begun
+        self._translate = translate
         self._links = links
         self._sizes = sizes
         self._end_process = end_process
@@ -62,12 +67,15 @@ class ChosenRead:
         self._size: Size | None = None
         self._copied: ArrowBatches | None = None
         self._lent: Lent | None = None
-        first = begin()
-        self._rows: ByRows | None = first
-        self._translate = first.driven.translate
+        self._rows: ByRows | None = None
 
     def execute(self) -> Batches:
         """Choose the way, and run the statement."""
+        self._size = self._sizes.get(self._sql)
+        if self._size is Size.SMALL:
+            found = self._at_once()
+            if found is not None:
+                return CountedBatches(found, self._tell)
         text = self._text_to_copy()
         if text is not None:
             self._give_rows_back()
@@ -99,10 +107,23 @@ class ChosenRead:
         self._give_rows_back()
         self._give_copy_back()
 
+    def _at_once(self) -> RowBatches | None:
+        """All rows, or none where they are too many or the connection was lost since it served somebody last."""
+        rows = self._hold(self._lease())
+        try:
+            cursor = fetched(rows.connection, self._sql, self._parameters, self._limits)
+        except psycopg.OperationalError:
+            if not rows.connection.broken:
+                raise
+            cursor = None
+        if cursor is None:
+            self._give_rows_back()
+            return None
+        return RowBatches(cursor, rows.driven)
+
     def _text_to_copy(self) -> str | None:
         """The text with its parameters as literals, if its answer may be large; the transaction is left usable."""
-        size = self._size = self._sizes.get(self._sql)
-        if size is not Size.LARGE:
+        if self._size is not Size.LARGE:
             return None
         connection = self._by_rows().connection
         try:
@@ -164,11 +185,14 @@ class ChosenRead:
         found = self._rows
         if found is None:
             self._check()
-            found = self._begin()
-            with self._handing:
-                self._rows = found
-        self._check()
+            found = self._hold(self._begin())
         return found
+
+    def _hold(self, rows: ByRows) -> ByRows:
+        with self._handing:
+            self._rows = rows
+        self._check()
+        return rows
 
     def _check(self) -> None:
         if self._is_cancelled:

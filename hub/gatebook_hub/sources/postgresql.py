@@ -19,7 +19,7 @@ from gatebook_hub.sources.arrow import decimal_of
 from gatebook_hub.sources.arrow_link import ArrowLinks
 from gatebook_hub.sources.choosing import ByRows, ChosenRead
 from gatebook_hub.sources.postgresql_session import identity, limit_time, pins
-from gatebook_hub.sources.server import ServerSource
+from gatebook_hub.sources.server import MOST_CONNECTIONS, ServerSource
 from gatebook_hub.sources.sizes import Sizes
 from gatebook_hub.sources.source import LEDGER
 from gatebook_hub.sources.stream import BatchStream, Driven, cut
@@ -73,7 +73,7 @@ class PostgresqlSource(ServerSource):
     _driver_error = psycopg.Error
 
     def __init__(self, name: str, url: str) -> None:
-        super().__init__(name, url, Engine.POSTGRESQL, {"connect_timeout": 5}, _NAMESPACE)
+        super().__init__(name, url, Engine.POSTGRESQL, {"connect_timeout": 5}, _NAMESPACE, is_asked=False)
         _, arguments = self._database.dialect.create_connect_args(self._database.url)
         self._links = ArrowLinks(arguments, lambda link: self.pin.check(lambda: identity(link.ask, lambda: None)))
         self._sizes = Sizes()
@@ -107,15 +107,20 @@ class PostgresqlSource(ServerSource):
         self._links.close()
 
     def _stream(self, plan: Plan, parameters: Mapping[str, Any], limits: Limits) -> BatchStream:
-        def begin() -> ByRows:
-            pooled, connection = self._begin(limits, "READ ONLY")
+        def by_rows(pooled: Any, connection: Any) -> ByRows:
             return ByRows(driven=self._reading(pooled, connection, plan, parameters), connection=connection)
+
+        def lease() -> ByRows:
+            pooled = self._pooled()
+            return by_rows(pooled, pooled.driver_connection)
 
         read = ChosenRead(
             plan.sql,
             parameters,
             limits,
-            begin=begin,
+            lease=lease,
+            begin=lambda: by_rows(*self._begin(limits, "READ ONLY")),
+            translate=translate,
             links=self._links,
             sizes=self._sizes,
             end_process=self._end_process,
@@ -127,16 +132,21 @@ class PostgresqlSource(ServerSource):
             connection.exec_driver_sql(f"SELECT pg_catalog.pg_terminate_backend({int(process)})")
 
     def _begin(self, limits: Limits, mode: str) -> tuple[Any, psycopg.Connection[Any]]:
-        pooled = self._pooled()
-        connection: psycopg.Connection[Any] = pooled.driver_connection
-        try:
-            connection.execute(f"SET TRANSACTION {mode}".encode())
-            connection.execute(pins(limits).encode())
-        except psycopg.Error as error:
-            pooled.invalidate()
-            pooled.close()
-            raise translate(error) from error
-        return pooled, connection
+        for left in reversed(range(MOST_CONNECTIONS + 1)):
+            pooled = self._pooled()
+            connection: psycopg.Connection[Any] = pooled.driver_connection
+            try:
+                connection.read_only = mode == "READ ONLY"
+                connection.execute(pins(limits).encode())
+            except psycopg.Error as error:
+                is_stale = connection.broken and left > 0  # the server ended it while nobody had it
+                pooled.invalidate()
+                pooled.close()
+                if not is_stale:
+                    raise translate(error) from error
+            else:
+                return pooled, connection
+        raise self._unreachable()
 
     def _reading(self, pooled: Any, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
         return _Read(pooled, connection, plan.sql, parameters)
@@ -189,11 +199,12 @@ class _ReadWithin:
 
     def __init__(self, connection: psycopg.Connection[Any], sql: str, parameters: Mapping[str, Any]) -> None:
         self._connection = connection
-        self._cursor = connection.cursor(name="gatebook")
+        self._cursor: Any = None
         self._sql = sql
         self._parameters = dict(parameters)
 
     def execute(self) -> Any:
+        self._cursor = self._connection.cursor(name="gatebook")
         return self._cursor.execute(self._sql.encode(), self._parameters)
 
     def declared(self, cursor: Any) -> list[pa.DataType | None]:
@@ -214,7 +225,8 @@ class _ReadWithin:
 
     def end(self, *, is_cancelled: bool) -> None:  # noqa: ARG002 - the transaction decides what remains
         with suppress(psycopg.Error):
-            self._cursor.close()
+            if self._cursor is not None:
+                self._cursor.close()
 
 
 class _Read(_ReadWithin):

@@ -21,6 +21,9 @@ from gatebook_hub.sources.stream import BatchStream, CursorStream, Driven
 from gatebook_hub.sources.writing import ServerWriting
 from gatebook_hub.sql import Plan
 
+MOST_CONNECTIONS = 12
+_KEPT = 4
+
 
 class ServerSource(ABC):
     """A Source over one namespace of a server; every call runs in a transaction that `_begin` pins."""
@@ -28,12 +31,24 @@ class ServerSource(ABC):
     _driver_error: ClassVar[type[Exception]]
 
     def __init__(
-        self, name: str, url: str, engine: Engine, arguments: Mapping[str, Any], namespace: str | None = None
+        self,
+        name: str,
+        url: str,
+        engine: Engine,
+        arguments: Mapping[str, Any],
+        namespace: str | None = None,
+        *,
+        is_asked: bool = True,
     ) -> None:
         self.name = name
         self.pin = Pin(name)
+        # Whether a connection is asked for a sign of life before it serves; else `_begin` takes another for a dead one.
         self._database = create_engine(
-            url, pool_size=4, max_overflow=8, pool_pre_ping=True, connect_args=dict(arguments)
+            url,
+            pool_size=_KEPT,
+            max_overflow=MOST_CONNECTIONS - _KEPT,
+            pool_pre_ping=is_asked,
+            connect_args=dict(arguments),
         )
         # For the identity, which is compared on each new connection, and to end what another one does.
         self._apart = create_engine(url, poolclass=NullPool, connect_args=dict(arguments))

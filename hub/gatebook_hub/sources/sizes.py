@@ -12,6 +12,8 @@ import pyarrow as pa
 from gatebook_hub.sources.stream import Batches
 
 LARGE_ROWS = 1_000
+SMALL_ROWS = 100
+_SMALL_BYTES = 100_000
 _MOST_TEXTS = 10_000
 
 
@@ -19,6 +21,7 @@ class Size(StrEnum):
     """What a text is known for."""
 
     SMALL = "small"
+    MIDDLING = "middling"
     LARGE = "large"
     UNSUITED = "unsuited"
 
@@ -55,6 +58,7 @@ class CountedBatches:
         self._batches = batches
         self._tell = tell
         self._rows = 0
+        self._bytes = 0
 
     @property
     def schema(self) -> pa.Schema:
@@ -64,9 +68,12 @@ class CountedBatches:
     def next(self) -> pa.RecordBatch | None:
         """The next batch."""
         batch = self._batches.next()
-        before, self._rows = self._rows, self._rows + (batch.num_rows if batch is not None else 0)
-        if before < LARGE_ROWS <= self._rows:
-            self._tell(Size.LARGE)
-        elif batch is None and self._rows < LARGE_ROWS:
-            self._tell(Size.SMALL)
+        if batch is not None:
+            before, self._rows = self._rows, self._rows + batch.num_rows
+            self._bytes += batch.nbytes
+            if before < LARGE_ROWS <= self._rows:
+                self._tell(Size.LARGE)
+        elif self._rows < LARGE_ROWS:
+            is_small = self._rows < SMALL_ROWS and self._bytes < _SMALL_BYTES
+            self._tell(Size.SMALL if is_small else Size.MIDDLING)
         return batch

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import psycopg
 import pytest
 
 from gatebook_hub.sources.mariadb import MariadbSource
@@ -22,3 +24,10 @@ def mariadb_source(chinook_mariadb: str) -> Iterator[MariadbSource]:
     made = MariadbSource("x", chinook_mariadb)
     yield made
     made.close()
+
+
+@pytest.fixture
+def run(chinook_postgres: str) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+    """Look at the server from outside."""
+    with psycopg.connect(chinook_postgres.replace("+psycopg", ""), autocommit=True) as connection:
+        yield lambda sql: connection.execute(sql.encode()).fetchall()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import psycopg
 import pytest
 from tests.unit.sources.ways import begin, by_rows, copied, drained, plan_of, way
 
@@ -29,13 +28,6 @@ SLOW = "SELECT count(*) AS before_the_copy FROM generate_series(1, 100000000000)
 @pytest.fixture
 def source(postgres_source: PostgresqlSource) -> PostgresqlSource:
     return postgres_source
-
-
-@pytest.fixture
-def run(chinook_postgres: str) -> Iterator[Run]:
-    """Look at the server from outside."""
-    with psycopg.connect(chinook_postgres.replace("+psycopg", ""), autocommit=True) as connection:
-        yield lambda sql: connection.execute(sql.encode()).fetchall()
 
 
 def backends(run: Run, word: str) -> list[int]:
@@ -161,7 +153,7 @@ def test_an_error_in_the_middle_has_its_state_and_no_values(source: PostgresqlSo
 def test_an_error_before_the_first_rows_is_the_same_either_way(source: PostgresqlSource) -> None:
     for sql in ("SELECT 1 / 0 AS x", "SELECT nope", "SELECT * FROM public.nope", "SELEC 1", "SELECT 1; SELECT 2", ""):
         found = []
-        for size in (Size.LARGE, Size.UNSUITED, None):
+        for size in (Size.LARGE, Size.SMALL, Size.UNSUITED, None):
             if size is not None:
                 source._sizes.tell(sql, size)
             with pytest.raises(StatementFailed) as caught:
