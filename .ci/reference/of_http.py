@@ -79,7 +79,7 @@ def _route(method: str, path: str, operation: Mapping[str, Any]) -> Iterator[str
         if status in _NOT_LISTED and "application/problem+json" in answer.get("content", {}):
             continue
         for media, content in answer.get("content", {"": {}}).items():
-            has_document = "$ref" in content.get("schema", {})
+            has_document = not {"$ref", "anyOf"}.isdisjoint(content.get("schema", {}))
             what = type_of(content["schema"]) if has_document else answer.get("description", "")
             rows.append((status, f"`{media}`" if media else "", what))
     yield table(("answer", "content type", "what"), rows)

@@ -50,15 +50,19 @@ def query(
     reason: str | None = None,
     purpose: str | None = None,
     limit_rows: int | None = None,
+    dry_run: bool = False,
     **named: object,
 ) -> pd.DataFrame | Change | Outcome:
     """Run one statement on `source`: a read gives a DataFrame, a write its change request or its outcome.
 
     `:name` in the SQL takes its value from the keyword `name` or from `params`. `reason` says why and `purpose` for
     what, where a grant asks for it. `show tables`, `describe …` and `explain …` are answered by the gate. A DataFrame
-    carries its outcome in `attrs["gatebook"]`.
+    carries its outcome in `attrs["gatebook"]`. With `dry_run` nothing is done: a write gives the `Change` that it
+    would become, a read what `explain` says.
     """
-    return connect(source).query(sql, params, reason=reason, purpose=purpose, limit_rows=limit_rows, **named)
+    return connect(source).query(
+        sql, params, reason=reason, purpose=purpose, limit_rows=limit_rows, dry_run=dry_run, **named
+    )
 
 
 def action(

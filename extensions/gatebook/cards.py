@@ -1,4 +1,4 @@
-"""What does a change request look like in a notebook?
+"""What does a change request, or its dry run, look like in a notebook?
 
 A sentence first, then the state in words, then the rows by key with `<del>` and `<ins>`; colour comes third. Every
 value is escaped, and NULL, empty and masked values never look like text.
@@ -19,6 +19,7 @@ MOST_COLUMNS = 12
 LONGEST_TEXT = 120
 
 _TONES = {
+    State.DRAFT: "dry",
     State.AWAITING_REVIEW: "wait",
     State.APPROVED: "good",
     State.EXECUTING: "wait",
@@ -37,6 +38,7 @@ STYLE = """<style>
  border:1px solid var(--jp-border-color1,light-dark(#8c959f,#6e7681));border-left-width:.3rem;border-radius:.25rem}
 .jp-mod-theme-dark .gb-card,[data-jp-theme-light=false] .gb-card{color-scheme:dark}
 [data-jp-theme-light=true] .gb-card{color-scheme:light}
+.gb-card.gb-dry{border-style:dashed}
 .gb-card.gb-wait{border-left-color:light-dark(#9a6700,#d29922)}
 .gb-card.gb-good{border-left-color:light-dark(#0969da,#58a6ff)}
 .gb-card.gb-bad{border-left-color:light-dark(#bc4c00,#db6d28)}
@@ -61,27 +63,38 @@ def card_of(change: Change) -> str:
     state = f'<span class="gb-state">{escape(change.state.words.capitalize())}</span>'
     parts = [
         STYLE,
-        f'<section class="gb-card gb-{tone}" aria-label="change request {escape(change.id)}">',
+        f'<section class="gb-card gb-{tone}" aria-label="{escape(_label(change))}">',
         f'<p class="gb-head">{escape(change.sentence)}{state}</p>',
         _paragraph(_sentence(change.next_step)),
         *(_paragraph(f"Warning: {warning}") for warning in change.warnings),
-        _diff_table(change.diff) if change.diff and (change.diff.rows or change.diff.hidden) else "",
+        _diff_table(change, change.diff) if change.diff and (change.diff.rows or change.diff.hidden) else "",
         *(_paragraph(_sentence(str(review))) for review in change.reviews),
         _paragraph(_sentence(f"your reason: {change.reason}")) if change.reason else "",
-        f'<p class="gb-small">Request <code>{escape(change.id)}</code> on {escape(change.source)}{_link(change)}</p>',
+        _place(change),
         "</section>",
     ]
     return "\n".join(part for part in parts if part)
 
 
-def _diff_table(diff: Diff) -> str:
+def _label(change: Change) -> str:
+    return change.place if change.state is State.DRAFT else f"change request {change.id}"
+
+
+def _place(change: Change) -> str:
+    if change.state is State.DRAFT:
+        return _paragraph(_sentence(change.place), small=True)
+    return f'<p class="gb-small">Request <code>{escape(change.id)}</code> on {escape(change.source)}{_link(change)}</p>'
+
+
+def _diff_table(change: Change, diff: Diff) -> str:
     columns = _columns_worth_showing(diff)
     shown = diff.rows[:MOST_ROWS]
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("", *columns))
     body = "".join(_row(diff, row, columns) for row in shown)
     notes = []
     if len(diff.rows) > len(shown):
-        notes.append(f"{counted(len(diff.rows) - len(shown), 'more row')} on the request's page.")
+        where = "in `diff.rows`" if change.state is State.DRAFT else "on the request's page"
+        notes.append(f"{counted(len(diff.rows) - len(shown), 'more row')} {where}.")
     if not diff.is_complete:
         notes.append("This is a sample of the rows.")
     left_out = len(diff.columns) - len(columns)

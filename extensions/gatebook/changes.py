@@ -17,8 +17,9 @@ LONG_POLL_S = 25
 
 
 class State(StrEnum):
-    """Where a change request stands."""
+    """Where a change request stands; a draft is a dry run, which nobody filed."""
 
+    DRAFT = "draft"
     AWAITING_REVIEW = "awaiting_review"
     APPROVED = "approved"
     EXECUTING = "executing"
@@ -32,10 +33,10 @@ class State(StrEnum):
     @property
     def words(self) -> str:
         """As a person reads it."""
-        return self.replace("_", " ")
+        return "dry run" if self is State.DRAFT else self.replace("_", " ")
 
 
-FINAL = frozenset({State.EXECUTED, State.REJECTED, State.WITHDRAWN, State.EXPIRED, State.DRIFTED, State.FAILED})
+FINAL = frozenset(State) - {State.AWAITING_REVIEW, State.APPROVED, State.EXECUTING}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,8 +70,12 @@ class Quorum:
     given: int = 0
 
     def __str__(self) -> str:
-        who = " or ".join(self.groups)
-        return f"{counted(self.needed, 'approval')} by {who} needed, {self.given} given"
+        return f"{self.who} needed, {self.given} given"
+
+    @property
+    def who(self) -> str:
+        """How many approvals, by whom."""
+        return f"{counted(self.needed, 'approval')} by {' or '.join(self.groups)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +96,8 @@ class Review:
 class Change:
     """A change request as it was when it was asked for; `refresh` and `wait` give newer ones.
 
-    Shown in a notebook it is a card that follows the request's state.
+    Shown in a notebook it is a card that follows the request's state. A dry run has no `id`: it is not filed, and
+    `audit_index` is its entry in the book.
     """
 
     id: str
@@ -118,6 +124,7 @@ class Change:
     failure: str | None = None
     may: Mapping[str, bool] = field(default_factory=dict)
     why_not: Mapping[str, str] = field(default_factory=dict)
+    audit_index: int | None = None
     through: Gate | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -139,11 +146,12 @@ class Change:
             )
         }  # fmt: skip
         outcome = document.get("outcome")
+        state = State(document["state"])
         return cls(
             **plain,
-            id=str(document["id"]),
+            id="" if state is State.DRAFT else str(document["id"]),
             url=str(document.get("url") or ""),
-            state=State(document["state"]),
+            state=state,
             source=str(document.get("source") or ""),
             params={name: decode(value) for name, value in (document.get("params") or {}).items()},
             summary=str(document.get("summary") or ""),
@@ -166,6 +174,7 @@ class Change:
             outcome=Outcome.from_json({"rows_changed": 0, **outcome}) if outcome else None,
             may=document.get("may") or {},
             why_not=document.get("why_not") or {},
+            audit_index=document.get("audit_index"),
             through=through,
         )
 
@@ -213,6 +222,10 @@ class Change:
     def next_step(self) -> str:
         """What happens next, or what happened, in one sentence without a stop."""
         match self.state:
+            case State.DRAFT:
+                needed = "; ".join(f"{one.who} would be needed" for one in self.quorum)
+                told = "a dry run: nothing was filed, and nothing was changed"
+                return f"{told}; {needed or 'no approval would be needed'}"
             case State.AWAITING_REVIEW:
                 return "; ".join(str(one) for one in self.quorum) or "somebody else has to approve it"
             case State.APPROVED:
@@ -232,8 +245,15 @@ class Change:
             lines.append(self.next_step)
         lines += [f"warning: {warning}" for warning in self.warnings]
         lines += [str(review) for review in self.reviews]
-        lines.append(f"request {self.id}" + (f" · {self.url}" if self.url else ""))
+        lines.append(self.place)
         return "\n".join(lines)
+
+    @property
+    def place(self) -> str:
+        """Where to find it."""
+        if self.state is not State.DRAFT:
+            return f"request {self.id}" + (f" · {self.url}" if self.url else "")
+        return f"dry run on {self.source}" + ("" if self.audit_index is None else f" · book entry {self.audit_index}")
 
     @property
     def sentence(self) -> str:
@@ -259,6 +279,9 @@ class Change:
 
     @property
     def _gate(self) -> Gate:
+        if self.state is State.DRAFT:
+            message = "a dry run is no change request, so there is nothing to follow"
+            raise ChangeRefused(message, ask="send the write without `dry_run`")
         if self.through is None:
             message = f"the change request `{self.id}` was not read from a gateway"
             raise ChangeRefused(message, ask=f"use `gatebook.change({self.id!r})`")

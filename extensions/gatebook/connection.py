@@ -39,14 +39,18 @@ class Connection:
         reason: str | None = None,
         purpose: str | None = None,
         limit_rows: int | None = None,
+        dry_run: bool = False,
         **named: object,
     ) -> pd.DataFrame | Change | Outcome:
         """Run one statement: a read gives a DataFrame, a write its change request or its outcome.
 
-        Parameters are `:name` in the SQL, given by keyword or in `params`. Raises `Refused`, `StreamCut` and the rest
-        of `gatebook.errors`.
+        Parameters are `:name` in the SQL, given by keyword or in `params`. With `dry_run` nothing is done: a write
+        gives the `Change` that it would become, a read what `explain` says. Raises `Refused`, `StreamCut` and the
+        rest of `gatebook.errors`.
         """
-        answer = self._run(sql, params, named, reason=reason, purpose=purpose, limit_rows=limit_rows)
+        answer = self._run(
+            sql, params, named, reason=reason, purpose=purpose, limit_rows=limit_rows, is_dry_run=dry_run
+        )
         if isinstance(answer, (Change, Outcome)):
             return answer
         from gatebook.frames import frame_of, mark
@@ -115,6 +119,7 @@ class Connection:
         reason: str | None,
         purpose: str | None,
         limit_rows: int | None,
+        is_dry_run: bool = False,
     ) -> Batches | Change | Outcome:
         if self._is_closed:
             message = f"the connection to `{self.source}` is closed"
@@ -127,6 +132,8 @@ class Connection:
             "purpose": purpose,
             "limit_rows": limit_rows,
             "provenance": claims(),
+            # A gate that does not know the word refuses it; one that knows it does nothing.
+            **({"dry_run": True} if is_dry_run else {}),
         }
         response = self._gate.open("query", body=body)
         if is_arrow(response):

@@ -1,10 +1,11 @@
 """How does SQL in a notebook cell become a statement at the gate?
 
-    %%sql SOURCE [--into NAME] [--limit N] [--purpose NAME] [--reason "…"] [--explain]
+    %%sql SOURCE [--into NAME] [--limit N] [--purpose NAME] [--reason "…"] [--explain] [--dry-run]
     select … where country = :country
 
 `:country` is the Python variable `country`, sent beside the statement and never pasted into it. `show tables`,
 `describe TABLE` and `explain STATEMENT` are answered by the gate; `--explain` asks the last of the cell as it stands.
+With `--dry-run` a write shows the rows that it would change, and a read what `explain` says; nothing is done.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
 
 display: Callable[[object], object] = _untyped_display
-USAGE = 'usage: %%sql SOURCE [--into NAME] [--limit N] [--purpose NAME] [--reason "…"] [--explain]'
+USAGE = 'usage: %%sql SOURCE [--into NAME] [--limit N] [--purpose NAME] [--reason "…"] [--explain] [--dry-run]'
 LAST_RESULT = "_sql"
 _OPTION = re.compile(
     r"""\s*--(?P<name>[a-z]+)(?:=|\s+)(?:"(?P<quoted>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s"']\S*))(?=\s|$)"""
 )
 
-_FLAG = re.compile(r"\s*--explain(?=\s|$)")
+_FLAG = re.compile(r"\s*--(?P<name>explain|dry-run)(?=\s|$)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ class Call:
     purpose: str | None = None
     reason: str | None = None
     is_explained: bool = False
+    is_dry_run: bool = False
     rest: str = ""
 
 
@@ -81,13 +83,17 @@ class GatebookMagics(Magics):
             reason=call.reason,
             purpose=call.purpose,
             limit_rows=call.limit_rows,
+            dry_run=call.is_dry_run,
         )
         shell.user_ns[call.into or LAST_RESULT] = result
         if cell is None:
             if not isinstance(result, (Change, Outcome)):
                 display(Footer(result))
             return result  # so that `rows = %sql …` works
-        display(result if isinstance(result, (Change, Outcome)) else shown(statement, result))
+        if isinstance(result, (Change, Outcome)):
+            display(result)
+        else:
+            display(shown(statement, result, is_told=call.is_dry_run))
         return None
 
     @line_magic
@@ -104,12 +110,13 @@ def parse_call(line: str) -> Call:
         message = f"name a source first; {USAGE}"
         raise UsageError(message)
     options: dict[str, str] = {}
-    is_explained = False
+    flags = set()
     while match := _FLAG.match(rest) or _OPTION.match(rest):
-        if match.re is _FLAG:
-            is_explained, rest = True, rest[match.end() :]
-            continue
         name = match["name"]
+        if match.re is _FLAG:
+            flags.add(name)
+            rest = rest[match.end() :]
+            continue
         if name not in {"into", "limit", "purpose", "reason"}:
             break
         options[name] = match["quoted"] or match["single"] or match["bare"] or ""
@@ -131,7 +138,8 @@ def parse_call(line: str) -> Call:
         limit_rows=int(limit) if limit else None,
         purpose=options.get("purpose"),
         reason=options.get("reason"),
-        is_explained=is_explained,
+        is_explained="explain" in flags,
+        is_dry_run="dry-run" in flags,
         rest=rest,
     )
 

@@ -76,9 +76,9 @@ class Told:
         return f'<table class="dataframe tex2jax_ignore mathjax_ignore">{table}</table>{self._footer._repr_html_()}'
 
 
-def shown(statement: str, frame: pd.DataFrame) -> Result | Told:
-    """The output of a cell."""
-    return Told(frame) if _QUESTION.match(statement) else Result(frame)
+def shown(statement: str, frame: pd.DataFrame, *, is_told: bool = False) -> Result | Told:
+    """The output of a cell; `is_told` says that the gate answers itself, whatever the statement is."""
+    return Told(frame) if is_told or _QUESTION.match(statement) else Result(frame)
 
 
 def _cells(tag: str, texts: Iterable[str]) -> str:

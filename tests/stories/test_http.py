@@ -24,6 +24,7 @@ from schemathesis.specs.openapi.checks import (
 from tests.stories.alone import Alone, problem_of, rows_of
 
 from gatebook_hub.app import openapi_document
+from gatebook_hub.gateway.answers import DraftDocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,6 +121,24 @@ def test_the_document_is_the_one_of_the_reference(gateway: Alone) -> None:
         assert client.get("/api/v1/openapi.json").json() == openapi_document()
 
 
+def test_a_dry_run_is_answered_with_a_draft_and_leaves_the_book_alone_behind(gateway: Alone) -> None:
+    write = "update invoice set billingcity = 'Aachen' where billingcountry = 'Germany'"
+    with gateway.client(gateway.token()) as client:
+        before = client.get("/api/v1/changes").json()
+        answer = gateway.ask(write, dry_run=True)
+        assert client.get("/api/v1/changes").json() == before
+    assert answer.status_code == 200
+    assert DraftDocument.model_validate(answer.json(), extra="forbid").diff.rows
+    assert gateway.rows("select count(*) from invoice where billingcity = 'Aachen'") == [(0,)]
+    last = gateway.events(kind="query.outcome")[-1]
+    assert last["refers_to"] == answer.json()["audit_index"]
+    assert "dry run" in last["detail"]
+    problem_of(gateway.ask(write, dry_run=True, transaction="new"), 422, "GB-104")
+    assert rows_of(gateway.ask("select name from genre", dry_run=True)) == rows_of(
+        gateway.ask("explain select name from genre")
+    )
+
+
 # ── every answer ──
 
 
@@ -131,6 +150,7 @@ def answers(gateway: Alone) -> Iterator[tuple[str, httpx.Response]]:
         yield "me", known.get("/api/v1/me")
         yield "rows", gateway.ask("select name from genre")
         yield "change", gateway.ask("update invoice set billingcity = 'Bonn' where invoiceid = 1")
+        yield "dry run", gateway.ask("update invoice set billingcity = 'Bonn' where invoiceid = 1", dry_run=True)
         yield "refusal", gateway.ask("select birthdate from employee")
         yield "unauthenticated", unknown.get("/api/v1/me")
         yield "not found", unknown.get("/api/v1/nothing/here")

@@ -105,11 +105,9 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeRequest:
-    """A write that waits, or waited, for its quorum. `parameters` are encoded values, `digest` binds all of it."""
+class Draft:
+    """A write as it was previewed, which nobody filed. `parameters` are encoded values."""
 
-    id: str
-    state: State
     source: str
     table: str
     operation: str
@@ -125,6 +123,15 @@ class ChangeRequest:
     requirements: tuple[Requirement, ...]
     rules: tuple[RuleRef, ...]
     schema_version: str
+    purpose: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRequest(Draft):
+    """A write that waits, or waited, for its quorum; `digest` binds all of it."""
+
+    id: str
+    state: State
     digest: str
     reviews: tuple[Review, ...] = ()
     outcome_rows: int | None = None
@@ -133,5 +140,4 @@ class ChangeRequest:
     failure: str | None = None
     version: int = 0
     notes: Mapping[str, str] = field(default_factory=dict)
-    purpose: str | None = None
     returned: Returned | None = None

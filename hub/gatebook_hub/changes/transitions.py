@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import fields, replace
 
-from gatebook_hub.changes.request import ChangeRequest, Review, State, Verdict
+from gatebook_hub.changes.digest import digest_of
+from gatebook_hub.changes.request import ChangeRequest, Draft, Review, State, Verdict
 from gatebook_hub.errors import DigestMoved, InvalidInput, PortalOnly, ReviewRefused, StateConflict
 from gatebook_hub.model import Channel, Principal, PrincipalKind, Requirement
 
 MAX_REASON = 2_000
+
+
+def file(draft: Draft, request_id: str) -> ChangeRequest:
+    """The request that a draft becomes."""
+    kept = {item.name: getattr(draft, item.name) for item in fields(Draft)}
+    unsigned = ChangeRequest(**kept, id=request_id, state=State.AWAITING_REVIEW, digest="")
+    return open_request(replace(unsigned, digest=digest_of(unsigned)))
 
 
 def open_request(request: ChangeRequest) -> ChangeRequest:

@@ -83,28 +83,41 @@ class MayDocument(BaseModel):
     execute: bool
 
 
-class ChangeSummaryDocument(BaseModel):
-    """A change request without its rows."""
+class WriteDocument(BaseModel):
+    """What a write is about."""
 
     kind: Literal["change"]
-    id: str
-    url: str = Field(description="Its page at the portal.")
-    state: State
     source: str
     table: str
     operation: Literal["insert", "update", "delete", "merge"]
     statement: str
     params: dict[str, Any] = Field(description="Shown to the requester and to those who see every column.")
-    action: str | None
     requester: str
     reason: str | None
-    created_at: str
-    expires_at: str
-    digest: str = Field(description="What a review is bound to.")
     summary: str
     counts: dict[str, int] = Field(description="Rows changed, added, removed.")
     warnings: list[str]
     quorum: list[QuorumDocument]
+
+
+class DraftDocument(WriteDocument):
+    """What a write would change and who would have to agree: a dry run. It has no id, for nothing was filed."""
+
+    state: Literal["draft"]
+    diff: DiffDocument
+    audit_index: int = Field(description="Index of its intent in the book.")
+
+
+class ChangeSummaryDocument(WriteDocument):
+    """A change request without its rows."""
+
+    id: str
+    url: str = Field(description="Its page at the portal.")
+    state: State
+    action: str | None
+    created_at: str
+    expires_at: str
+    digest: str = Field(description="What a review is bound to.")
     reviews: list[GivenReviewDocument]
     outcome: ExecutedDocument | None
     failure: str | None

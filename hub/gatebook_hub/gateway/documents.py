@@ -43,6 +43,9 @@ class QueryDocument(Document):
         pattern=r"^[0-9a-z]+$",
         description="The transaction that it belongs to; `new`: a write begins one.",
     )
+    dry_run: bool = Field(
+        False, strict=True, description="Say what would happen: nothing is filed, and nothing is changed."
+    )
     provenance: ProvenanceDocument = Field(default_factory=ProvenanceDocument)
 
 

@@ -1,4 +1,4 @@
-"""POST /api/v1/query: one statement in; rows, an outcome, a change request or a problem out."""
+"""POST /api/v1/query: one statement in; rows, an outcome, a change request, its draft or a problem out."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from gatebook_hub.changes import ChangeRequest, State
-from gatebook_hub.gateway.answers import ChangeDocument, OutcomeDocument
+from gatebook_hub.gateway.answers import ChangeDocument, DraftDocument, OutcomeDocument
 from gatebook_hub.gateway.documents import QueryDocument
 from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases, with_claims
 from gatebook_hub.services.cases import UseCases
 from gatebook_hub.services.gate import Call
+from gatebook_hub.services.previewing import Previewed
 from gatebook_hub.services.queries import Question, Waiting
 from gatebook_hub.services.sandboxing import Done
 from gatebook_hub.values import decode
 from gatebook_hub.web.streaming import MEDIA_TYPE, ArrowResponse
-from gatebook_hub.web.views import change_view, done_view, write_outcome
+from gatebook_hub.web.views import change_view, done_view, draft_view, write_outcome
 
 router = APIRouter()
 
@@ -29,9 +30,9 @@ router = APIRouter()
     operation_id="query",
     responses={
         200: {
-            "model": OutcomeDocument,
+            "model": OutcomeDocument | DraftDocument,
             "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
-            "description": "rows, or the outcome of a write",
+            "description": "rows, the outcome of a write, or its dry run",
         },
         202: {"model": ChangeDocument, "description": "a change request that awaits review"},
         **PROBLEM,
@@ -51,6 +52,7 @@ async def query(call: Calling, body: QueryDocument, cases: Cases, request: Reque
         if body.many is not None
         else None,
         transaction=body.transaction,
+        is_dry_run=body.dry_run,
     )
     waiting = Waiting()
     watcher = asyncio.ensure_future(_leave_with(request, waiting))
@@ -60,6 +62,8 @@ async def query(call: Calling, body: QueryDocument, cases: Cases, request: Reque
         watcher.cancel()
     if isinstance(answer, Done):
         return JSONResponse(done_view(answer))
+    if isinstance(answer, Previewed):
+        return JSONResponse(await run_in_threadpool(draft_view, cases, call.principal, answer))
     if isinstance(answer, ChangeRequest):
         return await run_in_threadpool(change_response, cases, call, answer)
     return ArrowResponse(answer)

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from gatebook_hub import changes as core
 from gatebook_hub import policy, sql
-from gatebook_hub.audit import Event, EventKind, Outcome
-from gatebook_hub.changes import ChangeRequest, Returned, RowDiff, State, Verdict
+from gatebook_hub.audit import EventKind, Outcome
+from gatebook_hub.changes import ChangeRequest, Draft, Returned, State, Verdict
 from gatebook_hub.errors import (
-    AccessRefused,
     BookUnavailable,
-    ChangeError,
     Drifted,
-    EffectMissed,
     GatebookError,
     NotFound,
     NotPermitted,
     StateConflict,
 )
-from gatebook_hub.model import Principal, Schema
+from gatebook_hub.model import Principal
 from gatebook_hub.policy import Action
-from gatebook_hub.policy.rules import SourceRule
 from gatebook_hub.services import showing
 from gatebook_hub.services.applying import apply, note_in_ledger
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
+from gatebook_hub.services.previewing import Previewed, opened, preview
 from gatebook_hub.services.quorums import approving_for
-from gatebook_hub.services.statements import DecidedWrite, bind, check_reason, decide_write, facts, own_values
-from gatebook_hub.sources.source import Source
+from gatebook_hub.services.statements import decide_write, own_values
 from gatebook_hub.sql import Statement
-from gatebook_hub.values import decode, encode
+from gatebook_hub.values import decode
 
 _WAIT_AT_MOST_S = 30.0
 
@@ -56,24 +50,9 @@ class Changes:
     ) -> ChangeRequest:
         """Preview a write and keep it as a request; one that needs nobody is executed at once."""
         gate = self._gate
-        source, rule, schema = self._open(source_name, call.principal, action)
-        now = gate.now()
-        own = {"gb_principal": call.principal.known_as, "gb_now": _text_time(now)} if action else {}
-        parameters = {**bind(statement, given, own), **own_values(gate, source_name, call.principal)}
-        decided = decide_write(gate, call, statement, schema, action)
-        check_reason(call, decided.allowed)
-        told = facts(gate, source_name, schema, decided, given)
-        preview = gate.event(EventKind.QUERY_INTENT, call, action=_name(action), extra={"step": "preview"}, **told)
-        intent = gate.book.append(preview)
-        try:
-            request = self._request(call, source, schema, rule, decided, given, parameters, action, now)
-            if action is not None and action.expect_rows not in {None, len(request.diff.rows)}:
-                raise EffectMissed(action.otherwise)
-        except GatebookError as error:
-            error.reference = intent
-            gate.book.append(self._ended(EventKind.QUERY_OUTCOME, call, source_name, intent, error=error))
-            raise
-        self._gate.changes.add(request)
+        previewed = preview(gate, call, source_name, statement, given, action)
+        request = core.file(previewed.draft, gate.new_id())
+        gate.changes.add(request)
         gate.book.append(
             gate.event(
                 EventKind.CHANGE_PROPOSED,
@@ -81,7 +60,7 @@ class Changes:
                 source=source_name,
                 change=request.id,
                 action=request.action,
-                refers_to=intent,
+                refers_to=previewed.index,
                 outcome=Outcome.OK,
                 rows=len(request.diff.rows),
                 rules=tuple(item.id for item in request.rules),
@@ -89,6 +68,26 @@ class Changes:
             )
         )
         return self.execute(call, request.id) if request.state is State.APPROVED else request
+
+    @under_one_set
+    def rehearse(self, call: Call, source_name: str, statement: Statement, given: Mapping[str, Any]) -> Previewed:
+        """What `propose` would show, and no more: nothing is kept, and nothing is executed."""
+        gate = self._gate
+        previewed = preview(gate, call, source_name, statement, given, is_dry_run=True)
+        draft = previewed.draft
+        gate.book.append(
+            gate.event(
+                EventKind.QUERY_OUTCOME,
+                call,
+                source=source_name,
+                refers_to=previewed.index,
+                outcome=Outcome.OK,
+                rows=len(draft.diff.rows),
+                rules=tuple(item.id for item in draft.rules),
+                detail="a dry run: nothing was filed, and nothing was changed",
+            )
+        )
+        return previewed
 
     @under_one_set
     def get(self, principal: Principal, change_id: str) -> ChangeRequest:
@@ -238,9 +237,8 @@ class Changes:
             return self._finish(call, request, intent)
         known = error if isinstance(error, GatebookError) else StateConflict("the write failed; nothing was written")
         failed = core.fail(request, sentence=str(known), is_drift=isinstance(error, Drifted), now=gate.now())
-        gate.book.append(
-            self._ended(EventKind.CHANGE_OUTCOME, call, request.source, intent, error=known, change=request.id)
-        )
+        told = {"source": request.source, "change": request.id, "refers_to": intent}
+        gate.book.append(gate.ended(EventKind.CHANGE_OUTCOME, call, known, **told))
         return gate.changes.move(failed)
 
     def _finish(
@@ -263,68 +261,13 @@ class Changes:
         )
         return gate.changes.move(finished)
 
-    def visible(self, principal: Principal, request: ChangeRequest) -> tuple[frozenset[str], frozenset[str], bool]:
+    def visible(self, principal: Principal, request: Draft) -> tuple[frozenset[str], frozenset[str], bool]:
         """Which columns of the diff this principal sees in clear, which masked, and whether the rows at all."""
         return showing.visible(self._gate, principal, request)
 
     def returned_to(self, principal: Principal, request: ChangeRequest) -> Returned | None:
         """What an executed request returned, for the one who asked, if it would be shown in the same way today."""
         return showing.returned_to(self._gate, principal, request)
-
-    def _open(self, name: str, principal: Principal, action: Action | None) -> tuple[Source, SourceRule, Schema]:
-        if action is None:
-            return self._gate.source(name, principal)
-        source = self._gate.in_force.sources.get(name)
-        return source, self._gate.policy.sources[name], source.schema()
-
-    def _request(
-        self,
-        call: Call,
-        source: Source,
-        schema: Schema,
-        rule: SourceRule,
-        decided: DecidedWrite,
-        given: Mapping[str, Any],
-        parameters: Mapping[str, Any],
-        action: Action | None,
-        now: dt.datetime,
-    ) -> ChangeRequest:
-        gate = self._gate
-        limits = gate.limits(rule, decided.allowed.limits)
-        with source.writing(limits) as session:
-            diff = apply(session, decided, parameters, schema, gate.settings.preview_rows, limits).diff
-        if not diff.rows and action is None:
-            raise EffectMissed("no row would change, so there is nothing to ask for")
-        encoded = {name: encode(value) for name, value in parameters.items() if name in decided.statement.parameters}
-        approving = approving_for(gate.policy, source.name, decided, len(diff.rows), call.principal, action, given)
-        if approving.needs_reason and not (call.reason or "").strip():
-            ask = "the same write with `reason=…`"
-            wanting = [
-                rule.ref.id for rule in gate.policy.approvals if rule.needs_reason and rule.ref in approving.rules
-            ]
-            raise AccessRefused("this write needs a reason", rule=wanting[0], ask=ask)
-        unsigned = ChangeRequest(
-            id=gate.new_id(),
-            state=State.AWAITING_REVIEW,
-            source=source.name,
-            table=decided.write.table.name,
-            operation=str(decided.write.kind),
-            statement=decided.statement.text,
-            parameters=encoded,
-            action=_name(action),
-            requester=call.principal,
-            reason=call.reason,
-            created_at=now,
-            expires_at=now + dt.timedelta(hours=min(gate.settings.change_ttl_h, approving.expires_h or math.inf)),
-            diff=diff,
-            warnings=_warnings(decided, diff),
-            requirements=approving.requirements,
-            rules=(*decided.allowed.rules, *approving.rules),
-            purpose=call.purpose,
-            schema_version=schema.version,
-            digest="",
-        )
-        return core.open_request(replace(unsigned, digest=core.digest_of(unsigned)))
 
     def _write(self, request: ChangeRequest) -> Returned | None:
         """The write itself: decided anew, compared with what was approved, noted in the ledger, committed."""
@@ -333,7 +276,7 @@ class Changes:
         if request.action and action is None:
             raise Drifted(f"the action `{request.action}` is gone; ask again")
         requester = Call(principal=request.requester, reason=request.reason, purpose=request.purpose)
-        source, rule, schema = self._open(request.source, request.requester, action)
+        source, rule, schema = opened(gate, request.source, request.requester, action)
         statement = sql.parse(request.statement, schema.engine, schema.functions)
         decided = decide_write(gate, requester, statement, schema, action)
         if schema.version != request.schema_version:
@@ -377,42 +320,3 @@ class Changes:
         wanted = {group for requirement in request.requirements for group in requirement.groups}
         is_party = principal.id == request.requester.id or bool(wanted & principal.groups)
         return is_party or policy.may_read_book(self._gate.policy, principal, self._gate.circumstances())
-
-    def _ended(
-        self,
-        kind: EventKind,
-        call: Call,
-        source: str,
-        intent: int | None,
-        *,
-        error: GatebookError,
-        change: str | None = None,
-    ) -> Event:
-        outcome = Outcome.REFUSED if isinstance(error, ChangeError) else Outcome.FAILED
-        return self._gate.event(
-            kind,
-            call,
-            source=source,
-            change=change,
-            refers_to=intent,
-            outcome=outcome,
-            code=error.code,
-            detail=str(error),
-        )
-
-
-def _warnings(decided: DecidedWrite, diff: RowDiff) -> tuple[str, ...]:
-    found = []
-    if not decided.write.has_condition:
-        found.append("the statement has no condition: it writes every row that the requester may see")
-    if len(diff.rows) > 100:
-        found.append(f"{len(diff.rows):,} rows are concerned")
-    return tuple(found)
-
-
-def _name(action: Action | None) -> str | None:
-    return action.name if action else None
-
-
-def _text_time(now: dt.datetime) -> str:
-    return now.strftime("%Y-%m-%d %H:%M:%S")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gatebook_hub.audit import Event, EventKind, Outcome
-from gatebook_hub.errors import BookUnavailable, GatebookError, NotFound, NotParsed, TooManyRequests
+from gatebook_hub.errors import BookUnavailable, ChangeError, GatebookError, NotFound, NotParsed, TooManyRequests
 from gatebook_hub.model import Limits, Principal, Schema
 from gatebook_hub.policy import Circumstances, PolicySet, SourceRule, known_tables, touches
 from gatebook_hub.services.in_force import InForce
@@ -142,6 +142,11 @@ class Gate:
             purpose=call.purpose,
             **facts,
         )
+
+    def ended(self, kind: EventKind, call: Call, error: GatebookError, **facts: Any) -> Event:
+        """The event of something that failed, or that its rules or its rows did not allow."""
+        outcome = Outcome.REFUSED if isinstance(error, ChangeError) else Outcome.FAILED
+        return self.event(kind, call, outcome=outcome, code=error.code, detail=str(error), **facts)
 
     def refuse(self, kind: EventKind, call: Call, error: GatebookError, **facts: Any) -> int | None:
         """Write a refusal to the book; its index is the reference that the caller gets. Never hides the refusal."""

@@ -26,6 +26,7 @@ from gatebook_hub.services.definitions import Definitions
 from gatebook_hub.services.describing import Describing, Told
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
+from gatebook_hub.services.previewing import Previewed
 from gatebook_hub.services.sandboxing import NOT_INSIDE, Done, Sandbox, Scope
 from gatebook_hub.services.statements import (
     DecidedRead,
@@ -40,7 +41,7 @@ from gatebook_hub.services.statements import (
 )
 from gatebook_hub.services.transactions import Transactions
 from gatebook_hub.sources.source import ReadStream, SeenMore, Source
-from gatebook_hub.sql import StatementKind
+from gatebook_hub.sql import Explain, StatementKind
 
 NEW = "new"
 
@@ -57,6 +58,8 @@ class Question:
     many: tuple[Mapping[str, Any], ...] | None = None
     # The transaction that it belongs to, or NEW: a write begins one.
     transaction: str | None = None
+    # Say what would happen, and no more.
+    is_dry_run: bool = False
 
 
 class Answer:
@@ -211,8 +214,10 @@ class Queries:
     @under_one_set
     def ask(
         self, call: Call, question: Question, waiting: Waiting | None = None
-    ) -> Answer | Told | Done | ChangeRequest:
+    ) -> Answer | Told | Done | ChangeRequest | Previewed:
         """Answer a read, propose a write or do it; a refusal is in the book, and its error refers to it."""
+        if question.is_dry_run:
+            return self._rehearse(call, question)
         waiting = waiting or Waiting()
         if question.transaction in {None, NEW}:
             return self._ask(call, question, waiting, Scope(begins=question.transaction == NEW))
@@ -253,12 +258,33 @@ class Queries:
             limits = gate.limits(rule, decided.allowed.limits, question.limit_rows)
             gate.places.take(call.principal.id, question.source, limits)
         except GatebookError as error:
-            if not getattr(error, "reference", None):
-                told = refused_facts(gate, question.source, question.sql, error)
-                error.reference = gate.refuse(EventKind.QUERY_REFUSED, call, error, **told)
+            self._refused(call, question, error)
             raise
         started = _Decided(source, schema, decided, parameters, limits)
         return self._start(call, question, started, waiting, scope)
+
+    def _rehearse(self, call: Call, question: Question) -> Told | Previewed:
+        """What would be decided about a read, or what a write would change, also in a sandbox; nothing is done."""
+        gate, source = self._gate, question.source
+        about = sql.asked(question.sql)
+        try:
+            _check_rehearsed(question)
+            if about is None:
+                _, _, schema = gate.source(source, call.principal)
+                statement = self._plans.statement(question.sql, schema)
+                if statement.kind is not StatementKind.READ:
+                    return self._changes.rehearse(call, source, statement, question.parameters)
+                about = Explain(question.sql)
+        except GatebookError as error:
+            self._refused(call, question, error)
+            raise
+        return self._describing.tell(call, source, about)
+
+    def _refused(self, call: Call, question: Question, error: GatebookError) -> None:
+        """Have a refusal in the book, unless it is there already."""
+        if error.reference is None:
+            told = refused_facts(self._gate, question.source, question.sql, error)
+            error.reference = self._gate.refuse(EventKind.QUERY_REFUSED, call, error, **told)
 
     def _start(self, call: Call, question: Question, read: _Decided, waiting: Waiting, scope: Scope) -> Answer:
         """The intent, and then the database."""
@@ -317,3 +343,13 @@ class Queries:
                 detail=str(error),
             )
         )
+
+
+def _check_rehearsed(question: Question) -> None:
+    """Raise InvalidInput for what has no dry run: it could not be shown without doing it."""
+    if question.transaction is not None:
+        raise InvalidInput("a dry run stands alone; send it outside of a transaction")
+    if question.many is not None:
+        raise InvalidInput("a dry run has one set of parameters")
+    if sql.defines(question.sql):
+        raise InvalidInput("a change of the schema has no dry run")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gatebook_hub import policy
-from gatebook_hub.changes import ChangeRequest, Returned
+from gatebook_hub.changes import ChangeRequest, Draft, Returned
 from gatebook_hub.model import Access, Allowed, Principal, TableObligation, TableUse
 from gatebook_hub.services.gate import Gate
 from gatebook_hub.services.statements import sight_of
 
 
-def visible(gate: Gate, principal: Principal, request: ChangeRequest) -> tuple[frozenset[str], frozenset[str], bool]:
+def visible(gate: Gate, principal: Principal, request: Draft) -> tuple[frozenset[str], frozenset[str], bool]:
     """Which columns of the diff this principal sees in clear, which masked, and whether the rows at all.
 
     An action may write rows that its caller could not read, so having asked is no right to see; a plain write was kept
@@ -42,7 +42,7 @@ def hidden(gate: Gate, principal: Principal, request: ChangeRequest) -> frozense
     return changed - clear if is_open else changed
 
 
-def _obligation(gate: Gate, principal: Principal, request: ChangeRequest) -> TableObligation | None:
+def _obligation(gate: Gate, principal: Principal, request: Draft) -> TableObligation | None:
     """What this principal sees of the table; the requester looks through the tool that the request came from."""
     is_own = principal.id == request.requester.id
     viewer = replace(principal, tool=request.requester.tool) if is_own else principal

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatebook_hub.changes import ChangeRequest, Returned, State
+from gatebook_hub.changes import ChangeRequest, Draft, Returned, State
 from gatebook_hub.changes.request import RowChange, RowKind
 from gatebook_hub.changes.transitions import approvals_for
 from gatebook_hub.model import Principal
 from gatebook_hub.services.auditing import ProvenEvent
 from gatebook_hub.services.cases import UseCases
+from gatebook_hub.services.previewing import Previewed
 from gatebook_hub.services.sandboxing import Done
 from gatebook_hub.stores.book import StoredEvent
 from gatebook_hub.stores.runs import Run
@@ -28,24 +29,15 @@ def change_view(
     is_own = principal.id == request.requester.id
     is_open = request.state in {State.AWAITING_REVIEW, State.APPROVED}
     view: dict[str, Any] = {
-        "kind": "change",
+        **_write_view(cases, principal, request),
         "id": request.id,
         "url": f"{cases.gate.settings.portal_url}/changes/{request.id}",
         "state": request.state,
-        "source": request.source,
-        "table": request.table,
-        "operation": request.operation,
-        "statement": request.statement,
-        "params": _params(request, is_own=is_own, is_all_visible=_is_all_visible(cases, principal, request)),
         "action": request.action,
-        "requester": request.requester.name if request.requester.kind == "user" else request.requester.id,
-        "reason": request.reason,
         "created_at": request.created_at.isoformat(),
         "expires_at": request.expires_at.isoformat(),
         "digest": request.digest,
         "summary": summary_of(request),
-        "counts": {str(kind): request.diff.count(kind) for kind in RowKind},
-        "warnings": list(request.warnings),
         "quorum": [
             {"groups": list(item.groups), "needed": item.needed, "given": approvals_for(request, item)}
             for item in request.requirements
@@ -73,20 +65,56 @@ def change_view(
     return view
 
 
+def draft_view(cases: UseCases, principal: Principal, previewed: Previewed) -> dict[str, Any]:
+    """A dry run: what a request would show to the one who asks, without what only a filed one has."""
+    draft = previewed.draft
+    return {
+        **_write_view(cases, principal, draft),
+        "state": "draft",
+        "summary": _would(draft),
+        "quorum": [{"groups": list(item.groups), "needed": item.needed, "given": 0} for item in draft.requirements],
+        "diff": diff_view(cases, principal, draft),
+        "audit_index": previewed.index,
+    }
+
+
+def _write_view(cases: UseCases, principal: Principal, write: Draft) -> dict[str, Any]:
+    is_own = principal.id == write.requester.id
+    return {
+        "kind": "change",
+        "source": write.source,
+        "table": write.table,
+        "operation": write.operation,
+        "statement": write.statement,
+        "params": _params(write, is_own=is_own, is_all_visible=_is_all_visible(cases, principal, write)),
+        "requester": write.requester.name if write.requester.kind == "user" else write.requester.id,
+        "reason": write.reason,
+        "counts": {str(kind): write.diff.count(kind) for kind in RowKind},
+        "warnings": list(write.warnings),
+    }
+
+
 def summary_of(request: ChangeRequest) -> str:
     """The request in one sentence."""
-    count = len(request.diff.rows)
-    rows = f"{count:,} row" + ("" if count == 1 else "s")
-    kinds = {row.kind for row in request.diff.rows}
+    if request.state is not State.EXECUTED:
+        return _would(request)
+    rows, done = _rows_and_done(request)
+    return f"{rows} {'was' if len(request.diff.rows) == 1 else 'were'} {done} {request.table}"
+
+
+def _would(write: Draft) -> str:
+    rows, done = _rows_and_done(write)
+    return f"{rows} would be {done} {write.table}"
+
+
+def _rows_and_done(write: Draft) -> tuple[str, str]:
+    count = len(write.diff.rows)
+    kinds = {row.kind for row in write.diff.rows}
     done = _DONE[kinds.pop()] if len(kinds) == 1 else "changed in"
-    match request.state:
-        case State.EXECUTED:
-            return f"{rows} {'was' if count == 1 else 'were'} {done} {request.table}"
-        case _:
-            return f"{rows} would be {done} {request.table}"
+    return f"{count:,} row" + ("" if count == 1 else "s"), done
 
 
-def diff_view(cases: UseCases, principal: Principal, request: ChangeRequest) -> dict[str, Any]:
+def diff_view(cases: UseCases, principal: Principal, request: Draft) -> dict[str, Any]:
     """The row diff under the principal's own masks; what they may not see is marked, not left out silently."""
     clear, masked, is_open = cases.changes.visible(principal, request)
     diff = request.diff
@@ -184,12 +212,12 @@ def run_view(run: Run) -> dict[str, Any]:
     }
 
 
-def _is_all_visible(cases: UseCases, principal: Principal, request: ChangeRequest) -> bool:
+def _is_all_visible(cases: UseCases, principal: Principal, request: Draft) -> bool:
     clear, _, is_open = cases.changes.visible(principal, request)
     return is_open and set(request.diff.columns) <= clear
 
 
-def _params(request: ChangeRequest, *, is_own: bool, is_all_visible: bool) -> dict[str, Any]:
+def _params(request: Draft, *, is_own: bool, is_all_visible: bool) -> dict[str, Any]:
     named = {name: shown(value) for name, value in request.parameters.items() if not name.startswith("gb_")}
     return named if is_own or is_all_visible else dict.fromkeys(named, MASKED)
 

@@ -328,3 +328,67 @@ def test_only_so_many_requests_are_watched(gate_server: Any) -> None:
         assert list(live._watches) == ids[2:]
     finally:
         is_over.set()
+
+
+def draft_of(document: dict[str, Any], **parts: Any) -> dict[str, Any]:
+    """The document of a dry run."""
+    filed = (
+        "id",
+        "url",
+        "action",
+        "created_at",
+        "expires_at",
+        "digest",
+        "reviews",
+        "outcome",
+        "failure",
+        "may",
+        "why_not",
+    )
+    return (
+        {name: value for name, value in document.items() if name not in filed}
+        | {
+            "state": "draft",
+            "audit_index": 12,
+        }
+        | parts
+    )
+
+
+def test_a_dry_run_is_asked_for_and_is_no_request(gate_server: Any) -> None:
+    gate_server.on("POST", "/query", gate_server.said(draft_of(gate_server.change())))
+    change = gatebook.query("chinook", "update invoice set total = 2.5 where invoiceid = 5", dry_run=True)
+    gatebook.query("chinook", "update invoice set total = 2.5 where invoiceid = 5")
+    assert [body.get("dry_run") for body in gate_server.bodies("/query")] == [True, None]
+    assert (change.state, change.id, change.url, change.audit_index) == (State.DRAFT, "", "", 12)
+    assert change.is_final
+    assert change.wait(5) is change
+    assert str(change).splitlines() == [
+        "1 row of invoice would change [dry run]",
+        "a dry run: nothing was filed, and nothing was changed; 1 approval by reviewers would be needed",
+        "dry run on chinook · book entry 12",
+    ]
+    for step in (change.refresh, change.withdraw, change.execute):
+        with pytest.raises(ChangeRefused, match="dry run"):
+            step()
+
+
+def test_the_card_of_a_dry_run_says_that_nothing_was_done(change_document_of: Any) -> None:
+    rows = [{"key": [n], "kind": "changed", "before": [n, "a"], "after": [n, "<b>"]} for n in range(30)]
+    diff = {"key": ["id"], "columns": ["id", "name"], "rows": rows}
+    document = draft_of(change_document_of(diff=diff), quorum=[], warnings=["30 rows are concerned"])
+    outline = Outline(Change.from_json(document)._repr_html_())
+    assert "A dry run: nothing was filed, and nothing was changed; no approval would be needed." in outline.text
+    assert "Dry run on chinook · book entry 12." in outline.text
+    assert "Warning: 30 rows are concerned" in outline.text
+    assert "10 more rows in `diff.rows`." in outline.text
+    assert outline.inside("del")[0] == "a"
+    assert not [tag for tag, _ in outline.tags if tag in {"a", "b", "code"}]
+    assert ("section", {"class": "gb-card gb-dry", "aria-label": "dry run on chinook · book entry 12"}) in outline.tags
+
+
+def test_a_request_without_an_id_is_not_understood(change_document_of: Any) -> None:
+    document = change_document_of()
+    del document["id"]
+    with pytest.raises(GatewayFailed):
+        Change.from_json(document)

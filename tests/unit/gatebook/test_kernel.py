@@ -119,6 +119,24 @@ def test_what_the_gate_says_of_a_statement_is_shown_word_for_word(gate_server: A
     assert asked["params"] == {"country": "Austria"}
 
 
+def test_a_dry_run_shows_what_would_be_done(gate_server: Any, kernel: Any) -> None:
+    filed = ("id", "url", "digest")
+    draft = {name: value for name, value in gate_server.change().items() if name not in filed}
+    gate_server.on("POST", "/query", gate_server.said({**draft, "state": "draft", "audit_index": 12}))
+    (html,) = html_of(kernel.run("%%sql chinook --dry-run --into asked\nupdate invoice set total = 1"))
+    assert "nothing was filed, and nothing was changed" in html
+    assert kernel.value("repr((str(asked.state), asked.id))") == "('draft', '')"
+    said = pa.table([["rows"], ["country = 'Germany' " * 9]], names=["step", "what"])
+    gate_server.on("POST", "/query", gate_server.rows(said))
+    ((_, content),) = kernel.run("%%sql chinook --dry-run\nselect * from customer")
+    assert "country = 'Germany' " * 8 in content["data"]["text/plain"]
+    bodies = gate_server.bodies("/query")
+    assert [(body["sql"], body["dry_run"]) for body in bodies] == [
+        ("update invoice set total = 1", True),
+        ("select * from customer", True),
+    ]
+
+
 def test_the_line_form_gives_a_frame_and_pastes_nothing_into_the_text(gate_server: Any, kernel: Any) -> None:
     gate_server.on("POST", "/query", gate_server.rows(TABLE))
     kernel.run("secret = 'pasted'")

@@ -65,3 +65,10 @@ def test_the_relays_claims_overrule_those_of_the_body() -> None:
     claimed = with_claims(call, {"notebook": "body.ipynb", "cell": "3", "cell_id": ""}, "why")
     assert claimed.provenance == {"notebook": "relay.ipynb", "cell": "3"}
     assert (claimed.principal, claimed.reason) == (principal, "why")
+
+
+@pytest.mark.parametrize("given", ["no", "true", 0, 1, None])
+def test_a_dry_run_is_asked_for_in_so_many_words(given: object) -> None:
+    with pytest.raises(ValidationError, match="bool_type"):
+        QueryDocument.model_validate({"source": "chinook", "sql": "delete from genre", "dry_run": given})
+    assert QueryDocument.model_validate({"source": "chinook", "sql": "delete from genre"}).dry_run is False
