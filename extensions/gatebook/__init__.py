@@ -18,6 +18,7 @@ from gatebook.changes import Change
 from gatebook.connection import Connection, act, connect
 from gatebook.errors import GatebookError
 from gatebook.model import Outcome
+from gatebook.rows import NULLABLE, Rows
 from gatebook.transport import gate
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = [
     "Connection",
     "GatebookError",
     "Outcome",
+    "Rows",
     "action",
     "actions",
     "change",
@@ -50,6 +52,7 @@ def query(
     reason: str | None = None,
     purpose: str | None = None,
     limit_rows: int | None = None,
+    dtypes: str = NULLABLE,
     dry_run: bool = False,
     **named: object,
 ) -> pd.DataFrame | Change | Outcome:
@@ -57,11 +60,11 @@ def query(
 
     `:name` in the SQL takes its value from the keyword `name` or from `params`. `reason` says why and `purpose` for
     what, where a grant asks for it. `show tables`, `describe …` and `explain …` are answered by the gate. A DataFrame
-    carries its outcome in `attrs["gatebook"]`. With `dry_run` nothing is done: a write gives the `Change` that it
-    would become, a read what `explain` says.
+    carries its outcome in `attrs["gatebook"]`, and has `nullable` dtypes, or Arrow's (`dtypes="arrow"`). With
+    `dry_run` nothing is done: a write gives the `Change` that it would become, a read what `explain` says.
     """
     return connect(source).query(
-        sql, params, reason=reason, purpose=purpose, limit_rows=limit_rows, dry_run=dry_run, **named
+        sql, params, reason=reason, purpose=purpose, limit_rows=limit_rows, dtypes=dtypes, dry_run=dry_run, **named
     )
 
 

@@ -9,6 +9,7 @@ from gatebook.changes import Change
 from gatebook.errors import GatewayFailed, InvalidInput, NotATable
 from gatebook.model import Outcome
 from gatebook.provenance import claims
+from gatebook.rows import NULLABLE, Rows, check_dtypes, gathered
 from gatebook.transport import Gate, Json, gate, is_arrow, read_json
 from gatebook.values import encode_parameters
 
@@ -39,26 +40,33 @@ class Connection:
         reason: str | None = None,
         purpose: str | None = None,
         limit_rows: int | None = None,
+        dtypes: str = NULLABLE,
         dry_run: bool = False,
         **named: object,
     ) -> pd.DataFrame | Change | Outcome:
         """Run one statement: a read gives a DataFrame, a write its change request or its outcome.
 
-        Parameters are `:name` in the SQL, given by keyword or in `params`. With `dry_run` nothing is done: a write
-        gives the `Change` that it would become, a read what `explain` says. Raises `Refused`, `StreamCut` and the
-        rest of `gatebook.errors`.
+        Parameters are `:name` in the SQL, given by keyword or in `params`. `dtypes` are those of the DataFrame:
+        `nullable`, or `arrow`. With `dry_run` nothing is done: a write gives the `Change` that it would become, a
+        read what `explain` says. Raises `Refused`, `StreamCut` and the rest of `gatebook.errors`.
         """
-        answer = self._run(
-            sql, params, named, reason=reason, purpose=purpose, limit_rows=limit_rows, is_dry_run=dry_run
-        )
-        if isinstance(answer, (Change, Outcome)):
-            return answer
-        from gatebook.frames import frame_of, mark
+        check_dtypes(dtypes)
+        given = {**(params or {}), **named}
+        answer = self.send(sql, given, reason=reason, purpose=purpose, limit_rows=limit_rows, dry_run=dry_run)
+        return answer if isinstance(answer, (Change, Outcome)) else gathered(answer).df(dtypes)
 
-        with answer:
-            frame = frame_of(answer.schema, answer)
-        assert answer.outcome is not None
-        return mark(frame, answer.outcome)
+    def read(
+        self,
+        sql: str,
+        params: Mapping[str, object] | None = None,
+        *,
+        reason: str | None = None,
+        purpose: str | None = None,
+        limit_rows: int | None = None,
+        **named: object,
+    ) -> Rows:
+        """Run one read and give its rows with their outcome, for any library; raises `NotATable` if it was a write."""
+        return gathered(self.batches(sql, params, reason=reason, purpose=purpose, limit_rows=limit_rows, **named))
 
     def arrow(
         self,
@@ -71,10 +79,7 @@ class Connection:
         **named: object,
     ) -> pa.Table:
         """Run one read and give all of it as an Arrow table; raises `NotATable` if it was a write."""
-        import pyarrow as pa
-
-        with self.batches(sql, params, reason=reason, purpose=purpose, limit_rows=limit_rows, **named) as batches:
-            return pa.Table.from_batches(batches, batches.schema)
+        return self.read(sql, params, reason=reason, purpose=purpose, limit_rows=limit_rows, **named).arrow()
 
     def batches(
         self,
@@ -87,7 +92,8 @@ class Connection:
         **named: object,
     ) -> Batches:
         """Run one read and give its batches as they arrive, in bounded memory; use it in a `with` block."""
-        answer = self._run(sql, params, named, reason=reason, purpose=purpose, limit_rows=limit_rows)
+        given = {**(params or {}), **named}
+        answer = self.send(sql, given, reason=reason, purpose=purpose, limit_rows=limit_rows)
         if isinstance(answer, (Change, Outcome)):
             error = NotATable(
                 f"the statement is a write, so there are no rows; it went its way ({answer})",
@@ -96,6 +102,36 @@ class Connection:
             error.answer = answer
             raise error
         return answer
+
+    def send(
+        self,
+        sql: str,
+        params: Mapping[str, object] | None = None,
+        *,
+        reason: str | None = None,
+        purpose: str | None = None,
+        limit_rows: int | None = None,
+        dry_run: bool = False,
+    ) -> Batches | Change | Outcome:
+        """Run one statement and give whichever answer comes; batches are to be read in a `with` block."""
+        if self._is_closed:
+            message = f"the connection to `{self.source}` is closed"
+            raise InvalidInput(message)
+        body = {
+            "source": self.source,
+            "sql": sql,
+            "params": encode_parameters(params or {}),
+            "reason": reason,
+            "purpose": purpose,
+            "limit_rows": limit_rows,
+            "provenance": claims(),
+            # A gate that does not know the word refuses it; one that knows it does nothing.
+            **({"dry_run": True} if dry_run else {}),
+        }
+        response = self._gate.open("query", body=body)
+        if is_arrow(response):
+            return batches_of(response)
+        return answer_of(read_json(response), self._gate)
 
     def close(self) -> None:
         """Nothing more through this connection; the pool stays for others."""
@@ -109,36 +145,6 @@ class Connection:
 
     def __repr__(self) -> str:
         return f"<gatebook connection to {self.source}{', closed' if self._is_closed else ''}>"
-
-    def _run(
-        self,
-        sql: str,
-        params: Mapping[str, object] | None,
-        named: Mapping[str, object],
-        *,
-        reason: str | None,
-        purpose: str | None,
-        limit_rows: int | None,
-        is_dry_run: bool = False,
-    ) -> Batches | Change | Outcome:
-        if self._is_closed:
-            message = f"the connection to `{self.source}` is closed"
-            raise InvalidInput(message)
-        body = {
-            "source": self.source,
-            "sql": sql,
-            "params": encode_parameters({**(params or {}), **named}),
-            "reason": reason,
-            "purpose": purpose,
-            "limit_rows": limit_rows,
-            "provenance": claims(),
-            # A gate that does not know the word refuses it; one that knows it does nothing.
-            **({"dry_run": True} if is_dry_run else {}),
-        }
-        response = self._gate.open("query", body=body)
-        if is_arrow(response):
-            return batches_of(response)
-        return answer_of(read_json(response), self._gate)
 
 
 def connect(source: str, url: str | None = None, token: str | None = None) -> Connection:

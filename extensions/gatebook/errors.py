@@ -6,6 +6,7 @@ GatebookError                 the base, never raised
 ├── StreamCut                 GB-903  rows ended without the outcome that closes them
 ├── ParameterRefused          GB-904  a value has no place in a statement's parameters
 ├── NotATable                 GB-905  a write was asked for as a table
+├── LibraryMissing            GB-906  what the rows are asked for as is not installed
 ├── NotAuthenticated          GB-101  the token is missing, wrong, expired or revoked
 ├── NotPermitted              GB-102, GB-103  you are known, but this is not for you
 ├── InvalidInput              GB-104, GB-106  the request is malformed
@@ -130,6 +131,13 @@ class NotATable(GatebookError):
     default_code = "GB-905"
     sentence = "the statement is a write, so there are no rows"
     answer: object = None
+
+
+class LibraryMissing(GatebookError):
+    """The library that the rows are asked for as is not installed here."""
+
+    default_code = "GB-906"
+    sentence = "a library is not installed"
 
 
 class NotAuthenticated(GatebookError):

@@ -11,17 +11,17 @@
 | timestamps, durations | `datetime64`, `timedelta64`, in the source's own resolution and zone | `NaT` |
 | the rest | `object` | `None` |
 
-`Connection.arrow` keeps what this loses: NULL beside NaN in a float column.
+`Connection.arrow` keeps what this loses: NULL beside NaN in a float column. So do Arrow's dtypes (`dtypes="arrow"`):
+`pd.ArrowDtype` for each column, and nothing is converted.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import pandas as pd
 import pyarrow as pa
 
 from gatebook.model import Outcome
+from gatebook.rows import ARROW_DTYPES, NULLABLE
 
 _NULLABLE = {
     pa.bool_(): pd.BooleanDtype(),
@@ -36,15 +36,26 @@ _NULLABLE = {
 }
 
 
-def frame_of(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> pd.DataFrame:
-    """All batches as one DataFrame; two columns may have the same name."""
-    table = pa.Table.from_batches(batches, schema)
+def frame_of(table: pa.Table, dtypes: str = NULLABLE) -> pd.DataFrame:
+    """A table as a DataFrame; two columns may have the same name. Arrow's dtypes hold the table's own buffers."""
     # pandas looks dtypes up by column name, so equal names of different types need names of their own on the way.
     numbered = table.rename_columns([str(index) for index in range(table.num_columns)])
     frame: pd.DataFrame = numbered.to_pandas(
-        types_mapper=dtype_of, self_destruct=True, split_blocks=True, ignore_metadata=True
+        types_mapper=pd.ArrowDtype if dtypes == ARROW_DTYPES else dtype_of, split_blocks=True, ignore_metadata=True
     )
-    frame.columns = pd.Index(schema.names, dtype="str")
+    frame.columns = pd.Index(table.schema.names, dtype="str")
+    return frame
+
+
+def ends_of(table: pa.Table) -> pd.DataFrame:
+    """As many of the first and the last rows as pandas would show, numbered as they are in the table."""
+    most = pd.get_option("display.max_rows") or table.num_rows
+    half = most // 2 + 1
+    if table.num_rows <= 2 * half:
+        return frame_of(table)
+    tail = table.num_rows - half
+    frame = frame_of(pa.concat_tables([table.slice(0, half), table.slice(tail)]))
+    frame.index = pd.Index([*range(half), *range(tail, table.num_rows)])
     return frame
 
 

@@ -1,18 +1,18 @@
 """How does SQL in a notebook cell become a statement at the gate?
 
     %%sql SOURCE [--into NAME] [--limit N] [--purpose NAME] [--reason "…"] [--explain] [--dry-run]
+                 [--progress] [--as pandas|arrow|polars|rows] [--dtypes nullable|arrow]
     select … where country = :country
 
 `:country` is the Python variable `country`, sent beside the statement and never pasted into it. `show tables`,
 `describe TABLE` and `explain STATEMENT` are answered by the gate; `--explain` asks the last of the cell as it stands.
 With `--dry-run` a write shows the rows that it would change, and a read what `explain` says; nothing is done.
+`--progress` tells how far a read is, `--as` and `--dtypes` say what is kept of it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -26,33 +26,16 @@ from gatebook.completion import complete_sql
 from gatebook.connection import connect
 from gatebook.errors import ParameterRefused
 from gatebook.model import Outcome
-from gatebook.results import Footer, shown
+from gatebook.options import USAGE, parse_call
+from gatebook.progress import Progress, Unseen, line_here
+from gatebook.results import Footer, Told, is_question
+from gatebook.rows import NULLABLE, POLARS, check_polars, gathered
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
 
 display: Callable[[object], object] = _untyped_display
-USAGE = 'usage: %%sql SOURCE [--into NAME] [--limit N] [--purpose NAME] [--reason "…"] [--explain] [--dry-run]'
 LAST_RESULT = "_sql"
-_OPTION = re.compile(
-    r"""\s*--(?P<name>[a-z]+)(?:=|\s+)(?:"(?P<quoted>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^\s"']\S*))(?=\s|$)"""
-)
-
-_FLAG = re.compile(r"\s*--(?P<name>explain|dry-run)(?=\s|$)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """What the first line of a cell asks for; `rest` is what follows the options."""
-
-    source: str
-    into: str | None = None
-    limit_rows: int | None = None
-    purpose: str | None = None
-    reason: str | None = None
-    is_explained: bool = False
-    is_dry_run: bool = False
-    rest: str = ""
 
 
 @magics_class
@@ -77,71 +60,36 @@ class GatebookMagics(Magics):
         assert shell is not None
         namespace = {**shell.user_ns, **(local_ns or {})}
         names = bind_names(statement, catalogue.engine_of(call.source))
-        result = connect(call.source).query(
-            statement,
-            _values(names, namespace),
-            reason=call.reason,
-            purpose=call.purpose,
-            limit_rows=call.limit_rows,
-            dry_run=call.is_dry_run,
-        )
+        values = _values(names, namespace)
+        if call.kind == POLARS:
+            check_polars()
+        with Progress(line_here() if call.has_progress else Unseen()) as progress:
+            answer = connect(call.source).send(
+                statement,
+                values,
+                reason=call.reason,
+                purpose=call.purpose,
+                limit_rows=call.limit_rows,
+                dry_run=call.is_dry_run,
+            )
+            rows = None if isinstance(answer, (Change, Outcome)) else gathered(answer, progress.seen)
+            result = answer if rows is None else rows.to(call.kind, call.dtypes or NULLABLE)
         shell.user_ns[call.into or LAST_RESULT] = result
-        if cell is None:
-            if not isinstance(result, (Change, Outcome)):
-                display(Footer(result))
-            return result  # so that `rows = %sql …` works
-        if isinstance(result, (Change, Outcome)):
-            display(result)
+        if rows is None:
+            progress.answered()
+            if cell is not None:
+                display(result)
+        elif cell is None:
+            progress.done(Footer(rows.outcome))
         else:
-            display(shown(statement, result, is_told=call.is_dry_run))
-        return None
+            progress.done(Told(rows.df()) if call.is_dry_run or is_question(statement) else rows)
+        return result if cell is None else None  # so that `rows = %sql …` works
 
     @line_magic
     def gatebook(self, line: str) -> None:
         """Who am I here, which sources and actions are open to me, and where do my requests stand?"""
         del line
         display(catalogue.overview())
-
-
-def parse_call(line: str) -> Call:
-    """The first line of a `%%sql` cell; raises `UsageError` for what it does not know."""
-    source, _, rest = line.strip().partition(" ")
-    if not source or source.startswith("-"):
-        message = f"name a source first; {USAGE}"
-        raise UsageError(message)
-    options: dict[str, str] = {}
-    flags = set()
-    while match := _FLAG.match(rest) or _OPTION.match(rest):
-        name = match["name"]
-        if match.re is _FLAG:
-            flags.add(name)
-            rest = rest[match.end() :]
-            continue
-        if name not in {"into", "limit", "purpose", "reason"}:
-            break
-        options[name] = match["quoted"] or match["single"] or match["bare"] or ""
-        rest = rest[match.end() :]
-    rest = rest.strip()
-    if rest.startswith("--"):
-        message = f"`{rest.split()[0]}` is not an option, or has no value; {USAGE}"
-        raise UsageError(message)
-    into, limit = options.get("into"), options.get("limit")
-    if into is not None and not into.isidentifier():
-        message = f"`{into}` is not a variable's name"
-        raise UsageError(message)
-    if limit is not None and not (limit.isdecimal() and int(limit) > 0):
-        message = f"`--limit {limit}` is not a number of rows"
-        raise UsageError(message)
-    return Call(
-        source=source,
-        into=into,
-        limit_rows=int(limit) if limit else None,
-        purpose=options.get("purpose"),
-        reason=options.get("reason"),
-        is_explained="explain" in flags,
-        is_dry_run="dry-run" in flags,
-        rest=rest,
-    )
 
 
 def load(shell: InteractiveShell) -> None:

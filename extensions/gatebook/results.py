@@ -22,8 +22,8 @@ _QUESTION = re.compile(r"\s*(?:show|describe|desc|explain)\b", re.IGNORECASE)
 class Footer:
     """What is worth knowing about a result: how many rows, how long, which masks, where in the book."""
 
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self._text = str(Outcome.from_json(frame.attrs["gatebook"]))
+    def __init__(self, outcome: Outcome) -> None:
+        self._text = str(outcome)
 
     def __repr__(self) -> str:
         return self._text
@@ -38,10 +38,14 @@ class Result:
 
     def __init__(self, frame: pd.DataFrame) -> None:
         self._frame = frame
-        self._footer = Footer(frame)
+        self._footer = Footer(Outcome.from_json(frame.attrs["gatebook"]))
 
     def __repr__(self) -> str:
-        return f"{self._frame!r}\n{self._footer!r}"
+        import pandas as pd
+
+        # The footer counts the rows, also those that a frame of the first and the last ones does not have.
+        with pd.option_context("display.show_dimensions", False):
+            return f"{self._frame!r}\n{self._footer!r}"
 
     def _repr_html_(self) -> str:
         import pandas as pd
@@ -61,7 +65,7 @@ class Told:
         self._head = [str(name) for name in frame.columns]
         cells = frame.astype(object).where(frame.notna(), "")
         self._rows = [[str(cell) for cell in row] for row in cells.itertuples(index=False, name=None)]
-        self._footer = Footer(frame)
+        self._footer = Footer(Outcome.from_json(frame.attrs["gatebook"]))
 
     def __repr__(self) -> str:
         lines = [self._head, *self._rows]
@@ -76,9 +80,9 @@ class Told:
         return f'<table class="dataframe tex2jax_ignore mathjax_ignore">{table}</table>{self._footer._repr_html_()}'
 
 
-def shown(statement: str, frame: pd.DataFrame, *, is_told: bool = False) -> Result | Told:
-    """The output of a cell; `is_told` says that the gate answers itself, whatever the statement is."""
-    return Told(frame) if is_told or _QUESTION.match(statement) else Result(frame)
+def is_question(statement: str) -> bool:
+    """Whether the gate answers the statement itself."""
+    return _QUESTION.match(statement) is not None
 
 
 def _cells(tag: str, texts: Iterable[str]) -> str:

@@ -157,6 +157,8 @@ WRONG_CELLS = (
     ("%%sql chinook --limit many\nselect 1", ("number of rows",)),
     ("%%sql chinook --into 2x\nselect 1", ("variable",)),
     ("%%sql chinook --frobnicate 1\nselect 1", ("--frobnicate",)),
+    ("%%sql chinook --as spark\nselect 1", ("--as spark", "`polars` or `rows`")),
+    ("%%sql chinook --dtypes numpy\nselect 1", ("`nullable` or `arrow`",)),
     ("%%sql chinook select\nselect 1", ("not understood",)),
     ("%%sql chinook\n  \n", ("no statement",)),
 )
@@ -245,19 +247,27 @@ def test_a_card_that_waits_does_not_keep_the_kernel_from_stopping(gate_server: A
     assert time.monotonic() - began < 5
 
 
-def test_an_interrupt_hangs_up_so_that_the_statement_is_cancelled(gate_server: Any, kernel: Any) -> None:
+def slow(gate_server: Any, batches: int | None, pause_s: float = 0.05) -> Any:
+    """An answer of thousands of rows, a thousand at a time; without a number it goes on for ever."""
     batch = pa.table({"id": pa.array(range(1_000))})
-    whole = gate_server.stream(batch, ends_properly=False)
+    whole = gate_server.stream(pa.concat_tables([batch] * (batches or 1)), ends_properly=batches is not None)
     header = len(gate_server.stream(batch.slice(0, 0), ends_properly=False)) - 8
 
-    def slowly() -> Any:
+    def chunks() -> Any:
         yield whole[:header]
-        while True:
-            yield whole[header:-8]
-            time.sleep(0.05)
+        if batches is None:
+            while True:
+                yield whole[header:-8]
+                time.sleep(pause_s)
+        for start in range(header, len(whole), 9_000):
+            yield whole[start : start + 9_000]
+            time.sleep(pause_s)
 
-    answer = gate_server.reply(media_type="application/vnd.apache.arrow.stream", chunks=slowly())
-    gate_server.on("POST", "/query", answer)
+    return gate_server.reply(media_type="application/vnd.apache.arrow.stream", chunks=chunks())
+
+
+def test_an_interrupt_hangs_up_so_that_the_statement_is_cancelled(gate_server: Any, kernel: Any) -> None:
+    gate_server.on("POST", "/query", slow(gate_server, None))
     kernel.run("import pandas, pyarrow")
     message_id = kernel.client.execute("gatebook.query('chinook', 'select 1')")
     deadline = time.monotonic() + 10
@@ -270,6 +280,75 @@ def test_an_interrupt_hangs_up_so_that_the_statement_is_cancelled(gate_server: A
     assert gate_server.hung_up.wait(5)
     gate_server.on("POST", "/query", gate_server.rows(TABLE))
     assert kernel.value("len(gatebook.query('chinook', 'select 1'))") == "2"
+
+
+def test_progress_is_told_in_place_and_gives_way_to_the_rows(gate_server: Any, kernel: Any) -> None:
+    gate_server.on("POST", "/query", slow(gate_server, 20))
+    first, *news = kernel.run("%%sql chinook --progress --into found\nselect id from t")
+    assert first[0] == "display_data"
+    assert first[1]["data"]["text/plain"] == "waiting for the first rows"
+    assert {kind for kind, _ in news} == {"update_display_data"}
+    assert {content["transient"]["display_id"] for _, content in news} == {first[1]["transient"]["display_id"]}
+    *told, last = news
+    assert 1 <= len(told) <= 12
+    assert all(re.fullmatch(r"[\d,]+ rows · \d\.\d s", content["data"]["text/plain"]) for _, content in told)
+    assert "20,000 rows" in last[1]["data"]["text/html"]
+    assert kernel.value("len(found)") == "20000"
+
+
+def test_an_interrupt_while_progress_is_told_leaves_nothing_behind(gate_server: Any, kernel: Any) -> None:
+    gate_server.on("POST", "/query", slow(gate_server, None))
+    kernel.run("import pandas, pyarrow")
+    message_id = kernel.client.execute("%%sql chinook --progress --into found\nselect id from t")
+    while True:
+        message = kernel.client.get_iopub_msg(timeout=20)
+        if message["msg_type"] == "update_display_data":
+            break
+    kernel.manager.interrupt_kernel()
+    outputs = kernel.outputs_of(message_id)
+    assert outputs[-1][1]["ename"] == "KeyboardInterrupt"
+    said = [content["data"]["text/plain"] for kind, content in outputs if kind == "update_display_data"]
+    assert re.fullmatch(r"interrupted after [\d,]+ rows · .* s; nothing of it is kept", said[-1])
+    assert gate_server.hung_up.wait(5)
+    assert kernel.value("'found' in globals(), '_sql' in globals()") == "False False"
+    gate_server.on("POST", "/query", gate_server.rows(TABLE))
+    assert kernel.value("len(gatebook.query('chinook', 'select 1'))") == "2"
+
+
+def test_a_refusal_and_a_write_end_the_line(gate_server: Any, kernel: Any) -> None:
+    gate_server.on("POST", "/query", gate_server.problem(403, "GB-301", detail="No."))
+    outputs = kernel.run("%%sql chinook --progress\nselect 1")
+    assert [kind for kind, _ in outputs] == ["display_data", "update_display_data", "error"]
+    assert "stopped after 0 rows" in outputs[1][1]["data"]["text/plain"]
+    gate_server.on("POST", "/query", gate_server.said({"kind": "outcome", "rows_changed": 2, "audit_index": 9}))
+    _, ended, shown = kernel.run("%%sql chinook --progress\ninsert into t values (1)")
+    assert ended[1]["data"]["text/plain"].startswith("answered after")
+    assert "rows_changed=2" in shown[1]["data"]["text/plain"]
+
+
+def test_a_cell_keeps_its_rows_as_they_are_asked_for(gate_server: Any, kernel: Any) -> None:
+    gate_server.on("POST", "/query", gate_server.rows(TABLE, MASKED))
+    for options, kind in (
+        ("--as pandas --dtypes arrow", "DataFrame"),
+        ("--as arrow", "Table"),
+        ("--as rows", "Rows"),
+    ):
+        (html,) = html_of(kernel.run(f"%%sql chinook {options} --into kept\nselect id, email from customer"))
+        assert "2 rows" in html
+        assert "masked: email (email)" in html
+        assert kernel.value("type(kept).__name__") == kind
+        if "dtypes" in options:
+            assert kernel.value("kept.dtypes['id']") == "int64[pyarrow]"
+    kernel.run("kept = %sql chinook --as rows select 1")
+    assert kernel.value("len(kept.arrow())") == "2"
+    (html,) = html_of(kernel.run("%%sql chinook --as arrow\nshow tables"))
+    assert "2 rows" in html
+    asked = len(gate_server.bodies("/query"))
+    kernel.run("import importlib.util; importlib.util.find_spec = lambda name: None")
+    text = ANSI.sub("", str(kernel.run("%%sql chinook --as polars\nselect 1")))
+    assert "LibraryMissing GB-906" in text
+    assert "pip install polars" in text
+    assert len(gate_server.bodies("/query")) == asked  # nothing was sent
 
 
 def test_who_am_i_and_what_is_open_to_me(gate_server: Any, kernel: Any) -> None:
