@@ -88,7 +88,11 @@ def measured(engine: str, rows: int, runs: int, folder: Path) -> list[str]:
         f"{above['gateway']:.0f} MB, the extension's at {above['extension']:.0f} MB.",
     ]
     print("\n".join([engine, *lines]))
-    return [f"{rows:,} rows of 10 columns into a DataFrame, medians of {runs} after one that is not counted.", "", *lines]
+    return [
+        f"{rows:,} rows of 10 columns into a DataFrame, medians of {runs} after one that is not counted.",
+        "",
+        *lines,
+    ]
 
 
 def main() -> None:

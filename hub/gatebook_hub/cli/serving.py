@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from typing import Any
 
@@ -11,6 +12,8 @@ from gatebook_hub import __version__
 from gatebook_hub.cli.options import POLICIES, STATE, settings_of
 from gatebook_hub.services.opening import open_gate
 from gatebook_server.process import die_with_parent
+
+_RARELY = 20_000
 
 
 @click.command()
@@ -32,6 +35,10 @@ def serve(**given: Any) -> None:
         die_with_parent()
     with open_gate(settings) as gate:
         app = make_app(gate)
+        # What is loaded now stays; and what a statement makes is small and soon gone, so it is looked at less often.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_RARELY)
         click.echo(f"gatebook {__version__}: policy {gate.policy.revision}, portal {settings.portal_url}/", err=True)
         uvicorn.run(
             app,

@@ -19,7 +19,7 @@ from gatebook_hub.services.previewing import Previewed
 from gatebook_hub.services.queries import Question, Waiting
 from gatebook_hub.services.sandboxing import Done
 from gatebook_hub.values import decode
-from gatebook_hub.web.streaming import MEDIA_TYPE, ArrowResponse
+from gatebook_hub.web.streaming import MEDIA_TYPE, answering
 from gatebook_hub.web.views import change_view, done_view, draft_view, write_outcome
 
 router = APIRouter()
@@ -57,16 +57,21 @@ async def query(call: Calling, body: QueryDocument, cases: Cases, request: Reque
     waiting = Waiting()
     watcher = asyncio.ensure_future(_leave_with(request, waiting))
     try:
-        answer = await run_in_threadpool(cases.queries.ask, call, question, waiting)
+        return await run_in_threadpool(_answered, cases, call, question, waiting)
     finally:
         watcher.cancel()
+
+
+def _answered(cases: UseCases, call: Call, question: Question, waiting: Waiting) -> Response:
+    """All that waits for a database, in one thread."""
+    answer = cases.queries.ask(call, question, waiting)
     if isinstance(answer, Done):
         return JSONResponse(done_view(answer))
     if isinstance(answer, Previewed):
-        return JSONResponse(await run_in_threadpool(draft_view, cases, call.principal, answer))
+        return JSONResponse(draft_view(cases, call.principal, answer))
     if isinstance(answer, ChangeRequest):
-        return await run_in_threadpool(change_response, cases, call, answer)
-    return ArrowResponse(answer)
+        return change_response(cases, call, answer)
+    return answering(answer)
 
 
 async def _leave_with(request: Request, waiting: Waiting) -> None:

@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from gatebook_hub import policy, sql
@@ -18,7 +19,7 @@ from gatebook_hub.model import Access, Allowed, Denied, Principal, Schema, Table
 from gatebook_hub.policy import Action, PolicySet
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.steps import decide_returning, decide_steps, together
-from gatebook_hub.sql import Plan, Statement, StatementKind, WritePlan, WriteStep
+from gatebook_hub.sql import LiftedStatement, Plan, Statement, StatementKind, WritePlan, WriteStep
 from gatebook_hub.sql.masks import HASH_INNER, HASH_OUTER
 from gatebook_hub.sql.reading import PRINCIPAL_PARAMETER
 from gatebook_hub.values import encode
@@ -31,6 +32,15 @@ K = TypeVar("K")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What the book records of a decided statement whatever its parameters are."""
+
+    lifted: LiftedStatement
+    tables: tuple[dict[str, Any], ...]
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecidedRead:
     """A read that may run."""
 
@@ -38,6 +48,7 @@ class DecidedRead:
     uses: tuple[TableUse, ...]
     allowed: Allowed
     plan: Plan
+    recorded: Recorded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +139,8 @@ def decide_read(gate: Gate, call: Call, statement: Statement, schema: Schema, pl
     analysis = sql.analyse(statement, schema)
     allowed = allowed_of(policy.decide(policy_set, principal, schema, analysis.uses, at=at))
     plan = sql.rewrite(analysis, allowed.obligations, schema, nonce=gate.new_id())
-    decided = DecidedRead(statement=statement, uses=analysis.uses, allowed=allowed, plan=plan)
+    recorded = _recorded(policy_set, schema, statement, analysis.uses, allowed)
+    decided = DecidedRead(statement=statement, uses=analysis.uses, allowed=allowed, plan=plan, recorded=recorded)
     plans.put(key, decided)
     return decided
 
@@ -262,12 +274,14 @@ def own_values(gate: Gate, source: str, principal: Principal) -> dict[str, Any]:
 
     No statement may name these, and each source has a key of its own: equal values join within a source alone.
     """
-    key = hmac.digest(gate.keys.digest, f"mask:{source}".encode(), "sha256").ljust(64, b"\0")
-    return {
-        PRINCIPAL_PARAMETER: principal.known_as,
-        HASH_INNER: bytes(byte ^ 0x36 for byte in key),
-        HASH_OUTER: bytes(byte ^ 0x5C for byte in key),
-    }
+    inner, outer = _mask_keys(gate.keys.digest, source)
+    return {PRINCIPAL_PARAMETER: principal.known_as, HASH_INNER: inner, HASH_OUTER: outer}
+
+
+@lru_cache(maxsize=100)
+def _mask_keys(digest: bytes, source: str) -> tuple[bytes, bytes]:
+    key = hmac.digest(digest, f"mask:{source}".encode(), "sha256").ljust(64, b"\0")
+    return bytes(byte ^ 0x36 for byte in key), bytes(byte ^ 0x5C for byte in key)
 
 
 def used(parameters: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
@@ -279,8 +293,11 @@ def facts(
     gate: Gate, source: str, schema: Schema, decided: DecidedRead | DecidedWrite, given: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What the book records of a decided statement: its shape, values, tables and rules."""
-    protected, unprotected = _by_protection(gate.policy, source, schema, decided.uses)
-    lifted = sql.lift(decided.statement, protected, unprotected)
+    if isinstance(decided, DecidedRead):
+        found = decided.recorded
+    else:
+        found = _recorded(gate.policy, schema, decided.statement, decided.uses, decided.allowed)
+    lifted = found.lifted
     encoded = {name: encode(value) for name, value in given.items()}
     key = gate.keys.digest
     return {
@@ -288,8 +305,8 @@ def facts(
         "statement": lifted.shape,
         "values": recorded_values(((value.text, value.is_protected) for value in lifted.values), key),
         "parameters": recorded_parameters(encoded, lifted.protected_parameters, key),
-        "tables": tuple(_table(use, decided.allowed) for use in decided.uses),
-        "rules": tuple(rule.id for rule in decided.allowed.rules),
+        "tables": found.tables,
+        "rules": found.rules,
     }
 
 
@@ -326,11 +343,20 @@ def _table(use: TableUse, allowed: Allowed) -> dict[str, Any]:
     return {**found, **({"masked": masked} if masked else {}), **({"writes": sorted(use.writes)} if use.writes else {})}
 
 
-def _by_protection(
-    policy_set: PolicySet, source: str, schema: Schema, uses: tuple[TableUse, ...]
-) -> tuple[set[str], set[str]]:
+def _recorded(
+    policy_set: PolicySet, schema: Schema, statement: Statement, uses: tuple[TableUse, ...], allowed: Allowed
+) -> Recorded:
+    return Recorded(
+        lifted=sql.lift(statement, *_by_protection(policy_set, schema, uses)),
+        tables=tuple(_table(use, allowed) for use in uses),
+        rules=tuple(rule.id for rule in allowed.rules),
+    )
+
+
+def _by_protection(policy_set: PolicySet, schema: Schema, uses: tuple[TableUse, ...]) -> tuple[set[str], set[str]]:
     tables = {use.table for use in uses}
-    refs = {ref for protection in policy_set.protections for ref in protection.columns if ref.source == source}
+    protections = policy_set.protections
+    refs = {ref for protection in protections for ref in protection.columns if ref.source == schema.source}
     protected = {ref.column for ref in refs if ref.table in tables}
     everything = {column.name for table in tables for column in schema.tables[table].columns}
     return protected, everything - protected

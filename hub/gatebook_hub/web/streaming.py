@@ -19,6 +19,22 @@ from gatebook_hub.web.problems import problem_of
 
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
 _WAITING_CHUNKS = 4
+_SMALL_BYTES = 65_536
+
+
+def answering(answer: Answer | Told) -> Response:
+    """The answer to send: as it is, if it is small, or a stream of it. For a thread, which waits for the database."""
+    chunks = _chunks(answer)
+    try:
+        first = next(chunks)
+        if len(first) < _SMALL_BYTES:
+            first = b"".join((first, next(chunks, b"")))
+        if len(first) < _SMALL_BYTES and next(chunks, None) is None:
+            return Response(first, media_type=MEDIA_TYPE)
+    except BaseException:
+        answer.close()
+        raise
+    return ArrowResponse(answer, first, chunks)
 
 
 class ArrowResponse(Response):
@@ -26,20 +42,22 @@ class ArrowResponse(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, answer: Answer | Told) -> None:
+    def __init__(self, answer: Answer | Told, first: Any, chunks: Iterator[Any]) -> None:
         super().__init__()
         self._answer = answer
+        self._first = first
+        self._chunks = chunks
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's form
         """Send chunks as the producer's thread makes them."""
         loop = asyncio.get_running_loop()
-        chunks: asyncio.Queue[bytes | None] = asyncio.Queue(_WAITING_CHUNKS)
+        chunks: asyncio.Queue[Any] = asyncio.Queue(_WAITING_CHUNKS)
         stopped = threading.Event()
 
         def produce() -> None:
             try:
-                for chunk in _chunks(self._answer):
+                for chunk in self._chunks:
                     if stopped.is_set():
                         return
                     asyncio.run_coroutine_threadsafe(chunks.put(chunk), loop).result()
@@ -51,10 +69,12 @@ class ArrowResponse(Response):
             while (await receive())["type"] != "http.disconnect":
                 pass
 
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         producer = loop.run_in_executor(None, produce)
         watcher = asyncio.ensure_future(watch())
         try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": self._first, "more_body": True})
+            del self._first
             while True:
                 getter = asyncio.ensure_future(chunks.get())
                 await asyncio.wait({getter, watcher}, return_when=asyncio.FIRST_COMPLETED)
@@ -72,7 +92,7 @@ class ArrowResponse(Response):
             stopped.set()
             await self._stop(chunks, producer)
 
-    async def _stop(self, chunks: asyncio.Queue[bytes | None], producer: asyncio.Future[None]) -> None:
+    async def _stop(self, chunks: asyncio.Queue[Any], producer: asyncio.Future[None]) -> None:
         """Free the database, and let a producer that waits for room see that nobody listens."""
         if not producer.done():
             await asyncio.get_running_loop().run_in_executor(None, self._answer.close)
@@ -82,39 +102,24 @@ class ArrowResponse(Response):
             await asyncio.wait({producer}, timeout=0.05)
 
 
-class _Sink:
-    """Collects what the IPC writer writes between two batches."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self.closed = False
-
-    def write(self, data: Any) -> int:
-        part = bytes(data)
-        self._parts.append(part)
-        return len(part)
-
-    def flush(self) -> None:
-        """Nothing waits."""
-
-    def take(self) -> bytes:
-        taken, self._parts = b"".join(self._parts), []
-        return taken
-
-
-def _chunks(answer: Answer | Told) -> Iterator[bytes]:
-    sink = _Sink()
-    writer = pa.ipc.new_stream(pa.PythonFile(sink, mode="w"), answer.schema)
+def _chunks(answer: Answer | Told) -> Iterator[Any]:
+    """The stream in pieces, each of a batch; the last one has the outcome, or the problem."""
+    opening = answer.schema.serialize()
+    waiting: Any = opening
     last: dict[str, str]
     try:
         for batch in answer.batches():
-            writer.write_batch(batch)
-            yield sink.take()
+            message = batch.serialize()
+            yield b"".join((waiting, message)) if waiting else memoryview(message)
+            waiting = b""
+            del batch, message  # not held while the next one is made
         last = {"gatebook.outcome": json.dumps(answer.outcome())}
     except GatebookError as error:
         error.reference = error.reference or answer.intent
         last = {"gatebook.problem": json.dumps(problem_of(error))}
-    empty = pa.RecordBatch.from_pylist([], schema=answer.schema)
-    writer.write_batch(empty, custom_metadata=last)
-    writer.close()
-    yield sink.take()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, answer.schema) as writer:
+        empty = pa.RecordBatch.from_pylist([], schema=answer.schema)
+        writer.write_batch(empty, custom_metadata=last)
+    ending = memoryview(sink.getvalue())
+    yield ending if waiting else ending[len(opening) :]
