@@ -15,8 +15,8 @@ SUITE = Path(__file__).with_name("suite")
 OWN_FAILURES = SUITE / "own_failures.txt"
 LONGEST_S = 900
 # The suite names its classes after the engine, the driver and its version.
-_CONFIGURED = re.compile(r"_(?:sqlite|postgresql|mariadb)\+\w+$")
-DIALECTS = {"sqlite": "sqlite+gatebook", "postgresql": "postgresql+gatebook", "mariadb": "mariadb+gatebook"}
+_CONFIGURED = re.compile(r"_(?:sqlite|postgresql|mariadb|duckdb)\+\w+$")
+DIALECTS = {engine: f"{engine}+gatebook" for engine in ("sqlite", "postgresql", "mariadb", "duckdb")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

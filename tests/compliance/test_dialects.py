@@ -15,6 +15,8 @@ from tests.stories.sandboxes import opened
 
 # Fewer would mean that the suite was not asked.
 LEAST = 900
+# Of DuckDB there is no dialect to compare with: SQLAlchemy brings none, and `duckdb-engine` makes no table with a key.
+COMPARED = [engine for engine in DIALECTS if engine != "duckdb"]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +27,7 @@ def gateway(
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("engine", DIALECTS)
+@pytest.mark.parametrize("engine", COMPARED)
 def test_the_suite_of_sqlalchemy_passes(gateway: Alone, engine: str) -> None:
     token = gateway.token("ann", "builders", "analysts")
     ran = run_suite(url_of(engine, gateway.url, token, f"lab_{engine}"))

@@ -21,12 +21,13 @@ def _cast(base: type[TypeEngine[Any]]) -> type[TypeEngine[Any]]:
     return type(base.__name__, (base,), {"render_bind_cast": True, "__module__": base.__module__})
 
 
-class _Uuid(types.Uuid[Any]):
+class TextUuid(types.Uuid[Any]):
     """Arrives as text."""
 
     render_bind_cast = True
 
     def result_processor(self, dialect: Any, coltype: object) -> Callable[[Any], Any] | None:
+        """It becomes one of Python's."""
         if not self.native_uuid:
             inherited: Any = super().result_processor
             return inherited(dialect, coltype)
@@ -34,12 +35,13 @@ class _Uuid(types.Uuid[Any]):
         return lambda value: None if value is None else kind(str(value))
 
 
-class _Time(types.Time):
+class TextTime(types.Time):
     """One with a zone arrives as text."""
 
     render_bind_cast = True
 
     def result_processor(self, dialect: Any, coltype: object) -> Callable[[Any], Any] | None:
+        """As above."""
         del dialect, coltype
         return lambda value: dt.time.fromisoformat(value) if isinstance(value, str) else value
 
@@ -56,7 +58,7 @@ _CASTS = (
 )
 
 
-class _Compiler(GateCompiler, PGCompiler):
+class GatePGCompiler(GateCompiler, PGCompiler):
     """Its words, with the gate's names of parameters."""
 
     def limit_clause(self, select: Any, **kw: Any) -> str:
@@ -69,7 +71,7 @@ class GatebookPostgreSQL(GateDialect, PGDialect):
 
     name = "postgresql"
     supports_statement_cache = True
-    statement_compiler = _Compiler
+    statement_compiler = GatePGCompiler
     supports_native_decimal = True
     # Types are not made through the gate: an enumeration of SQLAlchemy's is a text with a check.
     supports_native_enum = False
@@ -78,8 +80,8 @@ class GatebookPostgreSQL(GateDialect, PGDialect):
     colspecs: ClassVar = {
         **PGDialect.colspecs,
         **{base: _cast(base) for base in _CASTS},
-        types.Uuid: _Uuid,
-        types.Time: _Time,
+        types.Uuid: TextUuid,
+        types.Time: TextTime,
     }
 
     def initialize(self, connection: Connection) -> None:

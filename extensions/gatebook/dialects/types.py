@@ -16,6 +16,8 @@ def type_of(described: Mapping[str, Any], known: Mapping[str, Any]) -> TypeEngin
         return types.NULLTYPE
     arguments = {name: _argument(value, known) for name, value in dict(described.get("args") or {}).items()}
     values = described.get("values")
+    if not values and issubclass(kind, types.Enum):
+        return types.String()  # its values are not told, and what arrives may be masked
     try:
         return kind(*values, **_only(arguments, "name")) if values else kind(**arguments)
     except TypeError:

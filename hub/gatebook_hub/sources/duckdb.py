@@ -13,7 +13,7 @@ from typing import Any
 from gatebook_hub.errors import SourceUnavailable
 from gatebook_hub.model import Column, Engine, Limits, Schema, Table
 from gatebook_hub.sources import embedded
-from gatebook_hub.sources.inspecting import details_from
+from gatebook_hub.sources.duckdb_details import details_from
 from gatebook_hub.sources.reflecting import SchemaCache, fingerprint
 from gatebook_hub.sources.source import LEDGER, ReadStream
 from gatebook_hub.sources.workers import Worker
@@ -45,7 +45,7 @@ class DuckdbSource(embedded.FileSource):
         self._lock_wait_s = lock_wait_s
         self._turns = _Turns()
         self._schema = SchemaCache(self._reflect)
-        self._details = SchemaCache(lambda: details_from(self._schema.get(), _VERSION))
+        self._details = SchemaCache(lambda: details_from(self._query, self._schema.get(), _VERSION))
 
     def schema(self) -> Schema:
         """Its tables."""
@@ -97,6 +97,9 @@ class DuckdbSource(embedded.FileSource):
         finally:
             self._turns.leave_reader()
 
+    def _query(self, sql: str) -> list[tuple[Any, ...]]:
+        return self._ask({"op": "ask", "sql": sql, "params": {}})
+
     def _leave(self, worker: Worker) -> None:
         self._pool.give_back(worker)
         self._turns.leave_reader()
@@ -130,7 +133,7 @@ class DuckdbSource(embedded.FileSource):
             for name, found in columns.items()
         }
         # The owner's macros may do anything, under a name that is on the list.
-        shadowed = frozenset(str(name) for (name,) in self._ask({"op": "ask", "sql": _MACROS, "params": {}}))
+        shadowed = frozenset(str(name) for (name,) in self._query(_MACROS))
         return Schema(
             source=self.name,
             engine=Engine.DUCKDB,

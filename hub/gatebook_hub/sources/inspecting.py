@@ -16,7 +16,7 @@ from sqlalchemy.engine.reflection import Inspector, ObjectKind
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
-from gatebook_hub.model import Engine, Schema
+from gatebook_hub.model import Engine
 from gatebook_hub.sources.source import LEDGER
 
 Plain = dict[str, Any]
@@ -58,31 +58,6 @@ def details_of(database: Database, engine: Engine, namespace: str | None) -> Det
             found += _tables(inspector, schema, kind, of_kind)
         version = connection.dialect.server_version_info or ()
     return Details(server_version=tuple(part for part in version if isinstance(part, int)), tables=tuple(found))
-
-
-def details_from(schema: Schema, server_version: tuple[int, ...]) -> Details:
-    """What the gate's own schema knows, where the engine has no inspector."""
-    return Details(
-        server_version=server_version,
-        tables=tuple(
-            TableDetail(
-                name=table.name,
-                kind="view" if table.is_view else "table",
-                comment=table.comment,
-                columns=[
-                    {
-                        "name": column.declared or column.name,
-                        "type": {"name": column.type.upper(), "args": {}},
-                        "nullable": column.nullable,
-                        "default": None,
-                    }
-                    for column in table.columns
-                ],
-                key={"name": None, "constrained_columns": list(table.key)} if table.key else {},
-            )
-            for table in schema.tables.values()
-        ),
-    )
 
 
 def _tables(inspector: Inspector, schema: str | None, kind: str, of_kind: ObjectKind) -> list[TableDetail]:

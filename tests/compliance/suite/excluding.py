@@ -10,7 +10,7 @@ import pytest
 from exclusions import EXCLUSIONS
 
 OWN_FAILURES = Path(__file__).with_name("own_failures.txt")
-_CONFIGURED = re.compile(r"_(?:sqlite|postgresql|mariadb)\+[a-z0-9_]+(?=::)")
+_CONFIGURED = re.compile(r"_(?:sqlite|postgresql|mariadb|duckdb)\+[a-z0-9_]+(?=::)")
 
 
 @pytest.hookimpl(trylast=True)
