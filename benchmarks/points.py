@@ -33,7 +33,6 @@ import gatebook
 
 _WARM = 40
 _CLIENTS = 32
-_END = b"0\r\n\r\n"
 _LARGE = """
 import sys, gatebook
 gate = gatebook.connect("shop", url=sys.argv[1], token=sys.stdin.readline().strip())
@@ -100,8 +99,9 @@ async def per_second(through: Served, rows: int, seconds: float) -> float:
         asked = {"source": "shop", "sql": f"{sales.POINT}:id", "params": {"id": chance.randrange(1, rows)}}
         body = json.dumps(asked).encode()
         head = (
-            f"POST {parts.path}/api/v1/query HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: {scheme} {through.token}"
-            f"\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"POST {parts.path}/api/v1/query HTTP/1.1\r\nHost: {parts.netloc}\r\n"
+            f"Authorization: {scheme} {through.token}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         return head.encode() + body
 
@@ -110,8 +110,10 @@ async def per_second(through: Served, rows: int, seconds: float) -> float:
         answered = 0
         while time.perf_counter() < until:
             writer.write(request())
-            answer = await reader.readuntil(_END)
-            assert answer.startswith(b"HTTP/1.1 200"), answer[:200]
+            head = await reader.readuntil(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 200"), head
+            length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+            answer = await reader.readexactly(length)
             assert b"gatebook.outcome" in answer, answer[-200:]
             answered += 1
         writer.close()
