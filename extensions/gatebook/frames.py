@@ -9,7 +9,7 @@
 | floats | `float64` | `NaN`, also for NULL |
 | text | `str` | `NaN` |
 | timestamps, durations | `datetime64`, `timedelta64`, in the source's own resolution and zone | `NaT` |
-| the rest | `object` | `None` |
+| the rest | `object` | `None`; integers inside of lists with NULLs stay integers |
 
 `Connection.arrow` keeps what this loses: NULL beside NaN in a float column. So do Arrow's dtypes (`dtypes="arrow"`):
 `pd.ArrowDtype` for each column, and nothing is converted.
@@ -41,7 +41,10 @@ def frame_of(table: pa.Table, dtypes: str = NULLABLE) -> pd.DataFrame:
     # pandas looks dtypes up by column name, so equal names of different types need names of their own on the way.
     numbered = table.rename_columns([str(index) for index in range(table.num_columns)])
     frame: pd.DataFrame = numbered.to_pandas(
-        types_mapper=pd.ArrowDtype if dtypes == ARROW_DTYPES else dtype_of, split_blocks=True, ignore_metadata=True
+        types_mapper=pd.ArrowDtype if dtypes == ARROW_DTYPES else dtype_of,
+        split_blocks=True,
+        ignore_metadata=True,
+        integer_object_nulls=True,  # inside of lists, where floats would stand for integers beside a NULL
     )
     frame.columns = pd.Index(table.schema.names, dtype="str")
     return frame

@@ -22,7 +22,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, MaxRetryError, NewConnectionError
 from urllib3.response import BaseHTTPResponse
 
-from gatebook.errors import GatebookError, GatewayUnreachable, NotConfigured, error_of
+from gatebook.errors import GatebookError, GatewayUnreachable, InvalidInput, NotConfigured, error_of
 
 Json = Mapping[str, Any]
 
@@ -88,7 +88,11 @@ class Gate:
         headers = {"Authorization": f"{scheme} {self.token}", "Accept": f"{ARROW_STREAM}, application/json"}
         content = None
         if body is not None:
-            content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+            try:
+                content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+            except UnicodeEncodeError as error:
+                message = "the request has half a character (a lone surrogate)"
+                raise InvalidInput(message) from error
             headers["Content-Type"] = "application/json"
         try:
             response = _pool(os.getpid()).urlopen(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Self
+from weakref import WeakSet
 
 from gatebook.changes import Change
 from gatebook.connection import answer_of, batches_of
@@ -56,6 +57,7 @@ class Connection:
         self._is_together = False
         self._is_lost = False
         self._is_closed = False
+        self._cursors: WeakSet[Cursor] = WeakSet()
 
     @property
     def autocommit(self) -> bool:
@@ -76,7 +78,9 @@ class Connection:
     def cursor(self) -> Cursor:
         """A cursor."""
         self._check_open()
-        return Cursor(self)
+        made = Cursor(self)
+        self._cursors.add(made)
+        return made
 
     def execute(self, operation: str, parameters: Mapping[str, Any] | None = None) -> Cursor:
         """A new cursor on which the statement ran."""
@@ -133,8 +137,10 @@ class Connection:
             raise _no_savepoint(name)
 
     def close(self) -> None:
-        """Roll back what is open; nothing more through this connection."""
+        """Roll back what is open, leave rows that are under way; nothing more through this connection."""
         if not self._is_closed:
+            for cursor in list(self._cursors):
+                cursor.close()
             self.rollback()
             self._is_closed = True
 

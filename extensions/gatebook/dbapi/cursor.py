@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from gatebook.changes import Change
-from gatebook.dbapi.errors import ChangeRequested, InterfaceError, ProgrammingError, translated
+from gatebook.dbapi.errors import (
+    ChangeRequested,
+    DataError,
+    InterfaceError,
+    OperationalError,
+    ProgrammingError,
+    translated,
+)
 from gatebook.dbapi.types import Column, described
 from gatebook.model import Outcome
 from gatebook.stream import Batches
@@ -22,8 +29,9 @@ Row = tuple[Any, ...]
 # What goes in one call of `executemany`: the relay takes a megabyte.
 _MOST_SETS = 5_000
 _MOST_CHARACTERS = 400_000
-# A batch this small is most likely the last: looking for the end gives the connection back at once.
+# An answer this small is most likely at its end: looking for it gives the connection back at once.
 _SMALL_ROWS = 4_096
+_SMALL_BYTES = 1_000_000  # a batch of wide rows has few of them, however many are to come
 
 
 class Cursor:
@@ -37,6 +45,7 @@ class Cursor:
         self.lastrowid: int | None = None
         self.outcome: Outcome | None = None
         self._is_closed = False
+        self._is_cut = False  # the rows that are here are not all, and none will follow
         self._stream: Batches | None = None
         self._schema: pa.Schema | None = None
         self._waiting: list[pa.RecordBatch] = []
@@ -122,6 +131,7 @@ class Cursor:
 
     def cancel(self) -> None:
         """Leave the rows that are still to come; the gateway stops the statement in the database."""
+        self._is_cut = self._is_cut or self._stream is not None
         self._hang_up()
 
     def close(self) -> None:
@@ -159,6 +169,7 @@ class Cursor:
         self.description, self.rowcount, self.lastrowid, self.outcome = None, -1, None, None
         self._stream, self._schema = None, None
         self._waiting, self._rows, self._place = [], [], 0
+        self._is_cut = False
 
     def _take(self, answer: Batches | Change | Outcome) -> None:
         match answer:
@@ -180,9 +191,11 @@ class Cursor:
     def _look_ahead(self) -> None:
         """Have the first rows here; inside of a transaction all of them, since the next statement waits for that."""
         is_whole = self.connection.is_in_transaction
+        rows = size = 0
         while self._stream is not None and (batch := self._read()) is not None:
             self._waiting.append(batch)
-            if not is_whole and batch.num_rows >= _SMALL_ROWS:
+            rows, size = rows + batch.num_rows, size + batch.nbytes
+            if not is_whole and (rows >= _SMALL_ROWS or size >= _SMALL_BYTES):
                 return
 
     def _read(self) -> pa.RecordBatch | None:
@@ -192,10 +205,13 @@ class Cursor:
         try:
             batch = next(stream, None)
         except BaseException:
-            self._stream = None
+            self._stream, self._is_cut = None, True
             raise
         if batch is None:
             self._stream = None
+            if stream.outcome is None:  # somebody hung up from another thread
+                self._is_cut = True
+                self._check_whole()
             self.outcome = stream.outcome
             self.rowcount = stream.outcome.rows if stream.outcome else -1
         return batch
@@ -206,13 +222,29 @@ class Cursor:
 
     def _next_rows(self) -> bool:
         """Have the rows of another batch; False when there is none."""
+        try:
+            return self._convert_next()
+        except BaseException:  # an interrupt too: the rows of a batch that was taken would be missing
+            self._is_cut = True
+            self._hang_up()
+            raise
+
+    def _convert_next(self) -> bool:
         batch = next(self._batches(), None)
         if batch is None:
             return False
-        columns = [column.to_pylist() for column in batch.columns]
+        columns = [self._values(name, column) for name, column in zip(batch.schema.names, batch.columns, strict=True)]
         more = zip(*columns, strict=True) if columns else [()] * batch.num_rows
         self._rows, self._place = [*self._rows[self._place :], *more], 0
         return True
+
+    def _values(self, name: str, column: pa.Array) -> list[Any]:
+        try:
+            values: list[Any] = column.to_pylist()
+        except (ArithmeticError, ValueError) as error:
+            message = f"the column `{name}` has a value that Python has not; fetch Arrow, or cast it to text"
+            raise DataError(message) from error
+        return values
 
     def _check_rows(self) -> None:
         if self._is_closed:
@@ -221,6 +253,13 @@ class Cursor:
         if self.description is None:
             message = "there are no rows: the last statement was none that gives rows"
             raise ProgrammingError(message)
+        self._check_whole()
+
+    def _check_whole(self) -> None:
+        """Raise OperationalError after the rows broke off: what was had of them would pass for all."""
+        if self._is_cut:
+            message = "the rows broke off, so there is no rest of them to fetch; execute the statement again"
+            raise OperationalError(message)
 
     def _hang_up(self) -> None:
         stream, self._stream = self._stream, None
