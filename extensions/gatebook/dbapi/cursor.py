@@ -83,8 +83,9 @@ class Cursor:
     def fetchone(self) -> Row | None:
         """The next row, or None."""
         self._check_rows()
-        while self._place >= len(self._rows):
-            if not self._next_rows():
+        if self._place >= len(self._rows):
+            self._have(1)
+            if self._place >= len(self._rows):
                 return None
         self._place += 1
         return self._rows[self._place - 1]
@@ -94,8 +95,7 @@ class Cursor:
         """The next rows, `arraysize` of them or as many as are asked for."""
         self._check_rows()
         wanted = self.arraysize if size is None else size
-        while len(self._rows) - self._place < wanted and self._next_rows():
-            pass
+        self._have(wanted)
         found = self._rows[self._place : self._place + wanted]
         self._place += len(found)
         return found
@@ -104,8 +104,7 @@ class Cursor:
     def fetchall(self) -> list[Row]:
         """All rows that are left."""
         self._check_rows()
-        while self._next_rows():
-            pass
+        self._have(None)
         found = self._rows[self._place :]
         self._place = len(self._rows)
         return found
@@ -220,22 +219,26 @@ class Cursor:
         while (batch := self._waiting.pop(0) if self._waiting else self._read()) is not None:
             yield batch
 
-    def _next_rows(self) -> bool:
-        """Have the rows of another batch; False when there is none."""
+    def _have(self, wanted: int | None) -> None:
+        """Have so many rows here, or all there are."""
         try:
-            return self._convert_next()
-        except BaseException:  # an interrupt too: the rows of a batch that was taken would be missing
+            while (wanted is None or len(self._rows) - self._place < wanted) and self._next_rows():
+                pass
+        except BaseException:  # an interrupt too: the rows of a batch that was taken may be missing
             self._is_cut = True
             self._hang_up()
             raise
 
-    def _convert_next(self) -> bool:
+    def _next_rows(self) -> bool:
+        """Have the rows of another batch; False when there is none."""
         batch = next(self._batches(), None)
         if batch is None:
             return False
         columns = [self._values(name, column) for name, column in zip(batch.schema.names, batch.columns, strict=True)]
         more = zip(*columns, strict=True) if columns else [()] * batch.num_rows
-        self._rows, self._place = [*self._rows[self._place :], *more], 0
+        del self._rows[: self._place]
+        self._place = 0
+        self._rows.extend(more)
         return True
 
     def _values(self, name: str, column: pa.Array) -> list[Any]:
