@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request, Security
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from gatebook_hub.errors import InvalidInput
 from gatebook_hub.services.cases import UseCases
 from gatebook_hub.services.gate import Call
 from gatebook_hub.web.authentication import Doorman
 
+_Document = TypeVar("_Document", bound=BaseModel)
 PROBLEM: dict[int | str, dict[str, Any]] = {
     status: {
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
@@ -73,6 +75,20 @@ def _check_query(request: Request) -> None:
         for name in request.query_params:
             if name not in known:
                 raise InvalidInput(f"there is no query parameter `{name[:64]}` here")
+
+
+async def document_of(request: Request, kind: type[_Document]) -> _Document:
+    """The body as a document, for a route that looks at its requests itself; raises RequestValidationError."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        if media_type != "application/json":
+            raise RequestValidationError([{"type": "json_type", "loc": ("body",), "msg": "Send application/json"}])
+        return kind.model_validate(await request.json())
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False)
+        raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in found]) from error
+    except (ValueError, RecursionError) as error:
+        raise RequestValidationError([{"type": "json_invalid", "loc": ("body",), "msg": "Not JSON"}]) from error
 
 
 def with_claims(call: Call, claims: Mapping[str, str], reason: str | None, purpose: str | None = None) -> Call:

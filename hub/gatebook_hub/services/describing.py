@@ -32,6 +32,8 @@ Rows = list[tuple[str | None, ...]]
 class Told:
     """An answer that is known already: one batch of text, and the outcome."""
 
+    patience_s = 60.0
+
     def __init__(self, names: Sequence[str], rows: Rows, index: int | None) -> None:
         self._started = time.monotonic()
         columns = [pa.array([row[place] for row in rows], pa.string()) for place in range(len(names))]
@@ -51,8 +53,11 @@ class Told:
         counts = {"rows": self.rows, "bytes": self.bytes, "elapsed_ms": elapsed_ms}
         return {**counts, "audit_index": self.intent, "masks": [], "row_filters": []}
 
-    def close(self) -> None:
+    def leave(self, why: str) -> None:
         """Nothing is held."""
+
+    def close(self) -> None:
+        """As above."""
 
 
 class Describing:

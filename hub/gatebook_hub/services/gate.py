@@ -27,12 +27,25 @@ from gatebook_hub.stores.runs import RunStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """Who calls, and what the caller claims about where the call comes from."""
+    """Who calls, and what the caller claims about where the call comes from.
+
+    One that is not `is_fresh` rests on what was known of the caller some seconds ago, and changes nothing.
+    """
 
     principal: Principal
     provenance: Mapping[str, str] = field(default_factory=dict)
     reason: str | None = None
     purpose: str | None = None
+    is_fresh: bool = True
+
+    def check_fresh(self) -> None:
+        """Raise Unconfirmed unless what is known of the caller is of now."""
+        if not self.is_fresh:
+            raise Unconfirmed
+
+
+class Unconfirmed(Exception):
+    """The call would change something: who calls has to be asked again. Nothing was done, nothing is in the book."""
 
 
 class Places:

@@ -44,6 +44,7 @@ from gatebook_hub.sources.source import ReadStream, SeenMore, Source
 from gatebook_hub.sql import Explain, StatementKind
 
 NEW = "new"
+_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +129,16 @@ class Answer:
             "masks": masks,
             "row_filters": filters,
         }
+
+    @property
+    def patience_s(self) -> float:
+        """How long the caller may take nothing of it: the database is held meanwhile."""
+        return self._limits.time_s or _PATIENCE_S
+
+    def leave(self, why: str) -> None:
+        """End it early."""
+        self._stream.close()
+        self._tell(Outcome.FAILED, None, why)
 
     def close(self) -> None:
         """Free the database and the caller's place; a read that ends here early is told as failed."""
@@ -221,6 +232,7 @@ class Queries:
         waiting = waiting or Waiting()
         if question.transaction in {None, NEW}:
             return self._ask(call, question, waiting, Scope(begins=question.transaction == NEW))
+        call.check_fresh()
         transactions, transaction = self._transactions, self._transactions.take(call, str(question.transaction))
         try:
             answer = self._ask(call, question, waiting, Scope(transaction=transaction))
@@ -240,12 +252,14 @@ class Queries:
         if about is not None:
             return self._describing.tell(call, question.source, about)
         if sql.defines(question.sql):
+            call.check_fresh()
             return self._definitions.define(call, question.source, question.sql, scope)
         try:
             self._check_place(question, scope)
             source, rule, schema = gate.source(question.source, call.principal)
             statement = self._plans.statement(question.sql, schema)
             if statement.kind is not StatementKind.READ:
+                call.check_fresh()
                 given = (question.parameters,) if question.many is None else question.many
                 done = self._sandbox.write(call, source, rule, schema, statement, given, scope, lambda: waiting.is_gone)
                 if done is not None:
@@ -273,6 +287,7 @@ class Queries:
                 _, _, schema = gate.source(source, call.principal)
                 statement = self._plans.statement(question.sql, schema)
                 if statement.kind is not StatementKind.READ:
+                    call.check_fresh()
                     return self._changes.rehearse(call, source, statement, question.parameters)
                 about = Explain(question.sql)
         except GatebookError as error:

@@ -31,7 +31,7 @@ _FITTING: Mapping[pa.DataType, frozenset[type]] = {
     pa.float64(): frozenset({float, int}),
     pa.binary(): frozenset({bytes, bytearray, memoryview}),
 }
-_NO_TEXT = frozenset({*_PLAIN, Decimal}) - {str}
+_NO_TEXT = frozenset({*_PLAIN, Decimal, list}) - {str}
 _DECIMAL_DIGITS = 38
 
 
@@ -62,7 +62,8 @@ def _of_guessed(item: pa.Field, values: Sequence[Any]) -> pa.Array:
         found = pa.array(values)
     except (pa.ArrowException, OverflowError, ValueError, TypeError):
         found = None
-    if found is not None and found.type == item.type:
+    # pyarrow takes a text among bytes for bytes.
+    if found is not None and found.type == item.type and not pa.types.is_binary(found.type):
         return found
     kinds = {type(value) for value in values if value is not None}
     if not kinds <= _FITTING.get(item.type, kinds) or (pa.types.is_string(item.type) and kinds & _NO_TEXT):

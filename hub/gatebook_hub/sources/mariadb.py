@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pymysql
-from pymysql.constants import ER, FIELD_TYPE
+from pymysql.constants import ER, FIELD_TYPE, FLAG
 from pymysql.cursors import SSCursor
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -33,6 +33,8 @@ _TYPES: Mapping[int, pa.DataType] = {
     FIELD_TYPE.LONG: pa.int64(),
     FIELD_TYPE.INT24: pa.int64(),
     FIELD_TYPE.LONGLONG: pa.int64(),
+    FIELD_TYPE.YEAR: pa.int64(),
+    FIELD_TYPE.BIT: pa.binary(),
     FIELD_TYPE.FLOAT: pa.float64(),
     FIELD_TYPE.DOUBLE: pa.float64(),
     FIELD_TYPE.DATE: pa.date32(),
@@ -256,6 +258,8 @@ def _declared(cursor: Any) -> list[pa.DataType | None]:
         kind = column[1]
         if kind == FIELD_TYPE.NEWDECIMAL:
             found.append(pa.decimal128(38, field.scale))
+        elif kind == FIELD_TYPE.LONGLONG and field.flags & FLAG.UNSIGNED:
+            found.append(pa.uint64())
         elif kind in {FIELD_TYPE.BLOB, FIELD_TYPE.VAR_STRING, FIELD_TYPE.STRING, FIELD_TYPE.LONG_BLOB}:
             found.append(pa.binary() if is_binary else pa.string())
         else:

@@ -48,8 +48,29 @@ _TYPES: Mapping[int, pa.DataType] = {
 }
 _NUMERIC = 1700
 _LISTS = tuple(sorted({kind.array_oid for kind in psycopg.adapters.types if kind.array_oid}))
-# JSON, records, ranges, multiranges and times with a zone come as the server writes them, not as the driver's objects.
-_AS_TEXT = (114, 3802, 2249, 2287, 3904, 3906, 3908, 3910, 3912, 3926, 4451, 4532, 4533, 4534, 4535, 4536, 1266)
+# JSON, records, ranges, multiranges, addresses and times with a zone come as the server writes them: what the driver
+# makes of one type may be of several.
+_AS_TEXT = (
+    114,
+    650,
+    869,
+    3802,
+    2249,
+    2287,
+    3904,
+    3906,
+    3908,
+    3910,
+    3912,
+    3926,
+    4451,
+    4532,
+    4533,
+    4534,
+    4535,
+    4536,
+    1266,
+)
 _RIGHTS = f"""
 SELECT r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls,
   EXISTS (SELECT FROM pg_class c WHERE c.relnamespace = '{_NAMESPACE}'::regnamespace AND c.relname <> '{LEDGER}'

@@ -22,6 +22,8 @@ from gatebook_hub.web.hub import HubDirectory
 from gatebook_hub.web.rates import Rates
 
 COOKIE = "gatebook_session"
+# A statement is sent with POST, whether it reads or writes.
+MAY_READ = "/api/v1/query"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _CLAIMS = ("kernel_id", "notebook", "cell", "cell_id", "server", "tool", "path")
 _MAX_CLAIM = 500
@@ -44,11 +46,20 @@ class Doorman:
         self._host = self._origin.split("://", 1)[1]
         self.cookie = cookie_name(COOKIE, is_tls=settings.is_tls)
 
-    async def call(self, request: Request, claims: Mapping[str, Any] | None = None, reason: str | None = None) -> Call:
-        """The call of an API request; raises AuthenticationError, NotPermitted, TooManyRequests."""
-        principal = await self._principal(request)
+    async def call(self, request: Request) -> Call:
+        """The call of an API request; raises AuthenticationError, NotPermitted, TooManyRequests.
+
+        One that may change something has the Hub's answer of now; `confirmed` gets it for one that was thought to read.
+        """
+        is_fresh = request.method not in _SAFE and not request.url.path.endswith(MAY_READ)
+        principal = await self._principal(request, is_fresh=is_fresh)
         self._rates.take(principal.id)
-        return Call(principal=principal, provenance=_provenance(request, claims or {}), reason=reason)
+        return Call(principal=principal, provenance=_provenance(request, {}), is_fresh=is_fresh)
+
+    async def confirmed(self, request: Request, call: Call) -> Call:
+        """The same call, with what the Hub says now; raises AuthenticationError, NotPermitted."""
+        principal = await self._principal(request, is_fresh=True)
+        return replace(call, principal=principal, is_fresh=True)
 
     async def session(self, request: Request) -> PortalSession | None:
         """The portal session of a browser's request, or None; the cookie counts on the portal's own host alone."""
@@ -87,14 +98,14 @@ class Doorman:
         if not hmac.compare_digest(xsrf.encode(errors="replace"), session.xsrf.encode()):
             raise NotPermitted("the page was too old; load it again")
 
-    async def _principal(self, request: Request) -> Principal:
+    async def _principal(self, request: Request, *, is_fresh: bool) -> Principal:
         header = request.headers.get("authorization")
         if header is None:
             return await self._person(request)
         scheme, _, token = header.partition(" ")
         if scheme.lower() not in {"bearer", "token"} or not token:
             raise AuthenticationError("the Authorization header is not `Bearer <token>`")
-        principal = await self._owner(token, is_fresh=request.method not in _SAFE)
+        principal = await self._owner(token, is_fresh=is_fresh)
         return await self._through_tool(request, principal)
 
     async def _person(self, request: Request) -> Principal:

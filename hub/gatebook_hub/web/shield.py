@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gatebook_hub.errors import BodyTooLarge, InvalidInput
@@ -19,6 +20,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
 }
 
 
@@ -29,9 +31,10 @@ class Shield:
         self._app = app
         self._hosts = frozenset(hosts)
         self._limit = limit_body_bytes
-        self._headers = dict(_HEADERS)
+        headers = dict(_HEADERS)
         if is_tls:
-            self._headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+            headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check host and size, add headers."""
@@ -45,10 +48,9 @@ class Shield:
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start":
-                found = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    found.setdefault(name, value)
-                found.setdefault("Cache-Control", "no-store")
+                given = message["headers"]
+                known = {name.lower() for name, _ in given}
+                message["headers"] = [*given, *(header for header in self._headers if header[0] not in known)]
             await send(message)
 
         host = headers.get("host", "").rsplit(":", 1)[0]
@@ -56,9 +58,8 @@ class Shield:
             await problem_response(InvalidInput("this host name is not served here"))(scope, receive, told)
             return
         length = headers.get("content-length", "0")
-        too_large = problem_response(BodyTooLarge(f"a request has at most {limit:,} bytes"))
         if not (length.isascii() and length.isdigit()) or int(length) > limit:
-            await too_large(scope, receive, told)
+            await _too_large(limit)(scope, receive, told)
             return
         counted = _Counted(receive, limit)
         is_replaced = False
@@ -70,11 +71,15 @@ class Shield:
                 return
             if counted.is_over and message["type"] == "http.response.start":
                 is_replaced = True
-                await too_large(scope, receive, told)
+                await _too_large(limit)(scope, receive, told)
                 return
             await told(message)
 
         await self._app(scope, counted, unless_over)
+
+
+def _too_large(limit: int) -> Response:
+    return problem_response(BodyTooLarge(f"a request has at most {limit:,} bytes"))
 
 
 class _Counted:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 from collections.abc import Iterator
+from concurrent.futures import CancelledError
 from typing import Any
 
 import pyarrow as pa
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -38,7 +39,7 @@ def answering(answer: Answer | Told) -> Response:
 
 
 class ArrowResponse(Response):
-    """Streams an answer; when the client goes away, the statement is cancelled."""
+    """Streams an answer; when the client goes away, or takes nothing for long, the statement is cancelled."""
 
     media_type = MEDIA_TYPE
 
@@ -50,56 +51,67 @@ class ArrowResponse(Response):
         del self.headers["content-length"]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's form
-        """Send chunks as the producer's thread makes them."""
-        loop = asyncio.get_running_loop()
+        """Send chunks as the producer's thread makes them; an answer without its end tells that it was cut."""
         chunks: asyncio.Queue[Any] = asyncio.Queue(_WAITING_CHUNKS)
-        stopped = threading.Event()
+        producing = asyncio.ensure_future(self._produce(chunks))
+        sending = asyncio.ensure_future(self._send(chunks, send))
+        watching = asyncio.ensure_future(_gone(receive))
+        try:
+            await asyncio.wait({sending, watching, producing}, return_when=asyncio.FIRST_COMPLETED)
+            if producing.done() and producing.result():
+                await asyncio.wait({sending, watching}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sending, watching):
+                task.cancel()
+            await self._stop(chunks, producing)
+            await asyncio.gather(sending, watching, return_exceptions=True)
 
-        def produce() -> None:
+    async def _produce(self, chunks: asyncio.Queue[Any]) -> bool:
+        """Have a thread make the chunks; whether all of them are on their way."""
+        loop = asyncio.get_running_loop()
+
+        def produce() -> bool:
             try:
                 for chunk in self._chunks:
-                    if stopped.is_set():
-                        return
-                    asyncio.run_coroutine_threadsafe(chunks.put(chunk), loop).result()
+                    putting = asyncio.run_coroutine_threadsafe(chunks.put(chunk), loop)
+                    try:
+                        putting.result(self._answer.patience_s)
+                    except (TimeoutError, CancelledError):
+                        putting.cancel()
+                        self._answer.leave("the caller took nothing of the answer for as long as a statement may run")
+                        return False
+                return True
             finally:
                 self._answer.close()
-                loop.call_soon_threadsafe(lambda: asyncio.ensure_future(chunks.put(None)))
 
-        async def watch() -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
+        is_whole = await run_in_threadpool(produce)
+        if is_whole:
+            await chunks.put(None)
+        return is_whole
 
-        producer = loop.run_in_executor(None, produce)
-        watcher = asyncio.ensure_future(watch())
-        try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            await send({"type": "http.response.body", "body": self._first, "more_body": True})
-            del self._first
-            while True:
-                getter = asyncio.ensure_future(chunks.get())
-                await asyncio.wait({getter, watcher}, return_when=asyncio.FIRST_COMPLETED)
-                if not getter.done():
-                    getter.cancel()
-                    break
-                chunk = getter.result()
-                if chunk is None:
-                    break
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            if not watcher.done():
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
-        finally:
-            watcher.cancel()
-            stopped.set()
-            await self._stop(chunks, producer)
+    async def _send(self, chunks: asyncio.Queue[Any], send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        chunk, self._first = self._first, b""
+        while chunk is not None:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            del chunk  # not held while the next one is made
+            chunk = await chunks.get()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _stop(self, chunks: asyncio.Queue[Any], producer: asyncio.Future[None]) -> None:
+    async def _stop(self, chunks: asyncio.Queue[Any], producing: asyncio.Future[bool]) -> None:
         """Free the database, and let a producer that waits for room see that nobody listens."""
-        if not producer.done():
-            await asyncio.get_running_loop().run_in_executor(None, self._answer.close)
-        while not producer.done():
+        if producing.done():
+            return
+        await run_in_threadpool(self._answer.close)
+        while not producing.done():
             while not chunks.empty():
                 chunks.get_nowait()
-            await asyncio.wait({producer}, timeout=0.05)
+            await asyncio.wait({producing}, timeout=0.05)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _chunks(answer: Answer | Told) -> Iterator[Any]:
