@@ -21,6 +21,7 @@ from gatebook.model import Outcome
 
 OUTCOME_KEY = b"gatebook.outcome"
 PROBLEM_KEY = b"gatebook.problem"
+_SMALL_BYTES = 262_144
 
 
 class Batches(Iterator[pa.RecordBatch]):
@@ -33,9 +34,10 @@ class Batches(Iterator[pa.RecordBatch]):
     def __init__(self, response: BaseHTTPResponse) -> None:
         self._response = response
         self._rows = 0
+        self._is_closed = False
         self.outcome: Outcome | None = None
         try:
-            self._reader = pa.ipc.open_stream(_Body(response))
+            self._reader = pa.ipc.open_stream(_body(response))
         except (pa.ArrowException, OSError) as error:
             response.close()
             message = "the answer was cut off before its first row"
@@ -53,7 +55,7 @@ class Batches(Iterator[pa.RecordBatch]):
         return self
 
     def __next__(self) -> pa.RecordBatch:
-        if self.outcome is not None or self._response.closed:
+        if self.outcome is not None or self._is_closed:
             raise StopIteration
         try:
             batch = self._next_batch()
@@ -111,6 +113,7 @@ class Batches(Iterator[pa.RecordBatch]):
 
     def close(self) -> None:
         """Hang up; harmless after the end."""
+        self._is_closed = True
         if self.outcome is None:
             self._response.close()
 
@@ -122,6 +125,13 @@ class Batches(Iterator[pa.RecordBatch]):
 
     def __del__(self) -> None:
         self.close()
+
+
+def _body(response: BaseHTTPResponse) -> pa.Buffer | _Body:
+    """A small body at once, another as it arrives; raises OSError where a small one is shorter than it said."""
+    length = response.length_remaining
+    body = _Body(response)
+    return pa.py_buffer(body.read(length)) if length is not None and length <= _SMALL_BYTES else body
 
 
 class _Body(io.RawIOBase):

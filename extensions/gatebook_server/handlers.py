@@ -113,8 +113,9 @@ class RelayHandler(RequestHandler):
                 is_started = True
                 async for chunk in answer.chunks:
                     self.write(chunk)
-                    # Waits for the kernel to take it: a slow reader slows the gateway down, not this process.
-                    await self.flush()
+                    if not answer.is_small:
+                        # Waits for the kernel to take it: a slow reader slows the gateway down, not this process.
+                        await self.flush()
         except StreamClosedError:
             return
         except Exception:

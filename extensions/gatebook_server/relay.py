@@ -27,6 +27,7 @@ GATE_SCHEME = "GateToken"
 DEFAULT_LIMIT_BODY_BYTES = 1_000_000
 _CONNECT_TIMEOUT_S = 5.0
 _SILENCE_TIMEOUT_S = 600.0
+_SMALL_BYTES = 262_144
 _NAME = r"[A-Za-z0-9_-]{1,128}"
 
 # Method and path below /api/v1 that a kernel may reach. Never: reviews, tokens, sessions, claims of runs.
@@ -55,7 +56,15 @@ _OPEN = tuple(
 )
 _REQUEST_HEADERS = frozenset({"accept", "content-type", "idempotency-key"})
 _ANSWER_HEADERS = frozenset(
-    {"content-type", "content-disposition", "cache-control", "etag", "retry-after", "x-content-type-options"}
+    {
+        "content-type",
+        "content-length",
+        "content-disposition",
+        "cache-control",
+        "etag",
+        "retry-after",
+        "x-content-type-options",
+    }
 )
 
 
@@ -79,11 +88,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """The gateway's answer; its body has not been read yet."""
+    """The gateway's answer; its body has not been read yet. A small one says how long it is, and may be held whole."""
 
     status: int
     headers: Mapping[str, str]
     chunks: AsyncIterator[bytes]
+    is_small: bool = False
 
 
 class Relay:
@@ -144,7 +154,10 @@ class Relay:
             raise GatewayUnreachable(message) from exc
         try:
             passed = {name: value for name, value in response.headers.items() if name.lower() in _ANSWER_HEADERS}
-            yield Answer(status=response.status, headers=passed, chunks=response.content.iter_any())
+            length = response.content_length
+            is_small = length is not None and length <= _SMALL_BYTES
+            chunks = response.content.iter_any()
+            yield Answer(status=response.status, headers=passed, chunks=chunks, is_small=is_small)
             await response.read()
         finally:
             # A connection whose answer was read to its end goes back to the pool; any other is cut, which the gateway
