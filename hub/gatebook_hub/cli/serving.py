@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import click
+import pyarrow as pa
 
 from gatebook_hub import __version__
 from gatebook_hub.cli.options import POLICIES, STATE, settings_of
@@ -35,6 +36,8 @@ def serve(**given: Any) -> None:
         die_with_parent()
     with open_gate(settings) as gate:
         app = make_app(gate)
+        # Batches come and go: what they took goes back at once.
+        pa.set_memory_pool(pa.system_memory_pool())
         # What is loaded now stays; and what a statement makes is small and soon gone, so it is looked at less often.
         gc.collect()
         gc.freeze()

@@ -98,6 +98,7 @@ class Answer:
                 self.bytes += batch.nbytes
                 self._check()
                 yield batch
+                del batch  # not held while the next one is made
         except GatebookError as error:
             self._tell(Outcome.FAILED, error)
             raise

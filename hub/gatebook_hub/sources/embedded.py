@@ -17,6 +17,7 @@ from gatebook_hub.errors import (
     LimitExceeded,
     MemoryExceeded,
     RuleBroken,
+    SourceChanged,
     SourceUnavailable,
     StatementFailed,
     StatementTimeout,
@@ -42,6 +43,7 @@ _ERRORS: Mapping[str, type[GatebookError]] = {
         MemoryExceeded,
         RuleBroken,
         SeenMore,
+        SourceChanged,
         SourceUnavailable,
         StatementFailed,
         StatementTimeout,
@@ -80,7 +82,10 @@ class WorkerStream:
                 kind, value = self._next()
                 if kind != BATCH:
                     break
-                yield self._batch(value)
+                batch = self._batch(value)
+                del value
+                yield batch
+                del batch  # not held while the next one arrives
         except BaseException:
             self.close()
             raise

@@ -42,6 +42,11 @@ class Pin:
         self._known: str | None = None
         self._refused: str | None = None
 
+    @property
+    def known(self) -> str | None:
+        """The identity that is remembered; None where nothing is pinned, or nothing was met yet."""
+        return self._known
+
     def hold(self, memory: Memory) -> None:
         """From now on, remember."""
         with self._lock:

@@ -52,9 +52,9 @@ class MariadbSource(ServerSource):
 
     _driver_error = pymysql.MySQLError
 
-    def __init__(self, name: str, url: str) -> None:
+    def __init__(self, name: str, url: str, *, has_workers: bool = False) -> None:
         arguments = {"connect_timeout": 5, "charset": "utf8mb4", "autocommit": False}
-        super().__init__(name, url, Engine.MARIADB, arguments)
+        super().__init__(name, url, Engine.MARIADB, arguments, has_workers=has_workers)
 
     @contextmanager
     def writing(self, limits: Limits) -> Iterator[ServerWriting]:

@@ -20,7 +20,6 @@ from gatebook_hub.sources.arrow_link import ArrowLinks
 from gatebook_hub.sources.choosing import ByRows, ChosenRead
 from gatebook_hub.sources.postgresql_session import identity, limit_time, pins
 from gatebook_hub.sources.server import MOST_CONNECTIONS, ServerSource
-from gatebook_hub.sources.sizes import Sizes
 from gatebook_hub.sources.source import LEDGER
 from gatebook_hub.sources.stream import BatchStream, Driven, cut
 from gatebook_hub.sources.writing import ServerWriting
@@ -93,11 +92,11 @@ class PostgresqlSource(ServerSource):
 
     _driver_error = psycopg.Error
 
-    def __init__(self, name: str, url: str) -> None:
-        super().__init__(name, url, Engine.POSTGRESQL, {"connect_timeout": 5}, _NAMESPACE, is_asked=False)
-        _, arguments = self._database.dialect.create_connect_args(self._database.url)
-        self._links = ArrowLinks(arguments, lambda link: self.pin.check(lambda: identity(link.ask, lambda: None)))
-        self._sizes = Sizes()
+    def __init__(self, name: str, url: str, *, has_workers: bool = False) -> None:
+        arguments = {"connect_timeout": 5}
+        super().__init__(name, url, Engine.POSTGRESQL, arguments, _NAMESPACE, is_asked=False, has_workers=has_workers)
+        _, given = self._database.dialect.create_connect_args(self._database.url)
+        self._links = ArrowLinks(given, lambda link: self.pin.check(lambda: identity(link.ask, lambda: None)))
 
     def prepare(self) -> None:
         """Make the ledger table if it is missing."""
@@ -143,7 +142,7 @@ class PostgresqlSource(ServerSource):
             begin=lambda: by_rows(*self._begin(limits, "READ ONLY")),
             translate=translate,
             links=self._links,
-            sizes=self._sizes,
+            sizes=self.sizes,
             end_process=self._end_process,
         )
         return BatchStream(read, read.execute)

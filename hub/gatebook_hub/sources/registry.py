@@ -19,6 +19,10 @@ from gatebook_hub.sources.postgresql import PostgresqlSource
 from gatebook_hub.sources.source import Source
 from gatebook_hub.sources.sqlite import SqliteSource
 
+_SERVERS: Mapping[Engine, tuple[type[PostgresqlSource | MariadbSource], str]] = {
+    Engine.POSTGRESQL: (PostgresqlSource, "postgresql+psycopg"),
+    Engine.MARIADB: (MariadbSource, "mysql+pymysql"),
+}
 _PLACEHOLDER = re.compile(r"\$\{(state|env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\}")
 
 
@@ -65,13 +69,17 @@ def _open(name: str, engine: Engine, url: str, state: Path) -> Source:
             raise PolicyInvalid(f"source `{name}`: the URL of such a source begins with `{prefix}`")
         path = Path(filled.removeprefix(prefix))
         return SqliteSource(name, path) if engine is Engine.SQLITE else DuckdbSource(name, path)
-    driver = "postgresql+psycopg" if engine is Engine.POSTGRESQL else "mysql+pymysql"
     try:
-        parsed = make_url(filled).set(drivername=driver)
+        return open_server(name, engine, filled, has_workers=True)
     except ArgumentError as error:
         raise PolicyInvalid(f"source `{name}`: its URL is not a database URL") from error
-    text = parsed.render_as_string(hide_password=False)
-    return PostgresqlSource(name, text) if engine is Engine.POSTGRESQL else MariadbSource(name, text)
+
+
+def open_server(name: str, engine: Engine, url: str, *, has_workers: bool = False) -> PostgresqlSource | MariadbSource:
+    """A source over a database server; raises ArgumentError. With workers, they read what is large."""
+    kind, driver = _SERVERS[engine]
+    text = make_url(url).set(drivername=driver).render_as_string(hide_password=False)
+    return kind(name, text, has_workers=has_workers)
 
 
 def _fill(name: str, url: str, state: Path) -> str:

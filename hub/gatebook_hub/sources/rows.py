@@ -42,10 +42,12 @@ class RowBatches:
         return pa.concat_batches(found) if len(found) > 1 else found[0] if found else None
 
     def _first(self) -> list[pa.RecordBatch]:
-        """The rows that tell the types: as many of them as a batch has, and fewer where they are large."""
+        """The rows that tell the types which the engine does not: as many of them as a batch has, fewer large ones."""
+        declared = self._typed.declared(self._cursor)
+        self._guessed = frozenset(index for index, kind in enumerate(declared) if kind is None)
         rows: _Rows = []
         size = 0
-        for fetched in self._fetched(BATCH_ROWS):
+        for fetched in self._fetched(BATCH_ROWS if self._guessed else _MOST_ROWS):
             rows.extend(fetched)
             taken = sum(map(_size, fetched))
             size += taken
@@ -53,13 +55,11 @@ class RowBatches:
             if size >= BATCH_BYTES:
                 break
         self._is_begun = True
-        self.schema = _told(lambda: self._schema(rows))
+        self.schema = _told(lambda: self._schema(declared, rows))
         return [self._batch(rows)] if rows else []
 
-    def _schema(self, rows: _Rows) -> pa.Schema:
+    def _schema(self, declared: Sequence[pa.DataType | None], rows: _Rows) -> pa.Schema:
         names = [str(item[0]) for item in self._cursor.description]
-        declared = self._typed.declared(self._cursor)
-        self._guessed = frozenset(index for index, kind in enumerate(declared) if kind is None)
         shown = rows
         if len(rows) == BATCH_ROWS:  # there may be more, with values where these have none
             empty = {index for index in self._guessed if all(row[index] is None for row in rows)}

@@ -13,11 +13,14 @@ from sqlalchemy.pool import NullPool
 
 from gatebook_hub.errors import GatebookError, SourceUnavailable
 from gatebook_hub.model import Engine, Limits, Schema
+from gatebook_hub.sources.bulk import BulkReads
 from gatebook_hub.sources.identity import Pin
 from gatebook_hub.sources.inspecting import Details, details_of
 from gatebook_hub.sources.reflecting import SchemaCache, reflect
+from gatebook_hub.sources.rows import RowBatches
+from gatebook_hub.sources.sizes import CountedBatches, Sizes
 from gatebook_hub.sources.source import ReadStream
-from gatebook_hub.sources.stream import BatchStream, CursorStream, Driven
+from gatebook_hub.sources.stream import BatchStream, Driven
 from gatebook_hub.sources.writing import ServerWriting
 from gatebook_hub.sql import Plan
 
@@ -39,9 +42,12 @@ class ServerSource(ABC):
         namespace: str | None = None,
         *,
         is_asked: bool = True,
+        has_workers: bool = False,
     ) -> None:
         self.name = name
         self.pin = Pin(name)
+        self.sizes = Sizes()
+        self._bulk = BulkReads(engine, name, url, self.sizes) if has_workers else None
         # Whether a connection is asked for a sign of life before it serves; else `_begin` takes another for a dead one.
         self._database = create_engine(
             url,
@@ -96,6 +102,11 @@ class ServerSource(ABC):
         begun: Callable[[ReadStream], None] | None = None,
     ) -> ReadStream:
         """Start a read whose rows are fetched as they are asked for, in a read-only transaction."""
+        if self._bulk is not None:
+            self.pin.ensure()
+            bulk = self._bulk.read(plan, parameters, limits, self.pin.known, begun=begun)
+            if bulk is not None:
+                return bulk
         stream = self._stream(plan, parameters, limits)
         if begun is not None:
             begun(stream)
@@ -126,7 +137,9 @@ class ServerSource(ABC):
             raise self._unreachable() from error
 
     def close(self) -> None:
-        """Give the pool's connections back."""
+        """Give the pool's connections back, and end the workers."""
+        if self._bulk is not None:
+            self._bulk.close()
         self._database.dispose()
         self._catalogue.dispose()
 
@@ -137,7 +150,10 @@ class ServerSource(ABC):
     def _stream(self, plan: Plan, parameters: Mapping[str, Any], limits: Limits) -> BatchStream:
         """A read that has a transaction and does not run yet; raises SourceUnavailable."""
         pooled, connection = self._begin(limits, "READ ONLY")
-        return CursorStream(self._reading(pooled, connection, plan, parameters))
+        read = self._reading(pooled, connection, plan, parameters)
+        return BatchStream(
+            read, lambda: CountedBatches(RowBatches(read.execute(), read), lambda size: self.sizes.tell(plan.sql, size))
+        )
 
     @abstractmethod
     def _reading(self, pooled: Any, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:

@@ -33,6 +33,8 @@ class Sizes:
         self._lock = threading.Lock()
         # By hash, for texts may be long; where two have the same one, a hint is wrong, and that is all.
         self._known: OrderedDict[int, Size] = OrderedDict()
+        # Called when a text is found to have a large answer.
+        self.met_large: Callable[[], None] = lambda: None
 
     def get(self, sql: str) -> Size | None:
         """What a text is known for."""
@@ -49,6 +51,8 @@ class Sizes:
             self._known.move_to_end(hash(sql))
             if len(self._known) > _MOST_TEXTS:
                 self._known.popitem(last=False)
+        if size is Size.LARGE:
+            self.met_large()
 
 
 class CountedBatches:

@@ -148,13 +148,17 @@ class Worker:
 class WorkerPool:
     """The workers of one source; gone with it."""
 
-    def __init__(self, setup: Mapping[str, Any], *, most: int = _MOST_WORKERS) -> None:
-        self._crew = _Crew(setup, most)
+    def __init__(self, setup: Mapping[str, Any], *, most: int = _MOST_WORKERS, kept: int = 1) -> None:
+        self._crew = _Crew(setup, most, kept)
         self.close = weakref.finalize(self, self._crew.close)
 
     def lease(self) -> Worker:
         """A worker for one statement or session; raises SourceUnavailable when all stay busy."""
         return self._crew.lease()
+
+    def lease_idle(self) -> Worker | None:
+        """A worker that waits for work; where there is none, one is started for later."""
+        return self._crew.lease_idle()
 
     def warm(self) -> None:
         """Begin to start the first worker, for the statement that will come."""
@@ -180,9 +184,10 @@ class _Crew:
     One thread starts them all: a child that asked to die with its parent dies with the *thread* that made it.
     """
 
-    def __init__(self, setup: Mapping[str, Any], most: int) -> None:
+    def __init__(self, setup: Mapping[str, Any], most: int, kept: int) -> None:
         self._setup = setup
         self._most = most
+        self._kept = kept  # however long nobody asks
         self._changed = threading.Condition()
         self._idle: list[Worker] = []
         self._busy: set[Worker] = set()
@@ -200,18 +205,29 @@ class _Crew:
             while True:
                 if self._is_closed:
                     raise SourceUnavailable("the source is closed")
-                while self._idle:
-                    worker = self._idle.pop()
-                    if worker.is_alive:
-                        self._busy.add(worker)
-                        return worker
-                    worker.end()
-                if len(self._busy) + self._wanted < self._most:
-                    self._wanted += 1
-                    self._start_keeper()
-                    self._changed.notify_all()
+                worker = self._take_idle()
+                if worker is not None:
+                    return worker
                 if not self._changed.wait(until - time.monotonic()) and time.monotonic() >= until:
                     raise SourceUnavailable("all of the source's processes are busy; try again")
+
+    def lease_idle(self) -> Worker | None:
+        with self._changed:
+            return None if self._is_closed else self._take_idle()
+
+    def _take_idle(self) -> Worker | None:
+        """One that waits for work; or another is begun to start, if there may be more."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.is_alive:
+                self._busy.add(worker)
+                return worker
+            worker.end()
+        if len(self._busy) + self._wanted < self._most:
+            self._wanted += 1
+            self._start_keeper()
+            self._changed.notify_all()
+        return None
 
     def warm(self) -> None:
         with self._changed:
@@ -231,7 +247,7 @@ class _Crew:
             self._busy.discard(worker)
             if not self._is_closed and worker.is_alive:
                 self._idle.append(worker)
-            elif not self._is_closed and not self._idle and not self._wanted:
+            elif not self._is_closed and self._kept and not self._idle and not self._wanted:
                 self._wanted += 1  # the next statement shall not wait for a start
             self._changed.notify_all()
         if self._is_closed:
@@ -273,7 +289,8 @@ class _Crew:
                 wanted = self._wanted > 0
                 now = time.monotonic()
                 late = [worker for worker in self._busy if worker.kill_at is not None and worker.kill_at <= now]
-                tired = [worker for worker in self._idle[:-1] if worker.idle_since + _IDLE_S <= now]
+                spare = self._idle[: len(self._idle) - self._kept]
+                tired = [worker for worker in spare if worker.idle_since + _IDLE_S <= now]
                 self._idle = [worker for worker in self._idle if worker not in tired]
             for worker in late:
                 worker.is_late = True

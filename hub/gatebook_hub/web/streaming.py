@@ -19,7 +19,7 @@ from gatebook_hub.services.queries import Answer
 from gatebook_hub.web.problems import problem_of
 
 MEDIA_TYPE = "application/vnd.apache.arrow.stream"
-_WAITING_CHUNKS = 4
+_WAITING_CHUNKS = 2
 _SMALL_BYTES = 65_536
 
 

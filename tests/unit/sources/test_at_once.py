@@ -81,7 +81,7 @@ def test_it_is_bounded_in_time(source: PostgresqlSource) -> None:
 def test_who_leaves_stops_it(source: PostgresqlSource, run: Run) -> None:
     begun: list[ReadStream] = []
     caught: list[BaseException] = []
-    source._sizes.tell(SLOW, Size.SMALL)
+    source.sizes.tell(SLOW, Size.SMALL)
 
     def wait() -> None:
         try:

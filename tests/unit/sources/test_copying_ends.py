@@ -87,7 +87,7 @@ def test_closing_before_the_first_rows_cancels(source: PostgresqlSource, run: Ru
     copied(source, "SELECT 1 AS x")
 
     def wait() -> None:
-        source._sizes.tell(SLOW, Size.LARGE)
+        source.sizes.tell(SLOW, Size.LARGE)
         try:
             source.read(plan_of(SLOW), {}, Limits(time_s=60), begun=begun.append)
         except Exception as error:  # noqa: BLE001 - a thread tells what it met
@@ -114,7 +114,7 @@ def test_closing_at_any_moment_leaves_both_pools_whole(source: PostgresqlSource)
             timers.append(threading.Timer(wait_s, stream.close))
             timers[0].start()
 
-        source._sizes.tell(sql, Size.LARGE)
+        source.sizes.tell(sql, Size.LARGE)
         with contextlib.suppress(StatementFailed, StatementTimeout):
             stream = source.read(plan_of(sql), {}, Limits(), begun=closing)
             list(stream)
@@ -155,7 +155,7 @@ def test_an_error_before_the_first_rows_is_the_same_either_way(source: Postgresq
         found = []
         for size in (Size.LARGE, Size.SMALL, Size.UNSUITED, None):
             if size is not None:
-                source._sizes.tell(sql, size)
+                source.sizes.tell(sql, size)
             with pytest.raises(StatementFailed) as caught:
                 drained(source.read(plan_of(sql), {}, Limits()))
             found.append(str(caught.value))

@@ -22,7 +22,7 @@ def plan_of(sql: str) -> Plan:
 
 def begin(source: PostgresqlSource, sql: str, values: Mapping[str, Any] | None = None, **limits: Any) -> ReadStream:
     """A read that is begun as a large one."""
-    source._sizes.tell(sql, Size.LARGE)
+    source.sizes.tell(sql, Size.LARGE)
     return source.read(plan_of(sql), values or {}, Limits(**limits))
 
 
@@ -49,7 +49,7 @@ def copied(source: PostgresqlSource, sql: str, values: Mapping[str, Any] | None 
 
 def by_rows(source: PostgresqlSource, sql: str, values: Mapping[str, Any] | None = None, **limits: Any) -> pa.Table:
     """The same answer, row by row."""
-    source._sizes.tell(sql, Size.UNSUITED)
+    source.sizes.tell(sql, Size.UNSUITED)
     stream = source.read(plan_of(sql), values or {}, Limits(**limits))
     assert way(stream) is RowBatches, sql
     return drained(stream)
@@ -57,7 +57,7 @@ def by_rows(source: PostgresqlSource, sql: str, values: Mapping[str, Any] | None
 
 def at_once(source: PostgresqlSource, sql: str, values: Mapping[str, Any] | None = None, **limits: Any) -> pa.Table:
     """The same answer in one round trip, or row by row where it is too large for that."""
-    source._sizes.tell(sql, Size.SMALL)
+    source.sizes.tell(sql, Size.SMALL)
     stream = source.read(plan_of(sql), values or {}, Limits(**limits))
     assert way(stream) is RowBatches, sql
     return drained(stream)

@@ -58,11 +58,7 @@ def main(argv: list[str]) -> None:
     _, setup = channel.receive()
     served = _engine(setup)
     limit_resources(int(setup["memory_bytes"]))
-    locks = []
-    if forbid_files(Path(setup["path"])):
-        locks.append("landlock")
-    if forbid_calls():
-        locks.append("seccomp")
+    locks = _confined(Path(setup["path"])) if "path" in setup else []  # a server is reached through sockets
     current = _Current(served)
     threading.Thread(target=current.listen, args=(control,), daemon=True).start()
     channel.send({"ready": True, "locks": locks})
@@ -76,6 +72,12 @@ def main(argv: list[str]) -> None:
             served.rest()
             continue
         _serve(channel, served, current, request)
+
+
+def _confined(path: Path) -> list[str]:
+    """Give up everything but the database's folder; which of the locks hold."""
+    held = {"landlock": forbid_files(path), "seccomp": forbid_calls()}
+    return [name for name, holds in held.items() if holds]
 
 
 def _serve(channel: Channel, served: Served, current: _Current, request: dict[str, Any]) -> None:
@@ -129,14 +131,20 @@ def _put(channel: Channel, batch: Any) -> None:
 
 
 def _engine(setup: dict[str, Any]) -> Served:
-    """The one that is asked for; the other is not even loaded."""
-    if setup["engine"] == "sqlite":
-        from gatebook_hub.sources.worker.sqlite import SqliteServed
+    """The one that is asked for; the others are not even loaded."""
+    match setup["engine"]:
+        case "sqlite":
+            from gatebook_hub.sources.worker.sqlite import SqliteServed
 
-        return SqliteServed(setup)
-    from gatebook_hub.sources.worker.duckdb import DuckdbServed
+            return SqliteServed(setup)
+        case "duckdb":
+            from gatebook_hub.sources.worker.duckdb import DuckdbServed
 
-    return DuckdbServed(setup)
+            return DuckdbServed(setup)
+        case _:
+            from gatebook_hub.sources.worker.server import ServerServed
+
+            return ServerServed(setup)
 
 
 if __name__ == "__main__":
