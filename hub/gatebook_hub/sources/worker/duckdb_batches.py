@@ -59,14 +59,11 @@ class DuckdbBatches:
     def _next(self) -> pa.RecordBatch | None:
         try:
             batch = self._reader.read_next_batch()
-            found = batch if self._is_plain else batch.cast(self.schema)
+            return batch if self._is_plain else batch.cast(self.schema)
         except StopIteration:
             return None
         except (pa.ArrowException, duckdb.Error, OSError, ValueError) as error:
             raise self._translate(_cause(error)) from error
-        for name, column in zip(found.schema.names, found.columns, strict=True):
-            check_finite(name, column)
-        return found
 
 
 def rows_of(cursor: duckdb.DuckDBPyConnection, limit: int | None) -> list[tuple[Any, ...]]:
@@ -86,7 +83,11 @@ def rows_of(cursor: duckdb.DuckDBPyConnection, limit: int | None) -> list[tuple[
 
 
 def _one(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
-    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+    """Raises StatementFailed for a value that does not travel."""
+    found = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+    for name, column in zip(found.schema.names, found.columns, strict=True):
+        check_finite(name, column)
+    return found
 
 
 def _cause(error: Exception) -> Exception:
