@@ -51,7 +51,7 @@ class Doorman:
 
         One that may change something has the Hub's answer of now; `confirmed` gets it for one that was thought to read.
         """
-        is_fresh = request.method not in _SAFE and not request.url.path.endswith(MAY_READ)
+        is_fresh = request.method not in _SAFE and request.url.path != MAY_READ
         principal = await self._principal(request, is_fresh=is_fresh)
         self._rates.take(principal.id)
         return Call(principal=principal, provenance=_provenance(request, {}), is_fresh=is_fresh)
