@@ -118,12 +118,14 @@ def _chunks(answer: Answer | Told) -> Iterator[Any]:
     """The stream in pieces, each of a batch; the last one has the outcome, or the problem."""
     opening = answer.schema.serialize()
     waiting: Any = opening
+    empty: pa.RecordBatch | None = None
     last: dict[str, str]
     try:
         for batch in answer.batches():
             message = batch.serialize()
             yield b"".join((waiting, message)) if waiting else memoryview(message)
             waiting = b""
+            empty = batch.slice(0, 0) if batch.nbytes < _SMALL_BYTES else None  # it holds on to the whole
             del batch, message  # not held while the next one is made
         last = {"gatebook.outcome": json.dumps(answer.outcome())}
     except GatebookError as error:
@@ -131,7 +133,8 @@ def _chunks(answer: Answer | Told) -> Iterator[Any]:
         last = {"gatebook.problem": json.dumps(problem_of(error))}
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, answer.schema) as writer:
-        empty = pa.RecordBatch.from_pylist([], schema=answer.schema)
+        if empty is None:
+            empty = pa.RecordBatch.from_pylist([], schema=answer.schema)
         writer.write_batch(empty, custom_metadata=last)
     ending = memoryview(sink.getvalue())
     yield ending if waiting else ending[len(opening) :]
