@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pymysql
-from pymysql.constants import ER, FIELD_TYPE, FLAG
+from pymysql.constants import ER
 from pymysql.cursors import SSCursor
 from sqlalchemy.exc import SQLAlchemyError
 
 from gatebook_hub.errors import LedgerMissing, RuleBroken, SourceUnavailable, StatementFailed, StatementTimeout
 from gatebook_hub.model import Engine, Limits
+from gatebook_hub.sources.mariadb_batches import batches_of
+from gatebook_hub.sources.mariadb_columns import declared
+from gatebook_hub.sources.mariadb_packets import read_in_large_pieces
 from gatebook_hub.sources.server import ServerSource
+from gatebook_hub.sources.sizes import CountedBatches
 from gatebook_hub.sources.source import LEDGER, known
-from gatebook_hub.sources.stream import Driven, cut
+from gatebook_hub.sources.stream import BatchStream, Driven, cut
 from gatebook_hub.sources.writing import ServerWriting
 from gatebook_hub.sql import Plan
 
@@ -27,24 +32,6 @@ _TIMED_OUT = 1969
 _GRACE_S = 5.0
 _LOST = 2013
 _RESET = 0x1F
-_TYPES: Mapping[int, pa.DataType] = {
-    FIELD_TYPE.TINY: pa.int64(),
-    FIELD_TYPE.SHORT: pa.int64(),
-    FIELD_TYPE.LONG: pa.int64(),
-    FIELD_TYPE.INT24: pa.int64(),
-    FIELD_TYPE.LONGLONG: pa.int64(),
-    FIELD_TYPE.YEAR: pa.int64(),
-    FIELD_TYPE.BIT: pa.binary(),
-    FIELD_TYPE.FLOAT: pa.float64(),
-    FIELD_TYPE.DOUBLE: pa.float64(),
-    FIELD_TYPE.DATE: pa.date32(),
-    FIELD_TYPE.DATETIME: pa.timestamp("us"),
-    FIELD_TYPE.TIMESTAMP: pa.timestamp("us"),
-    FIELD_TYPE.TIME: pa.duration("us"),
-    FIELD_TYPE.VAR_STRING: pa.string(),
-    FIELD_TYPE.VARCHAR: pa.string(),
-    FIELD_TYPE.STRING: pa.string(),
-}
 
 
 class MariadbSource(ServerSource):
@@ -87,11 +74,20 @@ class MariadbSource(ServerSource):
         grants = [str(row[0]).upper() for row in self._ask("SHOW GRANTS", {})]
         return list(_findings(grants, self._namespace.upper()))
 
+    def _stream(self, plan: Plan, parameters: Mapping[str, Any], limits: Limits) -> BatchStream:
+        pooled, connection = self._begin(limits, "READ ONLY")
+        read = self._reading(pooled, connection, plan, parameters)
+        tell = partial(self.sizes.tell, plan.sql)
+        return BatchStream(read, lambda: CountedBatches(batches_of(read), tell))
+
     def _reading(self, pooled: Any, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
         return _Read(pooled, connection, plan.sql, parameters, self._kill)
 
     def _reading_within(self, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
         return _ReadWithin(connection, plan.sql, parameters, self._kill)
+
+    def _prepare_new(self, connection: Any) -> None:
+        read_in_large_pieces(connection)
 
     def _limit_time(self, connection: Any, seconds: float | None) -> None:
         time_s = float(seconds or _DEFAULT_TIME_S)
@@ -177,7 +173,7 @@ class _ReadWithin:
         return cursor
 
     def declared(self, cursor: SSCursor) -> list[pa.DataType | None]:
-        return _declared(cursor)
+        return declared(cursor)
 
     def later_value(self, index: int) -> None:  # noqa: ARG002 - the engine tells every type that matters
         return None
@@ -249,22 +245,6 @@ def _findings(grants: Sequence[str], namespace: str) -> Iterator[tuple[str, str]
             yield "source.W003", "its account could change or drop tables"
         elif rest and not where.startswith(f"{namespace}.") and where != "*.*":
             yield "source.W004", "its account has rights in other databases than the one that is governed"
-
-
-def _declared(cursor: Any) -> list[pa.DataType | None]:
-    found: list[pa.DataType | None] = []
-    for column, field in zip(cursor.description, cursor._result.fields, strict=True):  # noqa: SLF001 - charset
-        is_binary = field.charsetnr == 63
-        kind = column[1]
-        if kind == FIELD_TYPE.NEWDECIMAL:
-            found.append(pa.decimal128(38, field.scale))
-        elif kind == FIELD_TYPE.LONGLONG and field.flags & FLAG.UNSIGNED:
-            found.append(pa.uint64())
-        elif kind in {FIELD_TYPE.BLOB, FIELD_TYPE.VAR_STRING, FIELD_TYPE.STRING, FIELD_TYPE.LONG_BLOB}:
-            found.append(pa.binary() if is_binary else pa.string())
-        else:
-            found.append(_TYPES.get(kind))
-    return found
 
 
 def translate(error: Exception) -> Exception:

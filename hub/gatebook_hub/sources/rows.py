@@ -43,7 +43,7 @@ class RowBatches:
 
     def _first(self) -> list[pa.RecordBatch]:
         """The rows that tell the types which the engine does not: as many of them as a batch has, fewer large ones."""
-        declared = self._typed.declared(self._cursor)
+        declared = handed_over(lambda: self._typed.declared(self._cursor))
         self._guessed = frozenset(index for index, kind in enumerate(declared) if kind is None)
         rows: _Rows = []
         size = 0
@@ -55,7 +55,7 @@ class RowBatches:
             if size >= BATCH_BYTES:
                 break
         self._is_begun = True
-        self.schema = _told(lambda: self._schema(declared, rows))
+        self.schema = handed_over(lambda: self._schema(declared, rows))
         return [self._batch(rows)] if rows else []
 
     def _schema(self, declared: Sequence[pa.DataType | None], rows: _Rows) -> pa.Schema:
@@ -80,7 +80,7 @@ class RowBatches:
         return batches
 
     def _batch(self, rows: _Rows) -> pa.RecordBatch:
-        return _told(lambda: batch_of(self.schema, rows, self._guessed))
+        return handed_over(lambda: batch_of(self.schema, rows, self._guessed))
 
     def _fetched(self, most: int) -> Iterator[_Rows]:
         """Up to that many rows, in steps."""
@@ -99,7 +99,7 @@ class RowBatches:
         self._step = min(_MOST_ROWS, self._step * 4) if small else max(1, self._step // 8)
 
 
-def _told(make: Callable[[], Any]) -> Any:
+def handed_over(make: Callable[[], Any]) -> Any:
     """What is made of values, which come in more kinds than anybody has seen; raises StatementFailed."""
     try:
         return make()

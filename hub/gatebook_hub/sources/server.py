@@ -17,8 +17,7 @@ from gatebook_hub.sources.bulk import BulkReads
 from gatebook_hub.sources.identity import Pin
 from gatebook_hub.sources.inspecting import Details, details_of
 from gatebook_hub.sources.reflecting import SchemaCache, reflect
-from gatebook_hub.sources.rows import RowBatches
-from gatebook_hub.sources.sizes import CountedBatches, Sizes
+from gatebook_hub.sources.sizes import Sizes
 from gatebook_hub.sources.source import ReadStream
 from gatebook_hub.sources.stream import BatchStream, Driven
 from gatebook_hub.sources.writing import ServerWriting
@@ -147,13 +146,9 @@ class ServerSource(ABC):
     def _begin(self, limits: Limits, mode: str) -> tuple[Any, Any]:
         """A pooled connection and the driver's own, in a transaction of that mode; raises SourceUnavailable."""
 
+    @abstractmethod
     def _stream(self, plan: Plan, parameters: Mapping[str, Any], limits: Limits) -> BatchStream:
-        """A read that has a transaction and does not run yet; raises SourceUnavailable."""
-        pooled, connection = self._begin(limits, "READ ONLY")
-        read = self._reading(pooled, connection, plan, parameters)
-        return BatchStream(
-            read, lambda: CountedBatches(RowBatches(read.execute(), read), lambda size: self.sizes.tell(plan.sql, size))
-        )
+        """A read that does not run yet; raises SourceUnavailable."""
 
     @abstractmethod
     def _reading(self, pooled: Any, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
