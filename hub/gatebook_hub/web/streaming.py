@@ -26,11 +26,13 @@ _SMALL_BYTES = 65_536
 def answering(answer: Answer | Told) -> Response:
     """The answer to send: as it is, if it is small, or a stream of it. For a thread, which waits for the database."""
     chunks = _chunks(answer)
+    first: Any = b""
     try:
-        first = next(chunks)
-        if len(first) < _SMALL_BYTES:
-            first = b"".join((first, next(chunks, b"")))
-        if len(first) < _SMALL_BYTES and next(chunks, None) is None:
+        for chunk in chunks:
+            first = b"".join((first, chunk)) if first else chunk
+            if len(first) >= _SMALL_BYTES:
+                break
+        else:
             return Response(first, media_type=MEDIA_TYPE)
     except BaseException:
         answer.close()
