@@ -106,7 +106,7 @@ class Doorman:
         if scheme.lower() not in {"bearer", "token"} or not token:
             raise AuthenticationError("the Authorization header is not `Bearer <token>`")
         principal = await self._owner(token, is_fresh=is_fresh)
-        return await self._through_tool(request, principal)
+        return await self._through_tool(request, principal, is_fresh=is_fresh)
 
     async def _person(self, request: Request) -> Principal:
         session = await self.session(request)
@@ -123,7 +123,7 @@ class Doorman:
             raise AuthenticationError("the token is unknown, expired or revoked")
         return await self._hub.resolve(token, is_fresh=is_fresh)
 
-    async def _through_tool(self, request: Request, principal: Principal) -> Principal:
+    async def _through_tool(self, request: Request, principal: Principal, *, is_fresh: bool) -> Principal:
         """The principal with the tool that the tools service attests; a claim without its proof is refused."""
         claimed = request.headers.get("gatebook-tool")
         proof = request.headers.get("gatebook-service-token")
@@ -131,7 +131,7 @@ class Doorman:
             return principal
         if not claimed or not proof:
             raise NotPermitted("a tool is attested by the tools service alone")
-        service = await self._owner(proof, is_fresh=False)
+        service = await self._owner(proof, is_fresh=is_fresh)
         if service.kind is not PrincipalKind.SERVICE or service.name != "tools":
             raise NotPermitted("a tool is attested by the tools service alone")
         name, _, version = claimed.partition("@")
@@ -149,7 +149,7 @@ def _provenance(request: Request, claims: Mapping[str, Any]) -> dict[str, str]:
     if header is not None:
         try:
             stated = json.loads(header)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidInput("the header Gatebook-Provenance is not JSON") from error
         if not isinstance(stated, dict):
             raise InvalidInput("the header Gatebook-Provenance is not a JSON object")

@@ -36,7 +36,8 @@ def problem_of(error: GatebookError) -> dict[str, Any]:
         "type": f"urn:gatebook:error:{error.code}",
         "title": error.title,
         "status": error.status,
-        "detail": error.detail or error.title,
+        # Half a character (a lone surrogate), which an error may quote, has no bytes.
+        "detail": (error.detail or error.title).encode(errors="replace").decode(),
         "code": error.code,
         "rule": error.rule,
         "ask": error.ask,
