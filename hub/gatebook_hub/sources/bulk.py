@@ -7,6 +7,7 @@ worker: where none is idle, the gateway reads itself, and one is started for the
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -22,13 +23,17 @@ from gatebook_hub.sql import Plan
 
 _MOST_WORKERS = 4
 _MEMORY_BYTES = 4_000_000_000
+# What the drivers read of the environment: without it a worker might ask for less than the gateway (`PGSSLMODE`).
+_OF_DRIVERS = ("PG", "SSL_CERT_")
 
 
 class BulkReads:
     """The workers of one server."""
 
     def __init__(self, engine: Engine, name: str, url: str, sizes: Sizes) -> None:
-        setup = {"engine": str(engine), "name": name, "url": url, "memory_bytes": _MEMORY_BYTES}
+        environment = {key: value for key, value in os.environ.items() if key.startswith(_OF_DRIVERS) or key == "HOME"}
+        known = {"engine": str(engine), "name": name, "url": url, "environment": environment}
+        setup = {**known, "memory_bytes": _MEMORY_BYTES}
         self._pool = WorkerPool(setup, most=_MOST_WORKERS, kept=0)
         self._sizes = sizes
         sizes.met_large = self._pool.warm

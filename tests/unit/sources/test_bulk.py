@@ -8,9 +8,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.engine import make_url
 from tests.unit.sources.ways import drained
 
 from gatebook_hub.errors import SourceChanged, StatementFailed, StatementTimeout
@@ -232,3 +234,23 @@ def test_workers_end_with_their_source(source: Source, engine: Engine) -> None:
     (process,) = workers_of(source).process_ids
     source.close()
     assert waited(lambda: not os.path.exists(f"/proc/{process}"))  # noqa: PTH110 - no file
+
+
+@pytest.mark.postgres
+def test_the_drivers_environment_is_the_gateways(chinook_postgres: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator who asks for TLS by `PGSSLMODE` asks for it in workers too; other variables stay with the gateway."""
+    monkeypatch.setenv("PGAPPNAME", "gateway-of-the-shop")
+    monkeypatch.setenv("SHOP_PASSWORD", "secret-of-the-gateway")
+    source = open_server("x", Engine.POSTGRESQL, chinook_postgres, has_workers=True)
+    sql = "SELECT pg_catalog.current_setting('application_name') AS x"
+    try:
+        assert own(source, Engine.POSTGRESQL, sql).to_pylist() == [{"x": "gateway-of-the-shop"}]
+        assert drained(start(source, Engine.POSTGRESQL, sql)).to_pylist() == [{"x": "gateway-of-the-shop"}]
+        (process,) = workers_of(source).process_ids
+        environment = Path(f"/proc/{process}/environ").read_bytes()
+        line = Path(f"/proc/{process}/cmdline").read_bytes()
+    finally:
+        source.close()
+    password = make_url(chinook_postgres).password
+    for secret in ("gateway-of-the-shop", "secret-of-the-gateway", chinook_postgres, *([password] if password else [])):
+        assert secret.encode() not in environment + line

@@ -204,6 +204,36 @@ def test_a_memory_bomb_hurts_nobody_else(source: Embedded) -> None:
         assert read(source, "SELECT 1 AS x") == [{"x": 1}]
 
 
+def test_a_value_that_is_sought_is_sought_in_time(sqlite_source: SqliteSource) -> None:
+    """Behind pages of NULLs SQLite is asked for a value of the column, under the clock of the read itself."""
+    sql = MANY.replace("SELECT n FROM t", "SELECT CASE WHEN n < 0 THEN 1 END AS x FROM t")
+    started = time.monotonic()
+    with pytest.raises(StatementTimeout):
+        read(sqlite_source, sql, time_s=0.5)
+    assert time.monotonic() - started < 6
+    assert read(sqlite_source, "SELECT 1 AS x") == [{"x": 1}]
+
+
+WAITS = """
+import ctypes, os, signal, socket, sys
+from gatebook_hub.sources.frames import Channel
+from gatebook_hub.sources.worker import __main__ as worker
+ours, theirs = socket.socketpair()
+os.environ["GATEBOOK_PARENT"] = str(os.getppid())
+def told(self):
+    print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
+    sys.exit()
+Channel.receive = told
+worker.main([str(theirs.detach()), "0"])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone says it")
+def test_a_worker_closes_its_memory_before_it_is_told_a_password() -> None:
+    done = subprocess.run([sys.executable, "-c", WAITS], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout == "0\n", done.stderr
+
+
 def test_a_worker_has_neither_the_environment_nor_the_descriptors_of_the_gateway(
     source: Embedded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ class ServerServed:
     def __init__(self, setup: Mapping[str, Any]) -> None:
         self._engine = Engine(setup["engine"])
         self._name, self._url = str(setup["name"]), str(setup["url"])
+        os.environ.update(setup["environment"])
         self._source: PostgresqlSource | MariadbSource | None = None
         self._identity: str | None = None
         self._running: ReadStream | None = None

@@ -244,7 +244,10 @@ class _ReadWithin:
         names = ", ".join(f"gb_{number}" for number in range(self._width))
         sought = f"gb_{index}"
         text = f"WITH gb_out({names}) AS ({self._sql}) SELECT {sought} FROM gb_out WHERE {sought} IS NOT NULL LIMIT 1"  # noqa: S608 - the plan's own text
-        row = self._connection.execute(text, self._parameters).fetchone()
+        try:
+            row = self._connection.execute(text, self._parameters).fetchone()
+        except sqlite3.Error as error:
+            raise self.translate(error) from error
         return row[0] if row else None
 
     def cancel(self, *, is_polite: bool) -> None:
