@@ -12,7 +12,8 @@ import pyarrow as pa
 from gatebook_hub.sources.stream import Batches
 
 LARGE_ROWS = 1_000
-SMALL_ROWS = 100
+# What is fetched at once is held at once, and a row may be large.
+SMALL_ROWS = 32
 _SMALL_BYTES = 100_000
 _MOST_TEXTS = 10_000
 

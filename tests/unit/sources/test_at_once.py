@@ -40,7 +40,7 @@ def test_texts_are_read_at_once_from_the_second_time_on(
 
     monkeypatch.setattr(psycopg.Connection, "execute", seen)
     sql = "SELECT n FROM generate_series(1, %(most)s) n"
-    for most, is_at_once in ((3, False), (99, True), (0, True), (100, True), (100, False), (3, False), (3, True)):
+    for most, is_at_once in ((3, False), (31, True), (0, True), (32, True), (32, False), (3, False), (3, True)):
         del texts[:]
         found = drained(source.read(plan_of(sql), {"most": most}, Limits()))
         assert found["n"].to_pylist() == list(range(1, most + 1))
