@@ -46,6 +46,7 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
     database = open_database(state / "gatebook.sqlite", "state")
     book = Book(book_database, keys.signing, copy=settings.checkpoint_copy)
     in_force = InForce(policy=policy_set, sources=sources)
+    tokens = TokenStore(database)
     try:
         gate = Gate(
             settings=settings,
@@ -53,7 +54,7 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
             book=book,
             keys=keys,
             changes=ChangeStore(database),
-            tokens=TokenStore(database),
+            tokens=tokens,
             sessions=SessionStore(database),
             receipts=ReceiptStore(database),
             runs=RunStore(database),
@@ -63,6 +64,7 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
     finally:
         book.close()
         in_force.close()
+        tokens.close()
         database.dispose()
         book_database.dispose()
 

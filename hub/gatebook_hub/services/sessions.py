@@ -37,6 +37,10 @@ class Sessions:
         gate.book.append(gate.event(EventKind.TOKEN_ISSUED, call, outcome=Outcome.OK, extra=extra))
         return secret, gate.tokens.add(secret, principal, expires_at)
 
+    def recall(self, secret: str) -> Principal | None:
+        """Whose issued token it is, where that is known without waiting."""
+        return self._gate.tokens.recall(secret, self._gate.now())
+
     def resolve(self, secret: str) -> Principal:
         """Whose issued token it is; raises AuthenticationError."""
         return self._gate.tokens.resolve(secret, self._gate.now())

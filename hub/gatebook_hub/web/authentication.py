@@ -118,7 +118,9 @@ class Doorman:
 
     async def _owner(self, token: str, *, is_fresh: bool) -> Principal:
         if token.startswith((USER_TOKEN, RUN_TOKEN)):
-            return await run_in_threadpool(self._cases.sessions.resolve, token)
+            sessions = self._cases.sessions
+            known = sessions.recall(token)
+            return known if known is not None else await run_in_threadpool(sessions.resolve, token)
         if self._hub is None:
             raise AuthenticationError("the token is unknown, expired or revoked")
         return await self._hub.resolve(token, is_fresh=is_fresh)

@@ -21,6 +21,7 @@ from gatebook_hub.stores.changes import ChangeStore
 from gatebook_hub.stores.codec import read_change, read_principal, write_change, write_principal
 from gatebook_hub.stores.database import open_database
 from gatebook_hub.stores.keys import load_keys
+from gatebook_hub.stores.known import Known
 from gatebook_hub.stores.policies import read_policies
 
 NOW = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
@@ -146,6 +147,41 @@ def test_a_token_ends_at_its_time_and_when_revoked(engine: Engine) -> None:
     for name in (label, "nosuch"):
         with pytest.raises(NotFound):
             store.revoke(name, NOW)
+
+
+def test_a_token_is_recalled_until_anything_is_written(engine: Engine) -> None:
+    """By this process or by another, the operator's command say: `elsewhere` knows nothing of this store."""
+    store, elsewhere = TokenStore(engine), TokenStore(engine)
+    assert store.recall(SECRET, NOW) is None
+    label = store.add(SECRET, ANN, NOW + dt.timedelta(hours=1))
+    assert store.recall(SECRET, NOW) is None
+    assert store.resolve(SECRET, NOW) == ANN
+    for _ in range(3):
+        assert store.recall(SECRET, NOW) == ANN
+    assert store.recall(SECRET, NOW + dt.timedelta(hours=1)) is None
+    assert store.recall(SECRET + "x", NOW) is None
+    elsewhere.add("another", ANN, NOW + dt.timedelta(hours=1))
+    assert store.recall(SECRET, NOW) is None
+    store.resolve(SECRET, NOW)
+    assert store.recall(SECRET, NOW) == ANN
+    elsewhere.revoke(label, NOW)
+    assert store.recall(SECRET, NOW) is None
+    with pytest.raises(AuthenticationError):
+        store.resolve(SECRET, NOW)
+    store.close()
+
+
+def test_what_was_read_before_a_write_is_not_kept_after_it(engine: Engine) -> None:
+    known = Known[str](engine)
+    stamp = known.stamp()
+    TokenStore(engine).add(SECRET, ANN, NOW)
+    known.put("name", "as it was before", stamp)
+    assert known.get("name") is None
+    known.put("name", "as it is", known.stamp())
+    assert known.get("name") == "as it is"
+    known.close()
+    assert known.get("name") is None
+    known.close()
 
 
 def test_a_session_is_kept_as_a_hash_and_ends(engine: Engine) -> None:
