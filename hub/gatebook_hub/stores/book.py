@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, and_, func, insert, select
+from sqlalchemy import Connection, Engine, Select, Table, and_, func, select
 
 from gatebook_hub.audit import Event, canonical, parse_event
 from gatebook_hub.errors import BookUnavailable, NotFound
@@ -61,6 +61,16 @@ class _Waiting:
     data: bytes
     done: Future[int] = field(default_factory=Future)
     is_urgent: bool = True
+
+
+def _into(table: Table) -> str:
+    """The statement that inserts a row of values in the order of the table's columns."""
+    names = table.columns.keys()
+    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"  # noqa: S608 - ours
+
+
+_INTO_LEAF, _INTO_EVENT, _INTO_EVENT_TABLE = _into(leaf), _into(event), _into(event_table)
+_INTO_NODE, _INTO_CHECKPOINT = _into(node), _into(checkpoint)
 
 
 class Book:
@@ -214,18 +224,20 @@ class Book:
     def _write(self, events: Sequence[Event], entries: Sequence[bytes]) -> range:
         hashes = [hash_leaf(entry) for entry in entries]
         with self._engine.begin() as connection:
+            # Every statement waits for this: it speaks to the driver without anything between.
+            driver: Any = connection.connection.driver_connection
             # The operator's commands append too, so the lock comes first and then the look at the size.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-            known = _load_frontier(connection, self._frontier)
+            driver.execute("BEGIN IMMEDIATE")
+            last = driver.execute("SELECT max(idx) FROM leaf").fetchone()[0]
+            size = 0 if last is None else int(last) + 1
+            known = self._frontier if size == self._frontier.size else _load_frontier(connection, size)
             start = known.size
             frontier, nodes = known.extend_with_nodes(hashes)
             head = Checkpoint(origin=self._key.name, size=frontier.size, root=frontier.root())
             note = sign_checkpoint(head, [self._key])
-            _insert(connection, start, events, entries, hashes)
-            rows = [{"level": item.level, "position": item.position, "hash": item.hash} for item in nodes]
-            if rows:
-                connection.execute(insert(node), rows)
-            connection.execute(insert(checkpoint), [{"size": frontier.size, "note": note}])
+            _insert(driver, start, events, entries, hashes)
+            driver.executemany(_INTO_NODE, [(item.level, item.position, item.hash) for item in nodes])
+            driver.execute(_INTO_CHECKPOINT, (frontier.size, note))
         self._frontier = frontier
         self._publish(note)
         return range(start, frontier.size)
@@ -247,11 +259,8 @@ def _size(connection: Connection) -> int:
     return 0 if last is None else int(last) + 1
 
 
-def _load_frontier(connection: Connection, known: Frontier) -> Frontier:
-    """The frontier of what is stored; the known one if nobody else has appended."""
-    size = _size(connection)
-    if size == known.size:
-        return known
+def _load_frontier(connection: Connection, size: int) -> Frontier:
+    """The frontier of what is stored, where somebody else has appended."""
     hashes, position = [], 0
     for level in range(size.bit_length() - 1, -1, -1):
         if size >> level & 1:
@@ -265,31 +274,17 @@ def _load_frontier(connection: Connection, known: Frontier) -> Frontier:
 
 
 def _insert(
-    connection: Connection, start: int, events: Sequence[Event], entries: Sequence[bytes], hashes: Sequence[bytes]
+    driver: Any, start: int, events: Sequence[Event], entries: Sequence[bytes], hashes: Sequence[bytes]
 ) -> None:
-    leaves: list[dict[str, Any]] = []
-    index: list[dict[str, Any]] = []
-    tables: list[dict[str, Any]] = []
+    leaves, index, tables = [], [], []
     for position, (item, data, digest) in enumerate(zip(events, entries, hashes, strict=True), start):
-        leaves.append({"idx": position, "data": data, "hash": digest})
-        index.append(
-            {
-                "idx": position,
-                "time": item.time,
-                "kind": item.kind,
-                "principal": item.principal,
-                "source": item.source,
-                "outcome": item.outcome,
-                "refers_to": item.refers_to,
-                "change_id": item.change,
-            }
-        )
-        names = {str(table["table"]) for table in item.tables}
-        tables.extend({"idx": position, "name": name} for name in sorted(names))
-    connection.execute(insert(leaf), leaves)
-    connection.execute(insert(event), index)
-    if tables:
-        connection.execute(insert(event_table), tables)
+        leaves.append((position, data, digest))
+        about = (item.source, item.outcome, item.refers_to, item.change)
+        index.append((position, item.time, item.kind, item.principal, *about))
+        tables += [(position, name) for name in sorted({str(table["table"]) for table in item.tables})]
+    driver.executemany(_INTO_LEAF, leaves)
+    driver.executemany(_INTO_EVENT, index)
+    driver.executemany(_INTO_EVENT_TABLE, tables)
 
 
 def _query(wanted: EventFilter) -> Select[Any]:
