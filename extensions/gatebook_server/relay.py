@@ -28,6 +28,7 @@ DEFAULT_LIMIT_BODY_BYTES = 1_000_000
 _CONNECT_TIMEOUT_S = 5.0
 _SILENCE_TIMEOUT_S = 600.0
 _SMALL_BYTES = 262_144
+_READ_BYTES = 524_288
 _NAME = r"[A-Za-z0-9_-]{1,128}"
 
 # Method and path below /api/v1 that a kernel may reach. Never: reviews, tokens, sessions, claims of runs.
@@ -178,6 +179,7 @@ class Relay:
                     total=None, sock_connect=_CONNECT_TIMEOUT_S, sock_read=_SILENCE_TIMEOUT_S
                 ),
                 connector=aiohttp.TCPConnector(limit=0),
+                read_bufsize=_READ_BYTES,
             )
         return self._session
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from gatebook_hub import __version__
 from gatebook_hub.cli.options import POLICIES, STATE, settings_of
 from gatebook_hub.services.opening import open_gate
-from gatebook_server.process import die_with_parent
+from gatebook_server.process import die_with_parent, share_memory
 
 _RARELY = 20_000
 
@@ -36,7 +36,8 @@ def serve(**given: Any) -> None:
         die_with_parent()
     with open_gate(settings) as gate:
         app = make_app(gate)
-        # Batches come and go: what they took goes back at once.
+        # Batches come and go: what they took is free for the next, whichever thread makes it.
+        share_memory()
         pa.set_memory_pool(pa.system_memory_pool())
         # What is loaded now stays; and what a statement makes is small and soon gone, so it is looked at less often.
         gc.collect()

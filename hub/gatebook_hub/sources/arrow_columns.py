@@ -1,14 +1,12 @@
 """How does each column of PostgreSQL travel by Arrow, and become exactly what psycopg's rows would become?
 
-What the driver for Arrow decodes as we want it travels as it is. A numeric travels as a scaled bigint or as text, which
-the driver would make of it anyway; JSON and uuid as text. Everything else (arrays, intervals, addresses, ranges,
-records …) is not taken: then the whole statement is read row by row.
+What the driver for Arrow decodes as we want it travels as it is. A numeric travels as text: the server makes that of it
+sooner than the driver does, and sooner than a scaled whole number. So do JSON and uuid. Everything else (arrays,
+intervals, addresses, ranges, records …) is not taken: then the whole statement is read row by row.
 
 The text that is sent is the plan's own in parentheses, with a list of its columns before it: constant text and numbers,
-nothing of the plan is repeated in it. So it reads what the plan reads. PostgreSQL keeps the order of a subquery whose
-outer query neither joins nor sorts, groups or filters, and `OFFSET 0` has it make each value once, however often the
-list names it. The list never raises where the plan alone would not: a numeric that does not fit what it was declared
-as, NaN above all, travels as a number that none of its type can be.
+nothing of the plan is repeated in it, and the list names each column once. So it reads what the plan reads. PostgreSQL
+keeps the order of a subquery whose outer query neither joins nor sorts, groups or filters.
 """
 
 from __future__ import annotations
@@ -44,11 +42,9 @@ _CHAR = "char"  # its bytes may be in no encoding
 _AS_TEXT = {"json": pa.json_(), "jsonb": pa.json_(), "uuid": pa.uuid()}
 _NUMERIC = pa.opaque(pa.string(), "numeric", "PostgreSQL")
 _TYPE, _TYPMOD = b"POSTGRESQL:type", b"POSTGRESQL:typmod"
-_MOST_SCALED_DIGITS = 18
 _MOST_DIGITS = 38
 _MOST_WIDE_DIGITS = 76  # of the wider decimal
 _HEADER = 4
-_MISFIT = 2**63 - 1
 # Years 1 to 9999, which is what Python can say; `infinity` and what lies beyond arrives outside of them.
 _DAYS = (-719_162, 2_932_896)
 _DAY_US = 86_400_000_000
@@ -65,8 +61,7 @@ class Way(Enum):
 
     PLAIN = auto()
     TEXT = auto()
-    SCALED = auto()
-    DECIMAL_TEXT = auto()
+    DECIMAL = auto()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +78,7 @@ class Column:
         match self.way:
             case Way.PLAIN:
                 return self.type
-            case Way.SCALED:
-                return pa.int64()
-            case Way.TEXT | Way.DECIMAL_TEXT:
+            case Way.TEXT | Way.DECIMAL:
                 return pa.string()
 
 
@@ -100,9 +93,11 @@ def outer(sql: str, columns: Sequence[Column]) -> str:
     if all(column.way is Way.PLAIN for column in columns):
         return sql
     names = [f"gb_{number}" for number in range(len(columns))]
-    asked = ", ".join(_asked(name, column) for name, column in zip(names, columns, strict=True))
-    inner = f"SELECT * FROM (\n{sql}\n) AS gb_in OFFSET 0"  # noqa: S608 - the plan's own text
-    return f"SELECT {asked} FROM ({inner}) AS gb_out({', '.join(names)})"  # noqa: S608 - as above
+    asked = [
+        name if column.way is Way.PLAIN else f"{name}::pg_catalog.text"
+        for name, column in zip(names, columns, strict=True)
+    ]
+    return f"SELECT {', '.join(asked)} FROM (\n{sql}\n) AS gb_out({', '.join(names)})"  # noqa: S608 - the plan's own text
 
 
 def rebuilt(column: Column, arrived: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -113,9 +108,7 @@ def rebuilt(column: Column, arrived: pa.Array, kind: pa.DataType) -> pa.Array:
             return arrived
         case Way.TEXT:
             return arrived
-        case Way.SCALED:
-            return _unscaled(column.name, arrived, kind)
-        case Way.DECIMAL_TEXT:
+        case Way.DECIMAL:
             if pa.types.is_string(kind) and arrived.null_count < len(arrived):  # the first rows were NULL, each of them
                 raise misfit(column.name, kind)
             try:
@@ -149,44 +142,20 @@ def _column(field: pa.Field) -> Column | None:
 
 def _numeric(name: str, typmod: int) -> Column | None:
     if typmod < _HEADER:
-        return Column(name=name, way=Way.DECIMAL_TEXT, type=None)
+        return Column(name=name, way=Way.DECIMAL, type=None)
     digits, scale = (typmod - _HEADER) >> 16, (typmod - _HEADER) & 0xFFFF
     if not (scale <= digits <= _MOST_DIGITS):
         return None
-    way = Way.SCALED if digits <= _MOST_SCALED_DIGITS else Way.DECIMAL_TEXT
-    return Column(name=name, way=way, type=pa.decimal128(digits, scale))
-
-
-def _asked(name: str, column: Column) -> str:
-    match column.way:
-        case Way.PLAIN:
-            return name
-        case Way.TEXT | Way.DECIMAL_TEXT:
-            return f"{name}::pg_catalog.text"
-        case Way.SCALED:
-            assert column.type is not None
-            return (
-                f"CASE WHEN pg_catalog.scale({name}) <= {column.type.scale} "
-                f"THEN ({name} OPERATOR(pg_catalog.*) {10**column.type.scale})::pg_catalog.int8 "
-                f"WHEN {name} IS NOT NULL THEN {_MISFIT} END"
-            )
-
-
-def _unscaled(name: str, arrived: pa.Array, kind: pa.DataType) -> pa.Array:
-    """The same digits, read as a decimal: its bytes are those of the whole number."""
-    found = pc.min_max(arrived).as_py()
-    limit = 10**kind.precision
-    if found["max"] is not None and not (-limit < found["min"] and found["max"] < limit):
-        raise misfit(name, kind)
-    whole = pc.cast(arrived, pa.decimal128(19, 0))
-    return pa.Array.from_buffers(kind, len(whole), whole.buffers(), whole.null_count, whole.offset)
+    return Column(name=name, way=Way.DECIMAL, type=pa.decimal128(digits, scale))
 
 
 def _decimals(name: str, arrived: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Texts as decimals. A cast drops the highest digits of what is too long for its type, so the type is wider."""
+    """Texts as decimals. A cast drops the highest digits of what is too long for its type, so there is room enough."""
     if not pa.types.is_decimal(kind):
         return pc.cast(arrived, kind)
     longest = pc.max(pc.binary_length(arrived)).as_py() or 0
+    if longest + kind.scale <= _MOST_DIGITS:
+        return pc.cast(pc.cast(arrived, pa.decimal128(_MOST_DIGITS, kind.scale)), kind)
     if longest > _MOST_WIDE_DIGITS:
         raise misfit(name, kind)
     return pc.cast(pc.cast(arrived, pa.decimal256(_MOST_WIDE_DIGITS, kind.scale)), kind)

@@ -186,9 +186,8 @@ async def test_a_slow_reader_slows_the_gateway_down(kernel: aiohttp.ClientSessio
 
 
 async def test_an_answer_cut_at_the_gateway_is_cut_for_the_kernel(kernel: aiohttp.ClientSession) -> None:
-    async with kernel.get("changes") as answer:
-        assert answer.status == 200
-        with pytest.raises(aiohttp.ClientError):
+    with pytest.raises(aiohttp.ClientError):
+        async with kernel.get("changes") as answer:
             await answer.read()
 
 

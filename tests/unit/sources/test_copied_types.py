@@ -116,12 +116,14 @@ def test_what_no_driver_can_say_is_an_error_either_way(source: PostgresqlSource)
 
 
 def test_a_numeric_that_is_not_what_was_declared_is_an_error() -> None:
-    column = Column(name="x", way=Way.SCALED, type=pa.decimal128(12, 2))
-    found = rebuilt(column, pa.array([-(10**12) + 1, None, 10**12 - 1]), column.type)
-    assert found.to_pylist() == [Decimal("-9999999999.99"), None, Decimal("9999999999.99")]
-    for number in (10**12, -(10**12), 2**63 - 1):
-        with pytest.raises(StatementFailed, match="do not fit"):
-            rebuilt(column, pa.array([1, None, number]), column.type)
+    for digits, scale in ((12, 2), (30, 20), (38, 38)):
+        column = Column(name="x", way=Way.DECIMAL, type=pa.decimal128(digits, scale))
+        most = f"{'9' * (digits - scale) or '0'}.{'9' * scale}"
+        found = rebuilt(column, pa.array([f"-{most}", None, most]), column.type)
+        assert found.to_pylist() == [Decimal(f"-{most}"), None, Decimal(most)]
+        for text in (f"1{'0' * (digits - scale)}.0", f"-{most}9", f"{'9' * 80}", "NaN", "Infinity", "-Infinity"):
+            with pytest.raises(StatementFailed, match="do not fit"):
+                rebuilt(column, pa.array(["1", None, text]), column.type)
 
 
 def test_names_that_repeat_or_are_odd_survive(source: PostgresqlSource) -> None:
