@@ -14,7 +14,7 @@ from gatebook_hub.sources.arrow import BATCH_ROWS
 from gatebook_hub.sources.worker.duckdb_values import check_finite, is_bent, values_of
 
 _VECTOR_ROWS = 2_048
-_GOOD_BYTES = 2_000_000
+_GOOD_BYTES = 1_000_000
 # DuckDB hands these over in a form that loses something, or that nobody outside of it can read.
 _REFUSED = ("UHUGEINT", "TIME WITH TIME ZONE", "BIT", "BIGNUM", "VARINT", "UNION", "VARIANT", "LAMBDA")
 
