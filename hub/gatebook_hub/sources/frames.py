@@ -85,6 +85,11 @@ class Channel:
             raise TimeoutError
         return self.receive()
 
+    @property
+    def has_news(self) -> bool:
+        """Whether something has come, or the other side ended."""
+        return bool(select.select([self._socket], [], [], 0)[0])
+
     def close(self) -> None:
         """Close this end."""
         self._reader.close()

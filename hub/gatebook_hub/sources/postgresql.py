@@ -91,6 +91,7 @@ class PostgresqlSource(ServerSource):
     """A Source over a PostgreSQL database; one namespace, `public`."""
 
     _driver_error = psycopg.Error
+    _begins_anew = True
 
     def __init__(self, name: str, url: str, *, has_workers: bool = False) -> None:
         arguments = {"connect_timeout": 5}

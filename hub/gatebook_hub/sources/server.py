@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from gatebook_hub.sources.bulk import BulkReads
 from gatebook_hub.sources.identity import Pin
 from gatebook_hub.sources.inspecting import Details, details_of
 from gatebook_hub.sources.reflecting import SchemaCache, reflect
-from gatebook_hub.sources.sizes import Sizes
+from gatebook_hub.sources.sizes import Size, Sizes
 from gatebook_hub.sources.source import ReadStream
 from gatebook_hub.sources.stream import BatchStream, Driven
 from gatebook_hub.sources.writing import ServerWriting
@@ -25,12 +26,15 @@ from gatebook_hub.sql import Plan
 
 MOST_CONNECTIONS = 12
 _KEPT = 4
+_SOON_S = 0.25
 
 
 class ServerSource(ABC):
     """A Source over one namespace of a server; every call runs in a transaction that `_begin` pins."""
 
     _driver_error: ClassVar[type[Exception]]
+    # Whether the first read of a text is left for another one, when it turns out to be large.
+    _begins_anew: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -106,10 +110,17 @@ class ServerSource(ABC):
             bulk = self._bulk.read(plan, parameters, limits, self.pin.known, begun=begun)
             if bulk is not None:
                 return bulk
+        is_known = self.sizes.get(plan.sql) is not None
+        started = time.monotonic()
         stream = self._stream(plan, parameters, limits)
         if begun is not None:
             begun(stream)
         stream.start()
+        is_large = not is_known and self.sizes.get(plan.sql) is Size.LARGE
+        if is_large and self._begins_anew and time.monotonic() - started < _SOON_S:
+            # Many rows were there at once, so that to ask again costs little beside reading them in a better way.
+            stream.close()
+            return self.read(plan, parameters, limits, begun=begun)
         return stream
 
     @contextmanager

@@ -54,7 +54,6 @@ class Worker:
         finally:
             theirs.close()
             os.close(control)
-        self._setup = setup
         self._channel = Channel(ours)
         self._reading = threading.Lock()
         self._ending = threading.Lock()
@@ -67,6 +66,8 @@ class Worker:
         self.last_id: int | None = None
         self.kill_at: float | None = None
         self.idle_since = time.monotonic()
+        with contextlib.suppress(FrameError):  # it ended at once, as whoever asks it first will find
+            self._channel.send(setup)
 
     def ask(self, message: Mapping[str, Any], time_s: float) -> None:
         """Send a request; the process dies when its answer is not complete a second after that time."""
@@ -111,6 +112,11 @@ class Worker:
                 os.close(self._control)
 
     @property
+    def is_ready(self) -> bool:
+        """Whether it need not be waited for: it has served before, or has said that it is there."""
+        return not self._is_new or self._channel.has_news
+
+    @property
     def is_alive(self) -> bool:
         """Whether it still runs."""
         return not self._is_ended and self.process.poll() is None
@@ -132,7 +138,6 @@ class Worker:
 
     def _greet(self) -> None:
         self.kill_at = time.monotonic() + _START_S
-        self._channel.send(self._setup)
         kind, hello = self._channel.receive()
         if kind != JSON or not isinstance(hello, dict) or not hello.get("ready"):
             raise FrameError("the worker did not start")
@@ -213,7 +218,10 @@ class _Crew:
 
     def lease_idle(self) -> Worker | None:
         with self._changed:
-            return None if self._is_closed else self._take_idle()
+            is_starting = any(worker.is_alive and not worker.is_ready for worker in self._idle)
+            if self._is_closed or is_starting:
+                return None
+            return self._take_idle()
 
     def _take_idle(self) -> Worker | None:
         """One that waits for work; or another is begun to start, if there may be more."""

@@ -126,7 +126,7 @@ def test_connections_are_few_and_those_that_find_none_go_row_by_row(postgres_sou
 
 
 def test_what_is_large_is_copied_and_what_is_small_is_not(postgres_source: PostgresqlSource) -> None:
-    """As it was the last time; the first time nobody knows, and the planner, who would tell, is not asked."""
+    """As it was the last time, or as it begins; the planner, who would tell, is not asked."""
 
     def read(sql: str, **values: Any) -> type:
         stream = postgres_source.read(plan_of(sql), values, Limits())
@@ -134,7 +134,7 @@ def test_what_is_large_is_copied_and_what_is_small_is_not(postgres_source: Postg
         return way(stream)
 
     large = "SELECT n FROM generate_series(1, 50000) n"
-    assert [read(large), read(large)] == [RowBatches, ArrowBatches]
+    assert [read(large), read(large)] == [ArrowBatches, ArrowBatches]
     assert read("SELECT count(*) AS n FROM generate_series(1, 50000) n") is RowBatches
     grows = "SELECT n FROM generate_series(1, %(a)s) n"
     found = [read(grows, a=count) for count in (10, 50_000, 50_000, 10, 10)]
@@ -213,3 +213,38 @@ def test_a_database_that_is_not_in_utf8_is_read_row_by_row(postgres_server: str,
         assert drained(stream).to_pylist() == [{"x": "é", "y": "é"}]
     finally:
         source.close()
+
+
+def test_the_first_read_of_a_large_answer_is_begun_anew_and_copied(postgres_source: PostgresqlSource) -> None:
+    sql = "SELECT n FROM generate_series(1, 20000) n"
+    begun: list[ReadStream] = []
+    stream = postgres_source.read(plan_of(sql), {}, Limits(), begun=begun.append)
+    assert way(stream) is ArrowBatches
+    assert drained(stream)["n"].to_pylist() == list(range(1, 20_001))
+    assert len(begun) == 2
+    assert stream is begun[1]
+    assert postgres_source._database.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def test_what_takes_its_time_is_not_asked_twice(postgres_source: PostgresqlSource) -> None:
+    sql = "SELECT n, pg_sleep(0.0005)::text AS t FROM generate_series(1, 1500) n"
+    begun: list[ReadStream] = []
+    stream = postgres_source.read(plan_of(sql), {}, Limits(), begun=begun.append)
+    assert way(stream) is RowBatches
+    assert drained(stream).num_rows == 1_500
+    assert len(begun) == 1
+
+
+def test_who_leaves_while_it_begins_anew_leaves_nothing_behind(postgres_source: PostgresqlSource) -> None:
+    sql = "SELECT n FROM generate_series(1, 30000) n"
+    begun: list[ReadStream] = []
+
+    def leave(stream: ReadStream) -> None:
+        begun.append(stream)
+        if len(begun) == 2:
+            stream.close()
+
+    with pytest.raises(StatementFailed, match="cancelled"):
+        postgres_source.read(plan_of(sql), {}, Limits(), begun=leave)
+    assert postgres_source._database.pool.checkedout() == 0  # type: ignore[attr-defined]
+    assert copied(postgres_source, sql).num_rows == 30_000
