@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from gatebook_hub import policy, sql
-from gatebook_hub.audit import EventKind
 from gatebook_hub.errors import GatebookError, KindRefused, StateConflict, WriteRefused
 from gatebook_hub.model import Access, Allowed, Engine, Limits, RuleRef, Schema, TableObligation, TableUse
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.sandbox_book import fail, intend, tell
 from gatebook_hub.services.sandboxing import Done, Scope
-from gatebook_hub.services.statements import allowed_of, check_reason, refused_facts
+from gatebook_hub.services.statements import allowed_of, check_reason, refuse
 from gatebook_hub.services.transactions import Transaction, Transactions
 from gatebook_hub.sources.source import Source
 from gatebook_hub.sql import Definition
@@ -47,8 +46,7 @@ class Definitions:
             limits = gate.limits(rule, allowed.limits)
             gate.places.take(call.principal.id, source.name, limits)
         except GatebookError as error:
-            told = refused_facts(gate, source_name, text, error)
-            error.reference = gate.refuse(EventKind.QUERY_REFUSED, call, error, **told)
+            refuse(gate, call, source_name, text, error)
             raise
         try:
             return self._define(call, source, allowed.rules, limits, definition, sent)

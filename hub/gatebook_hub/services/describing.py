@@ -22,7 +22,7 @@ from gatebook_hub.services.statements import (
     decide_read,
     decide_write,
     facts,
-    refused_facts,
+    refuse,
 )
 from gatebook_hub.sql import Asked, Explain, ShowColumns, ShowTables, StatementKind
 
@@ -107,9 +107,7 @@ class Describing:
                 rows += [("review", who, what, _ids(approving.rules)) for who, what in reviews]
             told = facts(gate, source, schema, decided, {})
         except GatebookError as error:
-            error.reference = gate.refuse(
-                EventKind.QUERY_REFUSED, call, error, **refused_facts(gate, source, text, error)
-            )
+            refuse(gate, call, source, text, error)
             raise
         limits = gate.limits(rule, decided.allowed.limits)
         rows += [

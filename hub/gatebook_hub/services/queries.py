@@ -36,7 +36,7 @@ from gatebook_hub.services.statements import (
     decide_read,
     facts,
     own_values,
-    refused_facts,
+    refuse,
     used,
 )
 from gatebook_hub.services.transactions import Transactions
@@ -273,7 +273,7 @@ class Queries:
             limits = gate.limits(rule, decided.allowed.limits, question.limit_rows)
             gate.places.take(call.principal.id, question.source, limits)
         except GatebookError as error:
-            self._refused(call, question, error)
+            refuse(gate, call, question.source, question.sql, error)
             raise
         started = _Decided(source, schema, decided, parameters, limits)
         return self._start(call, question, started, waiting, scope)
@@ -292,15 +292,9 @@ class Queries:
                     return self._changes.rehearse(call, source, statement, question.parameters)
                 about = Explain(question.sql)
         except GatebookError as error:
-            self._refused(call, question, error)
+            refuse(gate, call, question.source, question.sql, error)
             raise
         return self._describing.tell(call, source, about)
-
-    def _refused(self, call: Call, question: Question, error: GatebookError) -> None:
-        """Have a refusal in the book, unless it is there already."""
-        if error.reference is None:
-            told = refused_facts(self._gate, question.source, question.sql, error)
-            error.reference = self._gate.refuse(EventKind.QUERY_REFUSED, call, error, **told)
 
     def _start(self, call: Call, question: Question, read: _Decided, waiting: Waiting, scope: Scope) -> Answer:
         """The intent, and then the database."""

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 from gatebook_hub import policy, sql
-from gatebook_hub.audit import recorded_parameters, recorded_values
+from gatebook_hub.audit import EventKind, recorded_parameters, recorded_values
 from gatebook_hub.errors import AccessRefused, GatebookError, ParameterMismatch, UnknownRelation, WriteRefused
 from gatebook_hub.model import Access, Allowed, Denied, Principal, Schema, TableObligation, TableUse
 from gatebook_hub.policy import Action, PolicySet
@@ -310,13 +310,20 @@ def facts(
     }
 
 
-def refused_facts(gate: Gate, source: str, text: str, error: GatebookError) -> dict[str, Any]:
+def _refused_facts(gate: Gate, source: str, text: str, error: GatebookError) -> dict[str, Any]:
     """What the book records of a statement that was not understood: a keyed digest, since it may hold anything."""
     digest = recorded_parameters({"text": text}, {"text"}, gate.keys.digest)["text"]
     found: dict[str, Any] = {"source": source, "extra": {"text": digest, "length": str(len(text))}}
     if error.rule:
         found["rules"] = (error.rule,)
     return found
+
+
+def refuse(gate: Gate, call: Call, source: str, text: str, error: GatebookError) -> None:
+    """Have the refusal of a text in the book, unless it is there already; the error refers to it."""
+    if error.reference is None:
+        told = _refused_facts(gate, source, text, error)
+        error.reference = gate.refuse(EventKind.QUERY_REFUSED, call, error, **told)
 
 
 def allowed_of(decision: Allowed | Denied) -> Allowed:

@@ -50,25 +50,8 @@ _LISTS = tuple(sorted({kind.array_oid for kind in psycopg.adapters.types if kind
 # JSON, records, ranges, multiranges, addresses and times with a zone come as the server writes them: what the driver
 # makes of one type may be of several.
 _AS_TEXT = (
-    114,
-    650,
-    869,
-    3802,
-    2249,
-    2287,
-    3904,
-    3906,
-    3908,
-    3910,
-    3912,
-    3926,
-    4451,
-    4532,
-    4533,
-    4534,
-    4535,
-    4536,
-    1266,
+    *(114, 650, 869, 1266, 2249, 2287, 3802, 3904, 3906, 3908, 3910, 3912, 3926),
+    *(4451, 4532, 4533, 4534, 4535, 4536),
 )
 _RIGHTS = f"""
 SELECT r.rolsuper OR r.rolcreaterole OR r.rolcreatedb OR r.rolreplication OR r.rolbypassrls,
