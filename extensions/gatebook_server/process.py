@@ -18,6 +18,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 _M_ARENA_MAX = -8
+_PROCESSORS = "GATEBOOK_PROCESSORS"
 _IS_LINUX = sys.platform.startswith("linux")
 _libc = ctypes.CDLL(None, use_errno=True) if _IS_LINUX else None
 
@@ -35,6 +36,30 @@ def share_memory() -> None:
     mallopt = getattr(_libc, "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 2)
+
+
+def stay_on_one_processor() -> None:
+    """Keep all threads that begin from now on where this one is.
+
+    Threads of one interpreter run one at a time: on several processors they spend more on waking each other there than
+    on their work. What this process starts may spread again. For Linux with glibc; elsewhere nothing happens.
+    """
+    where = getattr(_libc, "sched_getcpu", None)
+    if where is None:
+        return
+    os.environ.setdefault(_PROCESSORS, ",".join(map(str, sorted(os.sched_getaffinity(0)))))
+    os.sched_setaffinity(0, {where()})
+
+
+def processors() -> dict[str, str]:
+    """What a process that shall `spread` gets in its environment."""
+    return {_PROCESSORS: os.environ[_PROCESSORS]} if _PROCESSORS in os.environ else {}
+
+
+def spread() -> None:
+    """Use all processors that the one which started this might have used."""
+    if _PROCESSORS in os.environ:
+        os.sched_setaffinity(0, map(int, os.environ[_PROCESSORS].split(",")))
 
 
 def die_with_parent(signum: int = signal.SIGTERM, *, parent: int | None = None) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from gatebook_hub import __version__
 from gatebook_hub.cli.options import POLICIES, STATE, settings_of
 from gatebook_hub.services.opening import open_gate
-from gatebook_server.process import die_with_parent, share_memory
+from gatebook_server.process import die_with_parent, share_memory, stay_on_one_processor
 
 _RARELY = 20_000
 
@@ -34,6 +34,7 @@ def serve(**given: Any) -> None:
     settings = settings_of(**given)
     if settings.hub_api_url:
         die_with_parent()
+    stay_on_one_processor()
     with open_gate(settings) as gate:
         app = make_app(gate)
         # Batches come and go: what they took is free for the next, whichever thread makes it.

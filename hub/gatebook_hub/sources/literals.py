@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import psycopg
@@ -48,22 +49,28 @@ def with_literals(connection: psycopg.Connection[Any], sql: str, values: Mapping
     """
     if connection.info.encoding != "utf-8":
         return None
-    names = list(dict.fromkeys(match[1] for match in _MARK.finditer(sql) if match[1]))
+    text, names = numbered(sql)
     if any(match[0] == "%" for match in _MARK.finditer(sql)) or not values.keys() >= set(names):
         return None
     if any(name.startswith("gb_mask_") for name in names):
         return None  # a key of the gate's does not go into a text, which servers log
     if not names:
-        return sql.replace("%%", "%")
+        return text
     dumped = [_dumped(connection, values[name]) for name in names]
-    numbers = {name: f"${number}" for number, name in enumerate(names, 1)}
-    types = _types(connection, _filled(sql, numbers), [oid for oid, _ in dumped])
+    types = _types(connection, text, [oid for oid, _ in dumped])
     literals = {}
     for name, (oid, data), kind in zip(names, dumped, types, strict=True):
         if kind not in _TYPES or oid not in {_UNKNOWN, kind}:
             return None
         literals[name] = f"({_literal(connection, data)}::pg_catalog.{_TYPES[kind]})"
     return _filled(sql, literals)
+
+
+@lru_cache(maxsize=1_000)
+def numbered(sql: str) -> tuple[str, tuple[str, ...]]:
+    """The text with its parameters as PostgreSQL numbers them, `$1` and so on, and their names in that order."""
+    names = tuple(dict.fromkeys(match[1] for match in _MARK.finditer(sql) if match[1]))
+    return _filled(sql, {name: f"${number}" for number, name in enumerate(names, 1)}), names
 
 
 def _filled(sql: str, texts: Mapping[str, str]) -> str:

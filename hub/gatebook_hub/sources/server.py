@@ -25,7 +25,6 @@ from gatebook_hub.sources.writing import ServerWriting
 from gatebook_hub.sql import Plan
 
 MOST_CONNECTIONS = 12
-_KEPT = 4
 _SOON_S = 0.25
 
 
@@ -54,8 +53,9 @@ class ServerSource(ABC):
         # Whether a connection is asked for a sign of life before it serves; else `_begin` takes another for a dead one.
         self._database = create_engine(
             url,
-            pool_size=_KEPT,
-            max_overflow=MOST_CONNECTIONS - _KEPT,
+            pool_size=MOST_CONNECTIONS,
+            max_overflow=0,
+            pool_use_lifo=True,
             pool_pre_ping=is_asked,
             connect_args=dict(arguments),
         )

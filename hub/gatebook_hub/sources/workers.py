@@ -19,6 +19,7 @@ from typing import Any
 
 from gatebook_hub.errors import SourceUnavailable, StatementFailed, StatementTimeout
 from gatebook_hub.sources.frames import JSON, Channel, FrameError, interrupt_of
+from gatebook_server.process import processors
 
 GRACE_S = 1.0
 _ENVIRONMENT = {"LC_ALL": "C.UTF-8", "TZ": "UTC", "ARROW_DEFAULT_MEMORY_POOL": "system"}
@@ -39,7 +40,7 @@ class Worker:
         try:
             self.process = subprocess.Popen(  # noqa: S603 - our own module
                 [sys.executable, "-I", "-m", "gatebook_hub.sources.worker", str(theirs.fileno()), str(control)],
-                env={**_ENVIRONMENT, "GATEBOOK_PARENT": str(os.getpid())},
+                env={**_ENVIRONMENT, **processors(), "GATEBOOK_PARENT": str(os.getpid())},
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

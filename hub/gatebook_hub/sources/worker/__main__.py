@@ -28,7 +28,7 @@ from gatebook_hub.sources.frames import (
 )
 from gatebook_hub.sources.worker.confining import forbid_calls, forbid_files, limit_processor, limit_resources
 from gatebook_hub.sources.worker.serving import Served
-from gatebook_server.process import die_with_parent, forbid_inspection
+from gatebook_server.process import die_with_parent, forbid_inspection, spread
 
 _FLUSH_ROWS = 4_096
 _RARELY = 100_000
@@ -54,6 +54,7 @@ def main(argv: list[str]) -> None:
     """Serve on the two descriptors that the gateway passed."""
     die_with_parent(signal.SIGKILL, parent=int(os.environ["GATEBOOK_PARENT"]))
     forbid_inspection()  # before it is told anything: a server's URL holds a password
+    spread()
     channel = Channel(socket.socket(fileno=int(argv[0])))
     control = int(argv[1])
     _, setup = channel.receive()
