@@ -18,6 +18,8 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38
 _M_ARENA_MAX = -8
+_M_MMAP_THRESHOLD = -3
+_LARGE_BYTES = 1_048_576
 _PROCESSORS = "GATEBOOK_PROCESSORS"
 _IS_LINUX = sys.platform.startswith("linux")
 _libc = ctypes.CDLL(None, use_errno=True) if _IS_LINUX else None
@@ -32,10 +34,14 @@ def _prctl(option: int, value: int) -> None:
 
 
 def share_memory() -> None:
-    """Have threads share what they free, rather than keep it. For Linux with glibc; elsewhere nothing happens."""
+    """Have threads share what they free, and give back what is large.
+
+    For Linux with glibc; elsewhere nothing happens.
+    """
     mallopt = getattr(_libc, "mallopt", None)
     if mallopt is not None:
         mallopt(_M_ARENA_MAX, 2)
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def stay_on_one_processor() -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.engine.interfaces import BindTyping
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.sql.compiler import InsertmanyvaluesSentinelOpts
 
+from gatebook.dialects import duckdb_migrations  # noqa: F401 - Alembic knows what is loaded
 from gatebook.dialects.duckdb_types import INTERVAL, WHOLE, TypeWords, Whole
 from gatebook.dialects.duckdb_words import Names, TableWords, Words
 from gatebook.dialects.gate import GateDialect

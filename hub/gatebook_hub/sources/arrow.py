@@ -14,7 +14,7 @@ from gatebook_hub.errors import StatementFailed
 
 BATCH_ROWS = 16_384
 BATCH_BYTES = 16_000_000
-GOOD_BYTES = 1_000_000
+GOOD_BYTES = 500_000
 _PLAIN: Mapping[type, pa.DataType] = {
     bool: pa.bool_(),
     int: pa.int64(),

@@ -32,7 +32,7 @@ from gatebook_hub.sources.postgresql_session import pins
 DriverError = adbc_driver_manager.Error
 _USE_COPY = adbc_driver_postgresql.StatementOptions.USE_COPY.value
 _BATCH_BYTES = adbc_driver_postgresql.StatementOptions.BATCH_SIZE_HINT_BYTES.value
-_GOOD_BYTES = 1_000_000
+_GOOD_BYTES = 500_000
 _KEPT, _MORE = 2, 4
 # A dead network is noticed by the kernel, for nobody else can end a call of this driver.
 _NETWORK = {

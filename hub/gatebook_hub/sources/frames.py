@@ -35,7 +35,7 @@ class Channel:
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
-        self._reader = connected.makefile("rb", buffering=_BUFFER_BYTES)
+        self._reader: Any = connected.makefile("rb", buffering=_BUFFER_BYTES)
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
 
@@ -72,8 +72,8 @@ class Channel:
             kind, size = _HEAD.unpack(head)
             if kind not in {JSON, SCHEMA, BATCH} or size > (MOST_JSON_BYTES if kind == JSON else MOST_BYTES):
                 raise FrameError("the frame has no known form")
-            payload = self._reader.read(size)
-            if len(payload) < size:
+            payload = bytearray(size)
+            if self._reader.readinto(payload) < size:
                 raise FrameError("the other side ended within a frame")
             return kind, json.loads(payload) if kind == JSON else payload
         except (OSError, ValueError, RecursionError) as error:

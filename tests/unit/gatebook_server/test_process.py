@@ -180,3 +180,31 @@ def test_the_poller_does_get_hold_of_a_program_started_as_the_account(account: A
         code = "from gatebook_server.process import forbid_inspection; forbid_inspection(); import time; time.sleep(3)"
         subprocess.run([sys.executable, "-c", code], check=True, **alike)
         assert "'mem'" in poller.stdout.read()
+
+
+SPREADING = """
+import os, subprocess, sys, threading
+from gatebook_server.process import processors, spread, stay_on_one_processor
+stay_on_one_processor()
+allowed = []
+thread = threading.Thread(target=lambda: allowed.append(os.sched_getaffinity(0)))
+thread.start()
+thread.join()
+program = "import os, gatebook_server.process as p; p.spread(); print(sorted(os.sched_getaffinity(0)))"
+child = subprocess.run([sys.executable, "-c", program], env=processors(), capture_output=True, text=True, check=True)
+print(len(os.sched_getaffinity(0)), len(allowed[0]), child.stdout, end="")
+"""
+
+
+@linux
+def test_threads_stay_on_one_processor_and_children_spread_as_far_as_their_parent_might() -> None:
+    mine = os.sched_getaffinity(0)
+    for given in {frozenset(mine), frozenset({min(mine)})}:
+        done = subprocess.run(
+            [sys.executable, "-c", SPREADING],
+            preexec_fn=lambda given=given: os.sched_setaffinity(0, given),  # type: ignore[misc]
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split(maxsplit=2) == ["1", "1", f"{sorted(given)}\n"]
