@@ -73,6 +73,12 @@ approvals:                                    # which writes need whom; without 
     production: true
     require: [{groups: [privacy]}]
     reason: true
+    execute: window                           # once approved, at night; or by_requester, or on_approval
+    window: {hours: "22:00-04:00", zone: Europe/Berlin}
+    valid_h: 24                               # an approval holds so long
+    break_glass:                              # in need these may have it done before its review
+      groups: [on_call]
+      review: [{groups: [privacy, owners], needed: 2}]
 
   - id: small-credits
     actions: credit
@@ -137,7 +143,9 @@ name. Unknown keys are errors; so are aliases, tags, links that lead out of the 
 * **Approvals**: where several rules match a write, all of their quorums are needed, within the shortest of their times;
   where none does, the source's `default_quorum` is. `on` and `actions` say what is meant (either); `writes`, `via`,
   `tag`, `production` and `when` narrow it (all). A `tag` is met by a write of a column that has it, and by the removal
-  of its row. Nobody approves their own request.
+  of its row. Nobody approves their own request. What rules say about the execution adds up as well: the requester says
+  when, if one rule wants that, and every window must be open. A glass can be broken where every rule that asks for
+  people lets the requester do so, and everybody whom those rules name has to look at it afterwards.
 * The order of rules, keys and files never matters. [Policy](../explanation/policy.md) says why it is this way.
 
 | command | says |
@@ -155,7 +163,14 @@ None of them executes a statement. `OLD` and `NEW` are folders, or revisions in 
 """
 _DOCUMENTS = {
     "sources/NAME.yaml": (of.SourceDocument, of.RequirementDocument, of.LimitsDocument),
-    "Rules": (of.RuleFile, of.GrantDocument, of.ProtectionDocument, of.ApprovalDocument),
+    "Rules": (
+        of.RuleFile,
+        of.GrantDocument,
+        of.ProtectionDocument,
+        of.ApprovalDocument,
+        of.WindowDocument,
+        of.GlassDocument,
+    ),
     "actions/NAME.yaml": (of.ActionDocument, of.ParameterDocument),
     "jobs/NAME.yaml": (of.JobDocument,),
     "tests/NAME.yaml": (of.TestFile, of.ExpectationDocument, of.PersonDocument, of.ExpectDocument),

@@ -24,6 +24,7 @@ class State(StrEnum):
     APPROVED = "approved"
     EXECUTING = "executing"
     EXECUTED = "executed"
+    UNDONE = "undone"
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
@@ -125,6 +126,8 @@ class Change:
     may: Mapping[str, bool] = field(default_factory=dict)
     why_not: Mapping[str, str] = field(default_factory=dict)
     audit_index: int | None = None
+    undoes: str | None = None
+    undone_by: str | None = None
     through: Gate | None = field(default=None, repr=False, compare=False)
 
     @classmethod
@@ -142,7 +145,7 @@ class Change:
             name: document.get(name)
             for name in (
                 "table", "operation", "statement", "action", "requester", "reason",
-                "created_at", "expires_at", "digest", "failure",
+                "created_at", "expires_at", "digest", "failure", "undoes", "undone_by",
             )
         }  # fmt: skip
         outcome = document.get("outcome")
@@ -218,6 +221,14 @@ class Change:
         """Carry out an approved request; raises `ChangeRefused` if it is not approved or its rows have changed."""
         return self._move("execute")
 
+    def undo(self, reason: str | None = None) -> Change:
+        """Ask for the rows as they were before this change: a change request of its own; raises `ChangeRefused`.
+
+        Rows that somebody has changed since stay as they are, and its warnings say how many those are.
+        """
+        document = self._gate.post("changes", self.id, "undo", body={"reason": reason} if reason else {})
+        return Change.from_json(document, self.through)
+
     @property
     def next_step(self) -> str:
         """What happens next, or what happened, in one sentence without a stop."""
@@ -234,6 +245,8 @@ class Change:
                 return "it is being executed"
             case State.EXECUTED if self.outcome is not None:
                 return str(self.outcome)
+            case State.UNDONE:
+                return f"it was executed, and undone by request {self.undone_by}"
             case State.DRIFTED:
                 return self.failure or "the rows changed after the approval, so nothing was written; send it again"
             case _:

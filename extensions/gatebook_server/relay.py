@@ -43,7 +43,7 @@ _OPEN = tuple(
         ("POST", rf"transactions/{_NAME}"),
         ("GET", r"changes"),
         ("GET", rf"changes/{_NAME}"),
-        ("POST", rf"changes/{_NAME}/(?:execute|withdraw)"),
+        ("POST", rf"changes/{_NAME}/(?:execute|withdraw|undo)"),
         ("GET", r"actions"),
         ("GET", rf"actions/{_NAME}"),
         ("POST", rf"actions/{_NAME}"),

@@ -17,6 +17,7 @@ from gatebook_hub.gateway import audit, catalogue, changes, health, runs, statem
 from gatebook_hub.portal import routes as portal
 from gatebook_hub.services.cases import UseCases
 from gatebook_hub.services.gate import Gate
+from gatebook_hub.services.keeping import Keeper
 from gatebook_hub.services.opening import OPERATOR, start
 from gatebook_hub.services.reloading import Reloading, Watcher
 from gatebook_hub.sources.arrow import batch_of
@@ -58,7 +59,7 @@ def make_app(gate: Gate) -> ASGIApp:
     settings = gate.settings
     app = make_api()
     watcher = Watcher(gate, Reloading(gate, policy_told), OPERATOR)
-    app.router.lifespan_context = partial(_lifespan, watcher, cases)
+    app.router.lifespan_context = partial(_lifespan, watcher, Keeper(cases.changes, OPERATOR), cases)
     hub = open_hub(settings)
     app.state.cases = cases
     app.state.doorman = Doorman(cases, hub)
@@ -77,12 +78,14 @@ def make_app(gate: Gate) -> ASGIApp:
 
 
 @asynccontextmanager
-async def _lifespan(watcher: Watcher, cases: UseCases, _: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(watcher: Watcher, keeper: Keeper, cases: UseCases, _: FastAPI) -> AsyncIterator[None]:
     # Each waiting card and each streaming read holds a thread; 40 would be few.
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     # pyarrow imports pandas at its first conversion: half a second that the first caller need not wait for.
     batch_of(pa.schema([("warm", pa.string())]), [("up",)])
     watcher.start()
+    keeper.start()
     yield
+    keeper.stop()
     watcher.stop()
     cases.transactions.close()

@@ -25,7 +25,8 @@ GatebookError                     the base, never raised
 │   ├── DigestMoved               GB-403
 │   ├── Drifted                   GB-404
 │   ├── EffectMissed              GB-405
-│   └── ApprovalRequired          GB-406
+│   ├── ApprovalRequired          GB-406
+│   └── BrokenSeal                GB-407
 ├── SourceError                   governed databases, GB-5xx
 │   ├── SourceUnavailable         GB-501
 │   ├── StatementFailed           GB-502
@@ -215,6 +216,12 @@ class ApprovalRequired(ChangeError):
     """The write needs people, for whom no transaction waits; it was rolled back, and nothing of it remains."""
 
     code, title = "GB-406", "the write needs approval"
+
+
+class BrokenSeal(ChangeError):
+    """What is kept of a change request cannot be opened: it was changed, or the key is another one."""
+
+    code, status, title = "GB-407", 500, "a change request cannot be opened"
 
 
 class SourceError(GatebookError):

@@ -218,6 +218,14 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Glass:
+    """Who may have a write executed before it is reviewed, and who must have looked at it after that."""
+
+    groups: tuple[str, ...]
+    review: tuple[Requirement, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleRef:
     """A rule that decided, by id and by the hash of its text."""
 

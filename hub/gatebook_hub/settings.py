@@ -67,6 +67,11 @@ class Settings(BaseSettings):
     limit_concurrent: int = Field(4, description="Statements one principal may run at once in one source.")
     preview_rows: int = Field(1_000, description="Rows a change request may hold in full; more are refused for now.")
     change_ttl_h: float = Field(72.0, description="Hours after which a change request that nobody decided expires.")
+    image_days: float = Field(
+        90.0,
+        gt=0,
+        description="Days after which the rows of an ended change request are forgotten; then it has no undo.",
+    )
     policy_poll_s: float = Field(
         2.0,
         description="Seconds between looks at the policy folder for changes; 0 for on request alone.",

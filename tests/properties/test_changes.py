@@ -94,7 +94,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def begin(self) -> None:
         with contextlib.suppress(GatebookError):
-            self.request = changes.begin(self.request)
+            self.request = changes.begin(self.request, self.now)
             self.executions += 1
 
     @rule(who=PEOPLE)
@@ -139,7 +139,7 @@ class Life(RuleBasedStateMachine):
         if not self.request.state.is_final:
             return
         for move in (
-            lambda: changes.begin(self.request),
+            lambda: changes.begin(self.request, self.now),
             lambda: changes.withdraw(self.request, self.request.requester, self.now),
             lambda: changes.finish(self.request, rows=1, index=1, now=self.now),
             lambda: changes.fail(self.request, sentence="x", is_drift=False, now=self.now),

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from gatebook_hub.changes.request import ChangeRequest, RowChange, RowDiff
+from gatebook_hub.windows import Execution
 
 
 def diff_digest(diff: RowDiff) -> str:
@@ -42,6 +43,10 @@ def digest_of(request: ChangeRequest) -> str:
     }
     if request.purpose is not None:
         bound["purpose"] = request.purpose
+    if request.execution != Execution():
+        bound["execution"] = {"when": str(request.execution), "valid_h": request.execution.valid_h}
+    if request.undoes is not None:
+        bound["undoes"] = {"change": request.undoes, "left": [list(key) for key in request.left]}
     return _sha256(bound)
 
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from gatebook_hub.model import Principal, Requirement, RuleRef
+from gatebook_hub.model import Glass, Principal, Requirement, RuleRef
+from gatebook_hub.windows import Execution
 
 
 class State(StrEnum):
@@ -18,6 +19,7 @@ class State(StrEnum):
     APPROVED = "approved"
     EXECUTING = "executing"
     EXECUTED = "executed"
+    UNDONE = "undone"
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
     EXPIRED = "expired"
@@ -105,8 +107,29 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """What somebody wrote about a request; it decides nothing."""
+
+    author: str
+    text: str
+    at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """The requester had it executed before its review; `reviews` are what others said of it afterwards."""
+
+    reason: str
+    at: dt.datetime
+    reviews: tuple[Review, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A write as it was previewed, which nobody filed. `parameters` are encoded values."""
+    """A write as it was previewed, which nobody filed. `parameters` are encoded values.
+
+    One that undoes a change names it; `left` are the keys of its rows that have changed since, which stay as they are.
+    """
 
     source: str
     table: str
@@ -124,11 +147,18 @@ class Draft:
     rules: tuple[RuleRef, ...]
     schema_version: str
     purpose: str | None = None
+    execution: Execution = field(default_factory=Execution)
+    glasses: tuple[Glass, ...] = ()
+    undoes: str | None = None
+    left: tuple[tuple[Any, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeRequest(Draft):
-    """A write that waits, or waited, for its quorum; `digest` binds all of it."""
+    """A write that waits, or waited, for its quorum; `digest` binds all of it.
+
+    `image` is what the execution changed, which is what can be undone, `undone_by` the request that did.
+    """
 
     id: str
     state: State
@@ -141,3 +171,8 @@ class ChangeRequest(Draft):
     version: int = 0
     notes: Mapping[str, str] = field(default_factory=dict)
     returned: Returned | None = None
+    image: RowDiff | None = None
+    undone_by: str | None = None
+    forgotten_at: dt.datetime | None = None
+    broken: Broken | None = None
+    comments: tuple[Comment, ...] = ()

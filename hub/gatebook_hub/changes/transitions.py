@@ -1,7 +1,9 @@
 """Who may move a request on, and where to?
 
-awaiting review ─► approved ─► executing ─► executed | failed | drifted
-       ├─► rejected, withdrawn, expired
+awaiting review ─► approved ─► executing ─► executed ─► undone
+       │              │            ├─► failed, drifted
+       ├─► rejected   │
+       └──────────────┴─► withdrawn, expired
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ from collections.abc import Iterable
 from dataclasses import fields, replace
 
 from gatebook_hub.changes.digest import digest_of
-from gatebook_hub.changes.request import ChangeRequest, Draft, Review, State, Verdict
+from gatebook_hub.changes.request import Broken, ChangeRequest, Comment, Draft, Review, RowDiff, State, Verdict
 from gatebook_hub.errors import DigestMoved, InvalidInput, PortalOnly, ReviewRefused, StateConflict
 from gatebook_hub.model import Channel, Principal, PrincipalKind, Requirement
 
 MAX_REASON = 2_000
+MAX_COMMENTS = 200
 
 
 def file(draft: Draft, request_id: str) -> ChangeRequest:
@@ -35,16 +38,19 @@ def may_review(request: ChangeRequest, reviewer: Principal, hidden_columns: Iter
 
     `hidden_columns` are changed columns that the reviewer sees masked or not at all.
     """
-    if request.state is not State.AWAITING_REVIEW:
+    is_after = bool(missing_after(request))
+    if request.state is not State.AWAITING_REVIEW and not is_after:
         return f"the request is {request.state.replace('_', ' ')}"
     if reviewer.kind is not PrincipalKind.USER:
         return "a review comes from a person"
     if reviewer.id == request.requester.id:
         return "nobody approves their own request"
-    wanted = {group for requirement in request.requirements for group in requirement.groups}
+    asked = _asked_after(request) if is_after else request.requirements
+    wanted = {group for requirement in asked for group in requirement.groups}
     if not wanted & reviewer.groups:
         return f"a review comes from {_any_of(wanted)}"
-    if any(known.reviewer == reviewer.id for known in request.reviews):
+    given = request.broken.reviews if request.broken is not None and is_after else request.reviews
+    if any(known.reviewer == reviewer.id for known in given):
         return "you have already reviewed this request"
     hidden = sorted(hidden_columns)
     if hidden:
@@ -64,6 +70,7 @@ def review(
 ) -> ChangeRequest:
     """Add a verdict; a rejection is final, approvals count until the quorum is met.
 
+    After a glass was broken a verdict says what is thought of it, and changes nothing.
     Raises PortalOnly, ReviewRefused, DigestMoved, InvalidInput.
     """
     if reviewer.channel is not Channel.PORTAL:
@@ -78,10 +85,19 @@ def review(
     if len(reason) > MAX_REASON:
         raise InvalidInput(f"a reason has at most {MAX_REASON:,} characters")
     given = Review(reviewer=reviewer.id, groups=reviewer.groups, verdict=verdict, reason=reason.strip(), at=now)
+    if request.broken is not None and request.state is not State.AWAITING_REVIEW:
+        return replace(request, broken=replace(request.broken, reviews=(*request.broken.reviews, given)))
     reviewed = replace(request, reviews=(*request.reviews, given))
     if verdict is Verdict.REJECT:
         return replace(reviewed, state=State.REJECTED, finished_at=now)
-    return reviewed if missing_quorum(reviewed) else replace(reviewed, state=State.APPROVED)
+    return reviewed if missing_quorum(reviewed) else _approved(reviewed, now)
+
+
+def _approved(request: ChangeRequest, now: dt.datetime) -> ChangeRequest:
+    """An approval holds for so long; then the rows have to be looked at again."""
+    hours = request.execution.valid_h
+    expires_at = request.expires_at if hours is None else now + dt.timedelta(hours=hours)
+    return replace(request, state=State.APPROVED, expires_at=expires_at)
 
 
 def missing_quorum(request: ChangeRequest) -> tuple[tuple[Requirement, int], ...]:
@@ -92,6 +108,67 @@ def missing_quorum(request: ChangeRequest) -> tuple[tuple[Requirement, int], ...
         if given < requirement.needed:
             missing.append((requirement, given))
     return tuple(missing)
+
+
+def why_no_glass(request: ChangeRequest, principal: Principal) -> str | None:
+    """Why this person may not have the request executed before its review, or None if they may."""
+    if request.state is not State.AWAITING_REVIEW:
+        return f"the request is {request.state.replace('_', ' ')}"
+    if principal.kind is not PrincipalKind.USER or principal.id != request.requester.id:
+        return "its requester alone may break the glass"
+    if not request.glasses:
+        return "no rule lets anybody break a glass for it"
+    for glass in request.glasses:
+        if not principal.groups & set(glass.groups):
+            return f"{_any_of(set(glass.groups))} may break the glass"
+    return None
+
+
+def break_glass(
+    request: ChangeRequest, principal: Principal, *, reason: str, digest: str, now: dt.datetime
+) -> ChangeRequest:
+    """Approved without its quorum: others look at it afterwards. Raises PortalOnly, ReviewRefused, DigestMoved."""
+    if principal.channel is not Channel.PORTAL:
+        raise PortalOnly("a glass is broken by a person at the portal, not by a token")
+    refusal = why_no_glass(request, principal)
+    if refusal is not None:
+        raise ReviewRefused(refusal)
+    if digest != request.digest:
+        raise DigestMoved("the request is not the one that you looked at; look again")
+    if not reason.strip():
+        raise InvalidInput("say what the emergency is")
+    if len(reason) > MAX_REASON:
+        raise InvalidInput(f"a reason has at most {MAX_REASON:,} characters")
+    return replace(request, state=State.APPROVED, broken=Broken(reason=reason.strip(), at=now))
+
+
+def missing_after(request: ChangeRequest) -> tuple[tuple[Requirement, int], ...]:
+    """Whose look is still missing after a glass was broken, each with the number of looks that there were."""
+    broken = request.broken
+    if broken is None or request.state not in {State.EXECUTED, State.UNDONE}:
+        return ()
+    missing = []
+    for requirement in _asked_after(request):
+        people = {known.reviewer for known in broken.reviews if known.groups & set(requirement.groups)}
+        given = len(people - {request.requester.id})
+        if given < requirement.needed:
+            missing.append((requirement, given))
+    return tuple(missing)
+
+
+def _asked_after(request: ChangeRequest) -> tuple[Requirement, ...]:
+    return tuple(dict.fromkeys(requirement for glass in request.glasses for requirement in glass.review))
+
+
+def comment(request: ChangeRequest, author: Principal, text: str, now: dt.datetime) -> ChangeRequest:
+    """Add a comment; raises InvalidInput."""
+    if not text.strip():
+        raise InvalidInput("the comment is empty")
+    if len(text) > MAX_REASON:
+        raise InvalidInput(f"a comment has at most {MAX_REASON:,} characters")
+    if len(request.comments) >= MAX_COMMENTS:
+        raise InvalidInput(f"a request has at most {MAX_COMMENTS:,} comments")
+    return replace(request, comments=(*request.comments, Comment(author=author.id, text=text.strip(), at=now)))
 
 
 def approvals_for(request: ChangeRequest, requirement: Requirement) -> int:
@@ -121,11 +198,33 @@ def expire(request: ChangeRequest, now: dt.datetime) -> ChangeRequest:
     return request
 
 
-def begin(request: ChangeRequest) -> ChangeRequest:
-    """The execution starts; raises StateConflict unless the quorum stands."""
+def why_no_execution(request: ChangeRequest, principal: Principal, now: dt.datetime) -> str | None:
+    """Why this principal may not have the request carried out now, or None if they may."""
+    if request.state is not State.APPROVED:
+        return f"the request is {request.state.replace('_', ' ')}"
+    is_own = principal.id == request.requester.id
+    if (request.execution.is_by_requester or request.broken is not None) and not is_own:
+        return "its requester says when it is executed"
+    if not (is_own or any(known.reviewer == principal.id for known in request.reviews)):
+        return "the requester or a reviewer executes a request"
+    return why_not_now(request, now)
+
+
+def why_not_now(request: ChangeRequest, now: dt.datetime) -> str | None:
+    """Why the request is not carried out at this time by anybody, or None."""
+    return (
+        None if request.broken is not None or request.execution.is_open(now) else f"it is executed {request.execution}"
+    )
+
+
+def begin(request: ChangeRequest, now: dt.datetime) -> ChangeRequest:
+    """The execution starts; raises StateConflict unless the quorum stands and its time has come."""
     _expect(request, State.APPROVED)
-    if missing_quorum(request):
+    if missing_quorum(request) and request.broken is None:
         raise StateConflict("the quorum is not met")
+    refusal = why_not_now(request, now)
+    if refusal is not None:
+        raise StateConflict(refusal)
     return replace(request, state=State.EXECUTING)
 
 
@@ -139,6 +238,53 @@ def fail(request: ChangeRequest, *, sentence: str, is_drift: bool, now: dt.datet
     """The write was rolled back: the rows had moved, or the database refused."""
     _expect(request, State.EXECUTING)
     return replace(request, state=State.DRIFTED if is_drift else State.FAILED, failure=sentence, finished_at=now)
+
+
+def keep_image(request: ChangeRequest, image: RowDiff) -> ChangeRequest:
+    """What is about to be committed, kept before it is."""
+    _expect(request, State.EXECUTING)
+    return replace(request, image=image)
+
+
+def why_no_undo(request: ChangeRequest) -> str | None:
+    """Why the change cannot be undone, or None if it can, as far as the request tells."""
+    if request.state is not State.EXECUTED:
+        return f"the request is {request.state.replace('_', ' ')}"
+    if request.image is None or request.forgotten_at is not None:
+        return "what the rows were before is no longer kept"
+    return None
+
+
+def check_undo(request: ChangeRequest) -> None:
+    """Raise StateConflict unless the change can still be undone."""
+    refusal = why_no_undo(request)
+    if refusal is not None:
+        raise StateConflict(f"this cannot be undone: {refusal}")
+
+
+def undone(request: ChangeRequest, by: str) -> ChangeRequest:
+    """Another request has put its rows back; raises StateConflict."""
+    _expect(request, State.EXECUTED)
+    return replace(request, state=State.UNDONE, undone_by=by)
+
+
+def forget(request: ChangeRequest, now: dt.datetime) -> ChangeRequest:
+    """The request without any value of a row: who, when, how many and the digest stay."""
+
+    def bare(diff: RowDiff) -> RowDiff:
+        rows = tuple(replace(row, key=(), before=None, after=None) for row in diff.rows)
+        return replace(diff, rows=rows)
+
+    parameters = dict.fromkeys(request.parameters)
+    return replace(
+        request,
+        diff=bare(request.diff),
+        image=None,
+        returned=None,
+        parameters=parameters,
+        left=tuple(() for _ in request.left),
+        forgotten_at=now,
+    )
 
 
 def _expect(request: ChangeRequest, *states: State) -> None:

@@ -45,6 +45,7 @@ class DiffDocument(BaseModel):
     columns: list[str]
     rows: list[RowDocument]
     is_complete: bool = Field(description="Whether the reader sees every row.")
+    left: list[list[Any]] = Field(description="Keys of rows that an undo leaves: they were changed since.")
     masked: list[str] = Field(description="Columns whose values are masked for the reader.")
     hidden: list[str] = Field(description="Columns that the reader may not see.")
 
@@ -66,6 +67,23 @@ class GivenReviewDocument(BaseModel):
     at: str
 
 
+class BrokenDocument(BaseModel):
+    """A change that its requester had executed before anybody reviewed it."""
+
+    reason: str
+    at: str
+    reviews: list[GivenReviewDocument] = Field(description="What others said of it afterwards.")
+    missing: list[QuorumDocument] = Field(description="Whose look is still missing.")
+
+
+class CommentDocument(BaseModel):
+    """What somebody wrote about it."""
+
+    author: str
+    text: str
+    at: str
+
+
 class ExecutedDocument(BaseModel):
     """What the execution did."""
 
@@ -81,6 +99,8 @@ class MayDocument(BaseModel):
     review: bool
     withdraw: bool
     execute: bool
+    undo: bool
+    break_glass: bool
 
 
 class WriteDocument(BaseModel):
@@ -97,6 +117,7 @@ class WriteDocument(BaseModel):
     summary: str
     counts: dict[str, int] = Field(description="Rows changed, added, removed.")
     warnings: list[str]
+    execution: str = Field(description="When it is carried out once it is approved.")
     quorum: list[QuorumDocument]
 
 
@@ -119,6 +140,10 @@ class ChangeSummaryDocument(WriteDocument):
     expires_at: str
     digest: str = Field(description="What a review is bound to.")
     reviews: list[GivenReviewDocument]
+    broken: BrokenDocument | None = Field(description="That it was executed before its review, and why.")
+    comments: list[CommentDocument]
+    undoes: str | None = Field(description="The change that this takes back.")
+    undone_by: str | None = Field(description="The change that took this back.")
     outcome: ExecutedDocument | None
     failure: str | None
     may: MayDocument

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request
 from gatebook_hub.changes import State, Verdict
 from gatebook_hub.errors import PortalOnly
 from gatebook_hub.gateway.answers import ChangeDocument, ChangesDocument
-from gatebook_hub.gateway.documents import ReviewDocument
+from gatebook_hub.gateway.documents import NoteDocument, ReviewDocument, UndoDocument
 from gatebook_hub.gateway.edge import Calling, Cases, answers
 from gatebook_hub.model import Channel
 from gatebook_hub.web.views import change_view
@@ -72,3 +73,16 @@ def execute_change(cases: Cases, call: Calling, change_id: ChangeId) -> dict[str
 def withdraw_change(cases: Cases, call: Calling, change_id: ChangeId) -> dict[str, Any]:
     """Take one's own request back."""
     return change_view(cases, call.principal, cases.changes.withdraw(call, change_id))
+
+
+@router.post("/{change_id}/undo", operation_id="undo_change", **answers(ChangeDocument))
+def undo_change(cases: Cases, call: Calling, change_id: ChangeId, body: UndoDocument) -> dict[str, Any]:
+    """Ask for the rows of an executed change as they were before it: a change request of its own."""
+    asked = replace(call, reason=body.reason, purpose=body.purpose)
+    return change_view(cases, call.principal, cases.changes.undo(asked, change_id))
+
+
+@router.post("/{change_id}/comments", operation_id="comment_on_change", **answers(ChangeDocument))
+def comment_on_change(cases: Cases, call: Calling, change_id: ChangeId, body: NoteDocument) -> dict[str, Any]:
+    """Write a comment about a request."""
+    return change_view(cases, call.principal, cases.changes.comment(call, change_id, body.text))

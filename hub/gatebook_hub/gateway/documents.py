@@ -71,6 +71,21 @@ class ReviewDocument(Document):
     digest: str = Field(min_length=64, max_length=64, description="The digest of what was looked at.")
 
 
+class NoteDocument(Document):
+    """A comment on a change request."""
+
+    text: str = Field(min_length=1, max_length=2_000)
+
+
+class UndoDocument(Document):
+    """Why a change is to be taken back."""
+
+    reason: str | None = Field(
+        None, max_length=2_000, description="Why, where a grant or an approval rule asks for it."
+    )
+    purpose: str | None = Field(None, max_length=63, pattern=r"^[a-z][a-z0-9_]*$")
+
+
 class ActionCallDocument(Document):
     """One call of an action."""
 

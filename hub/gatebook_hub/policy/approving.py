@@ -9,10 +9,12 @@ import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
+from functools import reduce
 from typing import Any
 
-from gatebook_hub.model import Access, Requirement, RuleRef
+from gatebook_hub.model import Access, Glass, Requirement, RuleRef
 from gatebook_hub.policy.rules import Approval, Condition, PolicySet
+from gatebook_hub.windows import Execution
 
 _OPERATORS = {
     "<": operator.lt,
@@ -45,12 +47,17 @@ class WriteFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approving:
-    """What a write needs before it is done: a quorum (empty: nobody), until when, and whether a reason."""
+    """What a write needs before it is done: a quorum (empty: nobody), until when, and whether a reason.
+
+    `execution` is when it is done then, `glasses` are who may do without.
+    """
 
     requirements: tuple[Requirement, ...]
     rules: tuple[RuleRef, ...]
     expires_h: float | None = None
     needs_reason: bool = False
+    execution: Execution = field(default_factory=Execution)
+    glasses: tuple[Glass, ...] = ()
 
 
 def approving_of(policy: PolicySet, facts: WriteFacts) -> Approving:
@@ -65,7 +72,15 @@ def approving_of(policy: PolicySet, facts: WriteFacts) -> Approving:
         rules=rules,
         expires_h=min(hours, default=None),
         needs_reason=any(rule.needs_reason for rule in matching),
+        glasses=glasses_of([rule.glass for rule in matching if rule.require]),
+        execution=reduce(Execution.with_, (rule.execution for rule in matching), Execution()),
     )
+
+
+def glasses_of(found: Iterable[Glass | None]) -> tuple[Glass, ...]:
+    """Each glass that somebody has to be allowed to break; none at all where one rule has none."""
+    each = list(found)
+    return () if None in each else tuple(dict.fromkeys(glass for glass in each if glass is not None))
 
 
 def requirements_for(policy: PolicySet, facts: WriteFacts) -> tuple[tuple[Requirement, ...], tuple[RuleRef, ...]]:

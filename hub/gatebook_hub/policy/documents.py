@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gatebook_hub.model import Access, Engine
-from gatebook_hub.policy.circumstances import DAYS
 from gatebook_hub.policy.masking import MASK
 from gatebook_hub.policy.patterns import why_slow
+from gatebook_hub.windows import DAYS
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
 RULE_ID = r"^[a-z][a-z0-9-]{0,62}$"
@@ -130,6 +130,37 @@ class SourceDocument(Document):
         return self
 
 
+_HOURS: Any = Field(
+    None, pattern=HOURS, description="Only at these hours, `08:00-18:00`; `22:00-06:00` goes over midnight."
+)
+_DAYS: Any = Field(default_factory=list, description="Only on these days: mon, tue, wed, thu, fri, sat, sun.")
+
+
+def _check_window(hours: str | None, zone: str) -> None:
+    if hours and hours[:5] == hours[6:]:
+        raise ValueError("`hours` begin and end at the same time; leave them out for the whole day")
+    try:
+        ZoneInfo(zone)
+    except (ValueError, KeyError, OSError) as error:
+        raise ValueError(f"`{zone[:64]}` is not a time zone such as `Europe/Berlin`") from error
+
+
+class WindowDocument(Narrowing):
+    """When approved writes are executed."""
+
+    hours: str | None = _HOURS
+    days: Days = _DAYS
+    zone: str = Field("UTC", description="Time zone of `hours` and `days`.")
+    until: ClassVar[None] = None
+
+    @model_validator(mode="after")
+    def _conditions(self) -> WindowDocument:
+        _check_window(self.hours, self.zone)
+        if not (self.hours or self.days):
+            raise ValueError("a window has `hours` or `days`")
+        return self
+
+
 class GrantDocument(Narrowing):
     """grants: who may do what."""
 
@@ -149,10 +180,8 @@ class GrantDocument(Narrowing):
     audit: bool = Field(default=False, description="Whether the book may be read.")
     metrics: bool = Field(default=False, description="Whether the gateway's metrics may be read.")
     purpose: Purposes = Field(default_factory=list, description="Only statements that name one of these purposes.")
-    hours: str | None = Field(
-        None, pattern=HOURS, description="Only at these hours, `08:00-18:00`; `22:00-06:00` goes over midnight."
-    )
-    days: Days = Field(default_factory=list, description="Only on these days: mon, tue, wed, thu, fri, sat, sun.")
+    hours: str | None = _HOURS
+    days: Days = _DAYS
     until: dt.date | None = Field(None, description="Its last day.")
     zone: str = Field("UTC", description="Time zone of `hours`, `days` and `until`.")
 
@@ -166,14 +195,9 @@ class GrantDocument(Narrowing):
 
     @model_validator(mode="after")
     def _conditions(self) -> GrantDocument:
-        if self.hours and self.hours[:5] == self.hours[6:]:
-            raise ValueError("`hours` begin and end at the same time; leave them out for the whole day")
+        _check_window(self.hours, self.zone)
         if self.purpose and not (self.on or self.actions):
             raise ValueError("a `purpose` is named by statements and actions: it needs `on` or `actions`")
-        try:
-            ZoneInfo(self.zone)
-        except (ValueError, KeyError, OSError) as error:
-            raise ValueError(f"`{self.zone[:64]}` is not a time zone such as `Europe/Berlin`") from error
         return self
 
 
@@ -220,6 +244,13 @@ class ProtectionDocument(Narrowing):
         return self
 
 
+class GlassDocument(Document):
+    """Who may execute at once, in need."""
+
+    groups: list[Name] = Field(min_length=1, description="Members may have their own write executed before its review.")
+    review: list[RequirementDocument] = Field(min_length=1, description="Who must have looked at it afterwards.")
+
+
 class ApprovalDocument(Narrowing):
     """approvals: which writes need whom."""
 
@@ -236,9 +267,25 @@ class ApprovalDocument(Narrowing):
         None, gt=0, le=8_760, description="Hours after which a request that nobody decided expires."
     )
     reason: bool = Field(default=False, description="Whether the write needs a reason.")
+    execute: Literal["on_approval", "by_requester", "window"] = Field(
+        "on_approval",
+        description="When: with the last approval, when the requester says so, or once `window` is open.",
+    )
+    window: WindowDocument | None = Field(None, description="When it may be executed; `hours`, `days`, `zone`.")
+    valid_h: float | None = Field(
+        None, gt=0, le=8_760, description="Hours for which an approval holds; after them the request expires."
+    )
+
+    break_glass: GlassDocument | None = Field(
+        None, description="Who may execute before the review, and who looks at it afterwards; nobody if left out."
+    )
 
     @model_validator(mode="after")
     def _conditions(self) -> ApprovalDocument:
+        if self.break_glass is not None and not self.require:
+            raise ValueError("`break_glass` is for writes that need people: `require` is empty")
+        if self.execute == "window" and self.window is None:
+            raise ValueError("`execute: window` needs a `window` with `hours` or `days`")
         if not (self.on or self.actions or self.tag or self.production):
             raise ValueError("an approval rule says what it means with `on`, `actions`, `tag` or `production`")
         for condition in self.when:

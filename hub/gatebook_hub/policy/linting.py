@@ -9,6 +9,7 @@ from decimal import Decimal, InvalidOperation
 from gatebook_hub.model import WRITES, Limits
 from gatebook_hub.policy.contradicting import Finding, did_you_mean
 from gatebook_hub.policy.rules import Approval, Condition, Grant, PolicySet, Protection, TablePattern
+from gatebook_hub.windows import Execution
 
 
 def lint(
@@ -135,6 +136,8 @@ def _outdoes(wide: Approval, narrow: Approval) -> bool:
         and (not wide.is_production or narrow.is_production)
         and all(condition in narrow.when or _follows(condition, narrow.when) for condition in wide.when)
         and all(asked.get(item.groups, 0) >= item.needed for item in narrow.require)
+        and narrow.execution in {Execution(), wide.execution}
+        and (wide.glass is None or narrow.glass == wide.glass)
         and (narrow.expires_h is None or (wide.expires_h is not None and wide.expires_h <= narrow.expires_h))
         and (wide.needs_reason or not narrow.needs_reason)
     )

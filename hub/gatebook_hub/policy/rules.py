@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gatebook_hub.model import Access, Engine, Limits, Mask, Requirement, RuleRef, Schema
-from gatebook_hub.policy.circumstances import Circumstances, Window
+from gatebook_hub.model import Access, Engine, Glass, Limits, Mask, Requirement, RuleRef, Schema
+from gatebook_hub.policy.circumstances import Circumstances
+from gatebook_hub.windows import Execution, Window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +143,8 @@ class Approval:
     is_production: bool = False
     expires_h: float | None = None
     needs_reason: bool = False
+    execution: Execution = field(default_factory=Execution)
+    glass: Glass | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

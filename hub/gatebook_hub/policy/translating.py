@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gatebook_hub.model import WRITES, Limits, Requirement, RuleRef
-from gatebook_hub.policy.circumstances import DAYS, Window
+from gatebook_hub.model import WRITES, Glass, Limits, Requirement, RuleRef
 from gatebook_hub.policy.documents import (
     CONDITION,
     ActionDocument,
     ApprovalDocument,
     Document,
     ExpectationDocument,
+    GlassDocument,
     GrantDocument,
     JobDocument,
     LimitsDocument,
@@ -22,6 +22,7 @@ from gatebook_hub.policy.documents import (
     ProtectionDocument,
     RequirementDocument,
     SourceDocument,
+    WindowDocument,
 )
 from gatebook_hub.policy.masking import parse_mask
 from gatebook_hub.policy.rules import (
@@ -37,6 +38,7 @@ from gatebook_hub.policy.rules import (
     SourceRule,
     TablePattern,
 )
+from gatebook_hub.windows import DAYS, Execution, Window
 
 if TYPE_CHECKING:
     from gatebook_hub.policy.contradicting import Files
@@ -121,7 +123,7 @@ def _grant(document: GrantDocument) -> Grant:
     )
 
 
-def _window(document: GrantDocument) -> Window | None:
+def _window(document: GrantDocument | WindowDocument) -> Window | None:
     if not (document.hours or document.days or document.until):
         return None
     start, end = (document.hours or "00:00-24:00").split("-")
@@ -163,7 +165,17 @@ def _approval(document: ApprovalDocument) -> Approval:
         is_production=document.production,
         expires_h=document.expires_h,
         needs_reason=document.reason,
+        execution=Execution(
+            is_by_requester=document.execute == "by_requester",
+            windows=tuple(filter(None, [_window(document.window)])) if document.window else (),
+            valid_h=document.valid_h,
+        ),
+        glass=_glass(document.break_glass) if document.break_glass is not None else None,
     )
+
+
+def _glass(document: GlassDocument) -> Glass:
+    return Glass(groups=tuple(sorted(document.groups)), review=_requirements(document.review))
 
 
 def _action(document: ActionDocument) -> Action:

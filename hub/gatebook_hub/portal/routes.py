@@ -49,6 +49,9 @@ _PRESSES = {
     "/changes/{id}/review": changes.review,
     "/changes/{id}/execute": changes.execute,
     "/changes/{id}/withdraw": changes.withdraw,
+    "/changes/{id}/undo": changes.undo,
+    "/changes/{id}/break-glass": changes.break_glass,
+    "/changes/{id}/comments": changes.comment,
 }
 _MACHINES = ("/api/", "/healthz", "/readyz", "/metrics")
 _log = logging.getLogger(__name__)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
@@ -14,7 +15,16 @@ from gatebook_hub.model import Channel
 from gatebook_hub.portal.downloads import csv_download, json_download
 from gatebook_hub.portal.filters import plural
 from gatebook_hub.portal.pages.cells import cell_of
-from gatebook_hub.portal.pages.change import ChangePage, Outcome, Parameter, Permission, Review, TimelineEntry
+from gatebook_hub.portal.pages.change import (
+    Broken,
+    ChangePage,
+    Comment,
+    Outcome,
+    Parameter,
+    Permission,
+    Review,
+    TimelineEntry,
+)
 from gatebook_hub.portal.pages.changes import ChangeCard, InboxPage, Quorum
 from gatebook_hub.portal.pages.diff import row_diff_of
 from gatebook_hub.portal.pages.frame import Downloads, FieldError, Pager, Tab, address
@@ -104,7 +114,47 @@ def withdraw(visit: Visit) -> Response:
     return _moved(visit, step)
 
 
-def _moved(visit: Visit, step: Callable[[str], str], given_reason: str = "") -> Response:
+def break_glass(visit: Visit) -> Response:
+    """POST /changes/{id}/break-glass: have one's own request executed before its review."""
+    reason = visit.form.get("reason", "").replace("\r\n", "\n").strip()
+
+    def step(change_id: str) -> str:
+        digest = visit.form.get("digest", "")
+        visit.cases.changes.break_glass(visit.call, change_id, reason=reason, digest=digest)
+        return "broken"
+
+    return _moved(visit, step, reason, "glass-reason")
+
+
+def comment(visit: Visit) -> Response:
+    """POST /changes/{id}/comments: say something about it."""
+
+    def step(change_id: str) -> str:
+        text = visit.form.get("comment", "").replace("\r\n", "\n")
+        visit.cases.changes.comment(visit.call, change_id, text)
+        return "commented"
+
+    return _moved(visit, step, field="comment")
+
+
+def undo(visit: Visit) -> Response:
+    """POST /changes/{id}/undo: ask for the rows as they were; leads to the request that asks for it."""
+    change_id = visit.request.path_params["id"]
+    reason = visit.form.get("reason", "").replace("\r\n", "\n").strip()
+    visit.cases.changes.get(visit.principal, change_id)
+    try:
+        _same_digest(visit, change_id)
+        asked = visit.cases.changes.undo(replace(visit.call, reason=reason or None), change_id)
+    except NotFound:
+        raise
+    except GatebookError as error:
+        request = visit.cases.changes.get(visit.principal, change_id)
+        page = change_page(visit, request, errors=(_field_error(error, "undo-reason"),), given_reason=reason)
+        return shown(page, error.status)
+    return leave_for(address(f"/changes/{asked.id}", notice="asked"))
+
+
+def _moved(visit: Visit, step: Callable[[str], str], given_reason: str = "", field: str = "reason") -> Response:
     """Take a step and lead back to the page; if it is refused, the page comes back as it is now and says why."""
     change_id = visit.request.path_params["id"]
     visit.cases.changes.get(visit.principal, change_id)
@@ -114,7 +164,7 @@ def _moved(visit: Visit, step: Callable[[str], str], given_reason: str = "") -> 
         raise
     except GatebookError as error:
         request = visit.cases.changes.get(visit.principal, change_id)
-        page = change_page(visit, request, errors=(_field_error(error),), given_reason=given_reason)
+        page = change_page(visit, request, errors=(_field_error(error, field),), given_reason=given_reason)
         return shown(page, error.status)
     return leave_for(address(f"/changes/{change_id}", notice=notice))
 
@@ -125,16 +175,23 @@ def _same_digest(visit: Visit, change_id: str) -> None:
         raise DigestMoved("the request is not the one that you looked at; look again")
 
 
-def _field_error(error: GatebookError) -> FieldError:
+def _field_error(error: GatebookError, field: str) -> FieldError:
     ask = f"; ask for {error.ask}" if error.ask else ""
-    return FieldError(message=f"{error}{ask}", field="reason" if isinstance(error, InvalidInput) else None)
+    return FieldError(message=f"{error}{ask}", field=field if isinstance(error, InvalidInput) else None)
 
 
 def _notice(visit: Visit, request: ChangeRequest) -> str | None:
     """What has just been done, told only if it is so: the address may come from anybody."""
-    own = [known.verdict for known in request.reviews if known.reviewer == visit.principal.id]
+    after = request.broken.reviews if request.broken is not None else ()
+    own = [known.verdict for known in (*request.reviews, *after) if known.reviewer == visit.principal.id]
     is_own = request.requester.id == visit.principal.id
     match visit.asked("notice"):
+        case "broken" if is_own and request.broken is not None:
+            return "the change is executed, and others will look at it now; the book has an alarm"
+        case "commented" if any(known.author == visit.principal.id for known in request.comments):
+            return "your comment is there"
+        case "approved" if Verdict.APPROVE in own and request.state is State.APPROVED:
+            return f"your approval was the last one needed; it is executed {request.execution}"
         case "approved" if Verdict.APPROVE in own and request.state is State.EXECUTED:
             return "your approval was the last one needed, and the change is executed"
         case "approved" if Verdict.APPROVE in own and request.state is State.AWAITING_REVIEW:
@@ -143,6 +200,8 @@ def _notice(visit: Visit, request: ChangeRequest) -> str | None:
             return "your rejection is recorded"
         case "executed" if request.state is State.EXECUTED:
             return "the change is executed"
+        case "asked" if is_own and request.undoes is not None and request.state is State.AWAITING_REVIEW:
+            return "you asked for the rows as they were; now others have to approve it"
         case "withdrawn" if is_own and request.state is State.WITHDRAWN:
             return "your request is withdrawn"
         case _:
@@ -160,7 +219,8 @@ def change_page(
     """The page of a change request under the person's own masks."""
     view = change_view(visit.cases, visit.principal, request)
     may, outcome = view["may"], view["outcome"]
-    is_waiting = request.state in _UNDECIDED
+    broken = view["broken"]
+    is_waiting = request.state in _UNDECIDED or bool(broken and broken["missing"])
     # A refusal to review says nothing once there is nothing to review.
     why_not = view["why_not"].get("review") if is_waiting else None
     return ChangePage(
@@ -181,15 +241,34 @@ def change_page(
         digest=view["digest"],
         warnings=tuple(view["warnings"]),
         diff=row_diff_of(view["diff"], total=len(request.diff.rows)),
-        quorum=quorum_of(view),
-        reviews=tuple(
-            Review(reviewer=one["reviewer"], verdict=str(one["verdict"]), reason=one["reason"], at=_time(one["at"]))
-            for one in view["reviews"]
+        quorum=_quorums(view["quorum"]),
+        reviews=tuple(map(_review_of, view["reviews"])),
+        broken=Broken(
+            reason=broken["reason"],
+            at=_time(broken["at"]),
+            reviews=tuple(map(_review_of, broken["reviews"])),
+            missing=_quorums(broken["missing"]),
+        )
+        if broken
+        else None,
+        comments=tuple(
+            Comment(author=one["author"], text=one["text"], at=_time(one["at"])) for one in view["comments"]
         ),
+        glass=Permission(is_allowed=bool(may["break_glass"])),
         timeline=_timeline(request, view),
         review=Permission(is_allowed=bool(may["review"]), why_not=why_not),
         withdraw=Permission(is_allowed=bool(may["withdraw"])),
-        execute=Permission(is_allowed=bool(may["execute"])),
+        execute=Permission(
+            is_allowed=bool(may["execute"]),
+            why_not=view["why_not"].get("execute") if request.state is State.APPROVED else None,
+        ),
+        execution=view["execution"],
+        undo=Permission(
+            is_allowed=bool(may["undo"]),
+            why_not=view["why_not"].get("undo") if request.state is State.EXECUTED else None,
+        ),
+        undoes=view["undoes"],
+        undone_by=view["undone_by"],
         downloads=Downloads(json_url=f"/api/v1/changes/{request.id}"),
         outcome=Outcome(
             rows_changed=outcome["rows_changed"],
@@ -216,15 +295,24 @@ def card_of(view: Mapping[str, Any]) -> ChangeCard:
         requester=view["requester"],
         created_at=_time(view["created_at"]),
         warnings_count=len(view["warnings"]),
-        quorum=quorum_of(view) if view["state"] == State.AWAITING_REVIEW else (),
+        quorum=quorum_of(view) if view["state"] == State.AWAITING_REVIEW or view["broken"] else (),
+        is_broken=bool(view["broken"] and view["broken"]["missing"]),
         action=view["action"],
     )
 
 
 def quorum_of(view: Mapping[str, Any]) -> tuple[Quorum, ...]:
-    """What a request needs."""
-    return tuple(
-        Quorum(groups=tuple(item["groups"]), needed=item["needed"], given=item["given"]) for item in view["quorum"]
+    """What a request needs: before it is done or, after a glass was broken, afterwards."""
+    return _quorums(view["broken"]["missing"] if view["broken"] else view["quorum"])
+
+
+def _quorums(found: Sequence[Mapping[str, Any]]) -> tuple[Quorum, ...]:
+    return tuple(Quorum(groups=tuple(item["groups"]), needed=item["needed"], given=item["given"]) for item in found)
+
+
+def _review_of(found: Mapping[str, Any]) -> Review:
+    return Review(
+        reviewer=found["reviewer"], verdict=str(found["verdict"]), reason=found["reason"], at=_time(found["at"])
     )
 
 
@@ -252,6 +340,9 @@ def _checked_time(text: str) -> None:
 
 def _timeline(request: ChangeRequest, view: Mapping[str, Any]) -> tuple[TimelineEntry, ...]:
     entries = [TimelineEntry(at=request.created_at, sentence=f"{view['requester']} asked for the change")]
+    if request.broken is not None:
+        broken = f"{view['requester']} broke the glass: it was executed before anybody had reviewed it"
+        entries.append(TimelineEntry(at=request.broken.at, sentence=broken))
     verbs = {Verdict.APPROVE: "approved", Verdict.REJECT: "rejected"}
     entries += [
         TimelineEntry(at=known.at, sentence=f"{known.reviewer.removeprefix('user:')} {verbs[known.verdict]} it")
@@ -259,6 +350,7 @@ def _timeline(request: ChangeRequest, view: Mapping[str, Any]) -> tuple[Timeline
     ]
     endings = {
         State.EXECUTED: f"the change was executed: {plural(request.outcome_rows or 0, 'row')}",
+        State.UNDONE: f"the change was executed: {plural(request.outcome_rows or 0, 'row')}; it has been undone since",
         State.WITHDRAWN: f"{view['requester']} withdrew it",
         State.EXPIRED: "it expired: nobody had decided in time",
         State.DRIFTED: "nothing was written: the rows had changed",

@@ -16,11 +16,19 @@ from gatebook_hub.services.statements import DecidedReturning, DecidedWrite, use
 from gatebook_hub.sources.source import LEDGER, WriteSession
 from gatebook_hub.sql import KeyedStatements, Plan, StatementKind
 from gatebook_hub.sql.generating import bound, quote_for_driver
-from gatebook_hub.values import encode
+from gatebook_hub.values import decode, encode
 
 Row = tuple[Any, ...]
 # Characters of what a write returns, as JSON: it is an answer at once, not a stream.
 _MOST_RETURNED = 10_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A decided write with the values that it binds, the gate's own among them."""
+
+    decided: DecidedWrite
+    parameters: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,32 @@ def apply(
         assigned=frozenset().union(*(set(every) - columns for columns in given)),
     )
     return Applied(diff, tuple(returned.rows))
+
+
+def apply_all(
+    session: WriteSession, writes: Sequence[Prepared], schema: Schema, limit_rows: int, limits: Limits
+) -> Applied:
+    """Carry out several writes of one table, one after the other; raises as `apply` does."""
+    each = [apply(session, one.decided, one.parameters, schema, limit_rows, limits) for one in writes]
+    if len(each) == 1:
+        return each[0]
+    diffs = [one.diff for one in each]
+    return Applied(
+        RowDiff(
+            key=diffs[0].key,
+            columns=diffs[0].columns,
+            rows=tuple(row for diff in diffs for row in diff.rows),
+            assigned=frozenset().union(*(diff.assigned for diff in diffs)),
+        ),
+        (),
+    )
+
+
+def locked_row(session: WriteSession, table: Table, key: Row, schema: Schema) -> Row | None:
+    """A row as storable values, by its storable key; it is locked, where rows are."""
+    statements = sql.keyed_statements(table, (), schema)
+    found = _read(session, statements.select_locked, tuple(decode(part, "key") for part in key))
+    return None if found is None else tuple(encode(value) for value in found)
 
 
 class Gathered:

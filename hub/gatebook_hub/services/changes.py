@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,19 +19,22 @@ from gatebook_hub.errors import (
     NotPermitted,
     StateConflict,
 )
-from gatebook_hub.model import Principal
+from gatebook_hub.model import Principal, Schema
 from gatebook_hub.policy import Action
 from gatebook_hub.services import showing
-from gatebook_hub.services.applying import apply, note_in_ledger
+from gatebook_hub.services.applying import Prepared, apply_all, note_in_ledger
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
-from gatebook_hub.services.previewing import Previewed, opened, preview
-from gatebook_hub.services.quorums import approving_for
+from gatebook_hub.services.previewing import Previewed, opened, preview, preview_undo
+from gatebook_hub.services.quorums import approving_of_all
 from gatebook_hub.services.statements import decide_write, own_values
+from gatebook_hub.services.steps import tightest
+from gatebook_hub.services.undoing import prepare, ways_back
 from gatebook_hub.sql import Statement
 from gatebook_hub.values import decode
 
 _WAIT_AT_MOST_S = 30.0
+_MOST_DUE = 10_000
 
 
 class Changes:
@@ -49,15 +53,32 @@ class Changes:
         action: Action | None = None,
     ) -> ChangeRequest:
         """Preview a write and keep it as a request; one that needs nobody is executed at once."""
+        return self._file(call, preview(self._gate, call, source_name, statement, given, action))
+
+    @under_one_set
+    def undo(self, call: Call, change_id: str) -> ChangeRequest:
+        """Ask for the rows of an executed change as they were: a write like any other, which needs whom it needs."""
         gate = self._gate
-        previewed = preview(gate, call, source_name, statement, given, action)
+        request = self.get(call.principal, change_id)
+        try:
+            core.check_undo(request)
+            previewed = preview_undo(gate, call, request)
+        except GatebookError as error:
+            if error.reference is None:
+                step = {"step": "undo"}
+                error.reference = gate.refuse(EventKind.CHANGE_REFUSED, call, error, change=change_id, extra=step)
+            raise
+        return self._file(call, previewed)
+
+    def _file(self, call: Call, previewed: Previewed) -> ChangeRequest:
+        gate = self._gate
         request = core.file(previewed.draft, gate.new_id())
         gate.changes.add(request)
         gate.book.append(
             gate.event(
                 EventKind.CHANGE_PROPOSED,
                 call,
-                source=source_name,
+                source=request.source,
                 change=request.id,
                 action=request.action,
                 refers_to=previewed.index,
@@ -67,7 +88,7 @@ class Changes:
                 extra={"digest": request.digest, "state": request.state},
             )
         )
-        return self.execute(call, request.id) if request.state is State.APPROVED else request
+        return self._execute_if_due(call, request)
 
     @under_one_set
     def rehearse(self, call: Call, source_name: str, statement: Statement, given: Mapping[str, Any]) -> Previewed:
@@ -133,8 +154,9 @@ class Changes:
 
     @under_one_set
     def inbox(self, principal: Principal) -> tuple[ChangeRequest, ...]:
-        """Requests that wait for this person."""
-        waiting = self.find(principal, state=State.AWAITING_REVIEW, limit=1_000)
+        """Requests that wait for this person; first those that were executed without anybody's review."""
+        unsettled = [request for request in self._gate.changes.unsettled() if self._may_see(principal, request)]
+        waiting = [*unsettled, *self.find(principal, state=State.AWAITING_REVIEW, limit=1_000)]
         return tuple(request for request in waiting if self.why_no_review(principal, request) is None)
 
     def why_no_review(self, principal: Principal, request: ChangeRequest) -> str | None:
@@ -168,11 +190,36 @@ class Changes:
             source=request.source,
             change=request.id,
             outcome=Outcome.OK,
-            extra={"verdict": verdict, "digest": digest},
+            extra={"verdict": verdict, "digest": digest, **({"step": "after"} if request.broken else {})},
         )
         gate.book.append(event)
         moved = gate.changes.move(reviewed)
-        return self.execute(call, change_id) if moved.state is State.APPROVED else moved
+        return self._execute_if_due(call, moved)
+
+    @under_one_set
+    def break_glass(self, call: Call, change_id: str, *, reason: str, digest: str) -> ChangeRequest:
+        """The requester has it executed at once; an alarm says so, and others look at it afterwards."""
+        gate = self._gate
+        request = self.get(call.principal, change_id)
+        try:
+            broken = core.break_glass(request, call.principal, reason=reason, digest=digest, now=gate.now())
+        except GatebookError as error:
+            step = {"step": "break_glass"}
+            error.reference = gate.refuse(EventKind.CHANGE_REFUSED, call, error, change=change_id, extra=step)
+            raise
+        told = {"source": request.source, "change": request.id, "outcome": Outcome.OK, "extra": {"digest": digest}}
+        gate.book.append(gate.event(EventKind.CHANGE_BROKEN, replace(call, reason=reason), **told))
+        detail = f"{call.principal.id} had the change {request.id} executed before anybody reviewed it"
+        gate.book.append(gate.event(EventKind.ALARM, call, source=request.source, change=request.id, detail=detail))
+        return self._execute(call, gate.changes.move(broken))
+
+    def comment(self, call: Call, change_id: str, text: str) -> ChangeRequest:
+        """Write a comment; who may see a request may comment on it."""
+        gate = self._gate
+        commented = core.comment(self.get(call.principal, change_id), call.principal, text, gate.now())
+        told = {"source": commented.source, "change": change_id, "outcome": Outcome.OK}
+        gate.book.append(gate.event(EventKind.CHANGE_COMMENTED, call, **told))
+        return gate.changes.move(commented)
 
     def withdraw(self, call: Call, change_id: str) -> ChangeRequest:
         """The requester takes it back."""
@@ -186,11 +233,35 @@ class Changes:
         """Carry out an approved request, if its rows are still those that were approved."""
         gate = self._gate
         request = self._fresh(gate.changes.get(change_id))
-        if not (
-            call.principal.id == request.requester.id or any(r.reviewer == call.principal.id for r in request.reviews)
-        ):
-            raise NotPermitted("the requester or a reviewer executes a request")
-        begun = gate.changes.move(core.begin(request))
+        refusal = core.why_no_execution(request, call.principal, gate.now())
+        if refusal is not None:
+            raise NotPermitted(refusal) if request.state is State.APPROVED else StateConflict(refusal)
+        return self._execute(call, request)
+
+    def _execute_if_due(self, call: Call, request: ChangeRequest) -> ChangeRequest:
+        """With the last approval, where neither the requester nor a window is waited for."""
+        is_due = request.state is State.APPROVED and request.execution.is_at_once
+        return self._execute(call, request) if is_due else request
+
+    @under_one_set
+    def execute_due(self, call: Call) -> int:
+        """Carry out what waits for its window, once that is open; how many requests that were."""
+        gate = self._gate
+        due = [
+            request
+            for request in map(self._fresh, gate.changes.find(states=(State.APPROVED,), limit=_MOST_DUE))
+            if request.state is State.APPROVED
+            and request.execution.windows
+            and not request.execution.is_by_requester
+            and core.why_not_now(request, gate.now()) is None
+        ]
+        for request in due:
+            self._execute(call, request)
+        return len(due)
+
+    def _execute(self, call: Call, request: ChangeRequest) -> ChangeRequest:
+        gate = self._gate
+        begun = gate.changes.move(core.begin(request, gate.now()))
         try:
             intent = gate.book.append(
                 gate.event(
@@ -207,13 +278,32 @@ class Changes:
             gate.changes.move(replace(begun, state=State.APPROVED))
             raise
         try:
-            returned = self._write(begun)
+            begun, returned = self._write(begun)
         except Exception as error:
             settled = self._settle(call, begun, intent, error)
             if isinstance(error, GatebookError) and settled is not None:
                 return settled
             raise
         return self._finish(call, begun, intent, returned)
+
+    def expire_overdue(self) -> int:
+        """End the requests that nobody decided in time; how many those were."""
+        overdue = self._gate.changes.overdue(self._gate.now())
+        return sum(self._fresh(request).state is State.EXPIRED for request in overdue)
+
+    def forget(self, call: Call) -> int:
+        """Drop the values of rows of requests that ended long enough ago; how many requests that were."""
+        gate = self._gate
+        since = gate.now() - dt.timedelta(days=gate.settings.image_days)
+        old = [
+            request
+            for request in gate.changes.ended_before(since)
+            if request.forgotten_at is None and (request.finished_at or request.created_at) < since
+        ]
+        for request in old:
+            gate.book.append(gate.event(EventKind.CHANGE_FORGOTTEN, call, source=request.source, change=request.id))
+            gate.changes.move(core.forget(request, gate.now()))
+        return len(old)
 
     def recover(self, call: Call) -> int:
         """After a crash: requests that were executing are completed from their sources' ledgers."""
@@ -228,6 +318,7 @@ class Changes:
     def _settle(self, call: Call, request: ChangeRequest, intent: int | None, error: Exception) -> ChangeRequest | None:
         """After an error the source's own ledger says whether the write is there; None while it cannot be asked."""
         gate = self._gate
+        request = gate.changes.get(request.id)
         source = gate.in_force.sources.get(request.source)
         try:
             is_written = request.id in source.ledger([request.id])
@@ -246,6 +337,8 @@ class Changes:
     ) -> ChangeRequest:
         gate = self._gate
         rows = len(request.diff.rows)
+        if request.undoes is not None:
+            self._mark_undone(request.undoes, request.id)
         finished = replace(core.finish(request, rows=rows, index=intent, now=gate.now()), returned=returned)
         gate.book.append(
             gate.event(
@@ -261,6 +354,12 @@ class Changes:
         )
         return gate.changes.move(finished)
 
+    def _mark_undone(self, change_id: str, by: str) -> None:
+        """Before the request that undid it ends: what a crash interrupts here is done at the next start."""
+        undone = self._gate.changes.get(change_id)
+        if undone.state is State.EXECUTED:
+            self._gate.changes.move(core.undone(undone, by))
+
     def visible(self, principal: Principal, request: Draft) -> tuple[frozenset[str], frozenset[str], bool]:
         """Which columns of the diff this principal sees in clear, which masked, and whether the rows at all."""
         return showing.visible(self._gate, principal, request)
@@ -269,38 +368,54 @@ class Changes:
         """What an executed request returned, for the one who asked, if it would be shown in the same way today."""
         return showing.returned_to(self._gate, principal, request)
 
-    def _write(self, request: ChangeRequest) -> Returned | None:
-        """The write itself: decided anew, compared with what was approved, noted in the ledger, committed."""
+    def _write(self, request: ChangeRequest) -> tuple[ChangeRequest, Returned | None]:
+        """The write itself: decided anew, compared with what was approved, noted in the ledger, kept, committed."""
         gate = self._gate
         action = gate.policy.actions.get(request.action) if request.action else None
         if request.action and action is None:
             raise Drifted(f"the action `{request.action}` is gone; ask again")
         requester = Call(principal=request.requester, reason=request.reason, purpose=request.purpose)
         source, rule, schema = opened(gate, request.source, request.requester, action)
-        statement = sql.parse(request.statement, schema.engine, schema.functions)
-        decided = decide_write(gate, requester, statement, schema, action)
         if schema.version != request.schema_version:
             raise Drifted("the schema of the source changed since the approval; ask again")
+        writes = self._writes(requester, request, schema, action)
         known = {rule.id: rule.digest for rule in request.rules}
-        if any(known.get(rule.id) != rule.digest for rule in decided.allowed.rules):
+        if any(known.get(rule.id) != rule.digest for one in writes for rule in one.decided.allowed.rules):
             raise Drifted("the rules that allowed this changed since the approval; ask again")
-        parameters = {name: decode(value, name) for name, value in request.parameters.items()}
-        parameters |= own_values(gate, request.source, request.requester)
-        limits = gate.limits(rule, decided.allowed.limits)
+        limits = gate.limits(rule, tightest(*(one.decided.allowed.limits for one in writes)))
+        given = {} if request.undoes else writes[0].parameters
         with source.writing(limits) as session:
-            applied = apply(session, decided, parameters, schema, gate.settings.preview_rows, limits)
+            applied = apply_all(session, writes, schema, gate.settings.preview_rows, limits)
             diff = applied.diff
             if core.diff_digest(diff) != core.diff_digest(request.diff):
                 raise Drifted("the rows changed since they were approved; nothing was written, ask again")
-            approving = approving_for(
-                gate.policy, source.name, decided, len(diff.rows), request.requester, action, parameters
+            approving = approving_of_all(
+                gate.policy, source.name, writes, len(diff.rows), request.requester, action, given
             )
-            if approving.requirements != request.requirements:
-                raise Drifted("another quorum is needed since the approval; nothing was written, ask again")
+            asked = (approving.requirements, approving.execution, approving.glasses)
+            if asked != (request.requirements, request.execution, request.glasses):
+                raise Drifted("the rules ask for something else since the approval; nothing was written, ask again")
             note_in_ledger(session, schema, request.id, request.digest, gate.now().isoformat())
+            kept = gate.changes.move(core.keep_image(request, diff))
             session.commit()
-        told = decided.returning
-        return None if told is None else Returned(columns=told.columns, rows=applied.returned, sight=told.sight)
+        told = writes[0].decided.returning
+        return kept, None if told is None else Returned(columns=told.columns, rows=applied.returned, sight=told.sight)
+
+    def _writes(
+        self, requester: Call, request: ChangeRequest, schema: Schema, action: Action | None
+    ) -> tuple[Prepared, ...]:
+        """What a request would have done, decided as if its requester sent it now."""
+        gate = self._gate
+        if request.undoes is not None:
+            undone = gate.changes.get(request.undoes)
+            core.check_undo(undone)
+            assert undone.image is not None
+            ways = [way for way in ways_back(undone.image, schema, request.table) if way.row.key not in request.left]
+            return prepare(gate, requester, request.source, schema, ways, action)
+        statement = sql.parse(request.statement, schema.engine, schema.functions)
+        parameters = {name: decode(value, name) for name, value in request.parameters.items()}
+        parameters |= own_values(gate, request.source, request.requester)
+        return (Prepared(decided=decide_write(gate, requester, statement, schema, action), parameters=parameters),)
 
     def _fresh(self, request: ChangeRequest) -> ChangeRequest:
         """The request, expired if its time is over."""
@@ -317,6 +432,7 @@ class Changes:
         return moved
 
     def _may_see(self, principal: Principal, request: ChangeRequest) -> bool:
-        wanted = {group for requirement in request.requirements for group in requirement.groups}
+        after = [requirement for glass in request.glasses for requirement in glass.review] if request.broken else []
+        wanted = {group for requirement in (*request.requirements, *after) for group in requirement.groups}
         is_party = principal.id == request.requester.id or bool(wanted & principal.groups)
         return is_party or policy.may_read_book(self._gate.policy, principal, self._gate.circumstances())

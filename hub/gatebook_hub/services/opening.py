@@ -23,6 +23,7 @@ from gatebook_hub.stores.database import open_database
 from gatebook_hub.stores.identities import IdentityStore
 from gatebook_hub.stores.keys import load_keys
 from gatebook_hub.stores.runs import RunStore
+from gatebook_hub.stores.seal import Seal
 
 OPERATOR = Call(principal=Principal(kind=PrincipalKind.SERVICE, name="gateway", channel=Channel.OPERATOR))
 
@@ -53,7 +54,7 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
             in_force=in_force,
             book=book,
             keys=keys,
-            changes=ChangeStore(database),
+            changes=ChangeStore(database, Seal(keys.rows)),
             tokens=tokens,
             sessions=SessionStore(database),
             receipts=ReceiptStore(database),

@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatebook_hub.audit import EventKind
-from gatebook_hub.changes import Draft, RowDiff
+from gatebook_hub.changes import ChangeRequest, Draft, RowDiff
 from gatebook_hub.errors import AccessRefused, EffectMissed, GatebookError
 from gatebook_hub.model import Limits, Principal, Schema
 from gatebook_hub.policy import Action
 from gatebook_hub.policy.rules import SourceRule
-from gatebook_hub.services.applying import apply
+from gatebook_hub.services.applying import Prepared, apply_all
 from gatebook_hub.services.gate import Call, Gate
-from gatebook_hub.services.quorums import approving_for
+from gatebook_hub.services.quorums import approving_of_all
 from gatebook_hub.services.statements import DecidedWrite, bind, check_reason, decide_write, facts, own_values
+from gatebook_hub.services.steps import tightest
+from gatebook_hub.services.undoing import prepare, unmoved, ways_back
 from gatebook_hub.sources.source import Source
-from gatebook_hub.sql import Statement
+from gatebook_hub.sql import Statement, StatementKind
 from gatebook_hub.values import encode
 
 _MANY_ROWS = 100
@@ -35,13 +37,22 @@ class Previewed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Decided:
-    """A write whose preview may run, and where."""
+    """Writes of one table whose preview may run, and where; what they are as a request."""
 
     source: Source
     schema: Schema
-    decided: DecidedWrite
-    parameters: Mapping[str, Any]
+    writes: tuple[Prepared, ...]
     limits: Limits
+    statement: str
+    given: Mapping[str, Any]
+    action: Action | None
+    undoes: str | None = None
+    left: tuple[tuple[Any, ...], ...] = ()
+
+    @property
+    def first(self) -> DecidedWrite:
+        """What all of them have in common: table, kind, and the rules of the caller."""
+        return self.writes[0].decided
 
 
 def preview(
@@ -61,18 +72,62 @@ def preview(
     parameters = {**bind(statement, given, own), **own_values(gate, source_name, call.principal)}
     decided = decide_write(gate, call, statement, schema, action)
     check_reason(call, decided.allowed)
-    limits = gate.limits(rule, decided.allowed.limits)
-    write = _Decided(source=source, schema=schema, decided=decided, parameters=parameters, limits=limits)
-    with gate.places.taken(call.principal.id, source.name, limits):
-        told = facts(gate, source_name, schema, decided, given)
-        step = {"step": "dry_run" if is_dry_run else "preview"}
+    write = _Decided(
+        source=source,
+        schema=schema,
+        writes=(Prepared(decided=decided, parameters=parameters),),
+        limits=gate.limits(rule, decided.allowed.limits),
+        statement=statement.text,
+        given=given,
+        action=action,
+    )
+    return _previewed(gate, call, write, "dry_run" if is_dry_run else "preview", now)
+
+
+def preview_undo(gate: Gate, call: Call, change: ChangeRequest) -> Previewed:
+    """Decide what takes an executed change back, and see which rows that changes; raises Drifted, EffectMissed.
+
+    Rows that somebody has changed since are left as they are.
+    """
+    action = gate.policy.actions.get(change.action) if change.action else None
+    source, rule, schema = opened(gate, change.source, call.principal, action)
+    assert change.image is not None
+    ways = ways_back(change.image, schema, change.table)
+    prepared = prepare(gate, call, source.name, schema, ways, action)
+    limits = gate.limits(rule, tightest(*(one.decided.allowed.limits for one in prepared)))
+    with source.writing(limits) as session:
+        kept = unmoved(session, ways, schema, change.table)
+    if not kept:
+        raise EffectMissed("every row of the change has been changed since, so there is nothing to take back")
+    for one in prepared:
+        check_reason(call, one.decided.allowed)
+    write = _Decided(
+        source=source,
+        schema=schema,
+        writes=tuple(one for one, way in zip(prepared, ways, strict=True) if way in kept),
+        limits=limits,
+        statement="\n".join(dict.fromkeys(f"{way.text};" for way in kept)),
+        given={},
+        action=action,
+        undoes=change.id,
+        left=tuple(way.row.key for way in ways if way not in kept),
+    )
+    return _previewed(gate, call, write, "preview", gate.now())
+
+
+def _previewed(gate: Gate, call: Call, write: _Decided, step: str, now: dt.datetime) -> Previewed:
+    """The intent, the preview, and what it shows."""
+    source, action = write.source.name, write.action
+    with gate.places.taken(call.principal.id, source, write.limits):
+        told = facts(gate, source, write.schema, write.first, write.given)
+        extra = {"step": step, **({"undoes": write.undoes} if write.undoes else {})}
         name = action.name if action else None
-        intent = gate.book.append(gate.event(EventKind.QUERY_INTENT, call, action=name, extra=step, **told))
+        intent = gate.book.append(gate.event(EventKind.QUERY_INTENT, call, action=name, extra=extra, **told))
         try:
-            draft = _draft(gate, call, write, given, action, now)
+            draft = _draft(gate, call, write, now)
         except GatebookError as error:
             error.reference = intent
-            gate.book.append(gate.ended(EventKind.QUERY_OUTCOME, call, error, source=source_name, refers_to=intent))
+            gate.book.append(gate.ended(EventKind.QUERY_OUTCOME, call, error, source=source, refers_to=intent))
             raise
     return Previewed(draft=draft, index=intent)
 
@@ -85,48 +140,57 @@ def opened(gate: Gate, name: str, principal: Principal, action: Action | None) -
     return source, gate.policy.sources[name], source.schema()
 
 
-def _draft(
-    gate: Gate, call: Call, write: _Decided, given: Mapping[str, Any], action: Action | None, now: dt.datetime
-) -> Draft:
-    decided, source = write.decided, write.source
+def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
+    source, action = write.source, write.action
     with source.writing(write.limits) as session:
-        diff = apply(session, decided, write.parameters, write.schema, gate.settings.preview_rows, write.limits).diff
-    if not diff.rows and action is None:
+        diff = apply_all(session, write.writes, write.schema, gate.settings.preview_rows, write.limits).diff
+    if not diff.rows and (action is None or write.undoes):
         raise EffectMissed("no row would change, so there is nothing to ask for")
-    approving = approving_for(gate.policy, source.name, decided, len(diff.rows), call.principal, action, given)
+    approving = approving_of_all(
+        gate.policy, source.name, write.writes, len(diff.rows), call.principal, action, write.given
+    )
     if approving.needs_reason and not (call.reason or "").strip():
         ask = "the same write with `reason=…`"
         wanting = [rule.ref.id for rule in gate.policy.approvals if rule.needs_reason and rule.ref in approving.rules]
         raise AccessRefused("this write needs a reason", rule=wanting[0], ask=ask)
-    if action is not None and action.expect_rows not in {None, len(diff.rows)}:
+    if action is not None and not write.undoes and action.expect_rows not in {None, len(diff.rows)}:
         raise EffectMissed(action.otherwise)
-    named = decided.statement.parameters
+    kinds = list(dict.fromkeys(str(one.decided.write.kind) for one in write.writes))
+    rules = {rule.id: rule for one in write.writes for rule in one.decided.allowed.rules}
+    named = () if write.undoes else write.first.statement.parameters
     return Draft(
         source=source.name,
-        table=decided.write.table.name,
-        operation=str(decided.write.kind),
-        statement=decided.statement.text,
-        parameters={name: encode(value) for name, value in write.parameters.items() if name in named},
+        table=write.first.write.table.name,
+        operation=kinds[0] if len(kinds) == 1 else str(StatementKind.MERGE),
+        statement=write.statement,
+        parameters={name: encode(value) for name, value in write.writes[0].parameters.items() if name in named},
         action=action.name if action else None,
         requester=call.principal,
         reason=call.reason,
         created_at=now,
         expires_at=now + dt.timedelta(hours=min(gate.settings.change_ttl_h, approving.expires_h or math.inf)),
         diff=diff,
-        warnings=_warnings(decided, diff),
+        warnings=_warnings(write, diff),
         requirements=approving.requirements,
-        rules=(*decided.allowed.rules, *approving.rules),
+        rules=(*(rules[name] for name in sorted(rules)), *approving.rules),
         purpose=call.purpose,
         schema_version=write.schema.version,
+        execution=approving.execution,
+        glasses=approving.glasses,
+        undoes=write.undoes,
+        left=write.left,
     )
 
 
-def _warnings(decided: DecidedWrite, diff: RowDiff) -> tuple[str, ...]:
+def _warnings(write: _Decided, diff: RowDiff) -> tuple[str, ...]:
     found = []
-    if not decided.write.has_condition:
+    if not write.first.write.has_condition:
         found.append("the statement has no condition: it writes every row that the requester may see")
     if len(diff.rows) > _MANY_ROWS:
         found.append(f"{len(diff.rows):,} rows are concerned")
+    if write.left:
+        rows = "1 row has" if len(write.left) == 1 else f"{len(write.left):,} rows have"
+        found.append(f"{rows} been changed since, and stay as they are")
     return tuple(found)
 
 

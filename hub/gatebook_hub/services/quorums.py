@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 from gatebook_hub import policy
-from gatebook_hub.model import Access, Principal, Requirement, RuleRef
+from gatebook_hub.model import Access, Glass, Principal, Requirement, RuleRef
 from gatebook_hub.policy import Action, Approving, PolicySet, WriteFacts
+from gatebook_hub.services.applying import Prepared
 from gatebook_hub.services.statements import DecidedWrite
 from gatebook_hub.sql import WritePlan
+from gatebook_hub.windows import Execution
 
 _UNCOUNTED = 2**62
 
@@ -34,6 +37,23 @@ def approving_for(
         *_along(decided.write, source, tool),
     ]
     return strictest(policy.approving_of(policy_set, item) for item in facts)
+
+
+def approving_of_all(
+    policy_set: PolicySet,
+    source: str,
+    writes: Sequence[Prepared],
+    rows: int,
+    requester: Principal,
+    action: Action | None,
+    given: Mapping[str, Any],
+) -> Approving:
+    """What the rules ask for of several writes that are one request of so many rows."""
+    different = {id(one.decided): one.decided for one in writes}.values()
+    return strictest(
+        approving_for(policy_set, source, decided, rows, requester, action, given, rows_together=rows)
+        for decided in different
+    )
 
 
 def _along(write: WritePlan, source: str, tool: str | None) -> Iterable[WriteFacts]:
@@ -67,6 +87,14 @@ def write_facts(
         )
 
 
+def _all_glasses(each: Iterable[Approving]) -> tuple[Glass, ...]:
+    """What must be broken for all parts of a write; nothing can be where one part asks for people and has no glass."""
+    needing = [approving for approving in each if approving.requirements]
+    if not all(approving.glasses for approving in needing):
+        return ()
+    return tuple(dict.fromkeys(glass for approving in needing for glass in approving.glasses))
+
+
 def strictest(found: Iterable[Approving]) -> Approving:
     """Every quorum, the shortest time, a reason if one wants it."""
     each = list(found)
@@ -82,4 +110,6 @@ def strictest(found: Iterable[Approving]) -> Approving:
         rules=tuple(rules[name] for name in sorted(rules)),
         expires_h=min(hours, default=None),
         needs_reason=any(approving.needs_reason for approving in each),
+        glasses=_all_glasses(each),
+        execution=reduce(Execution.with_, (approving.execution for approving in each), Execution()),
     )

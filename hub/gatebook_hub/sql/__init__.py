@@ -8,6 +8,7 @@ from gatebook_hub.sql.asking import Asked, Explain, ShowColumns, ShowTables, ask
 from gatebook_hub.sql.defining import Definition, defines, parse_definition, write_definition
 from gatebook_hub.sql.direct import can_be_direct, write_directly
 from gatebook_hub.sql.generating import Plan
+from gatebook_hub.sql.inverse import inverse_text
 from gatebook_hub.sql.keyed import KeyedStatements, keyed_lookup, keyed_statements
 from gatebook_hub.sql.kinds import refusal_of
 from gatebook_hub.sql.lifting import LiftedStatement, lift
@@ -38,6 +39,7 @@ __all__ = [
     "check_condition",
     "check_mask",
     "defines",
+    "inverse_text",
     "keyed_lookup",
     "keyed_statements",
     "lift",

@@ -1,24 +1,37 @@
-"""Where are change requests kept? One row each; a move names the version it started from, so that only one wins."""
+"""Where are change requests kept? One row each; a move names the version it started from, so that only one wins.
+
+What a request says is sealed: the rows of the governed databases are in it.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
+from typing import Any
 
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, Row, insert, select, update
 
-from gatebook_hub.changes import ChangeRequest, State
+from gatebook_hub.changes import ChangeRequest, State, missing_after
 from gatebook_hub.errors import NotFound, StateConflict
 from gatebook_hub.stores.codec import read_change, write_change
+from gatebook_hub.stores.seal import Seal
 from gatebook_hub.stores.tables import change
+
+_KEPT = (change.c.id, change.c.document, change.c.version)
+
+
+def _marks(request: ChangeRequest) -> dict[str, bool]:
+    return {"forgotten": request.forgotten_at is not None, "unsettled": bool(missing_after(request))}
 
 
 class ChangeStore:
     """Change requests, and a bell that rings when one moves."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, seal: Seal) -> None:
         self._engine = engine
+        self._seal = seal
         self._moved = threading.Condition()
 
     def add(self, request: ChangeRequest) -> None:
@@ -32,7 +45,8 @@ class ChangeStore:
                     created_at=request.created_at.isoformat(),
                     expires_at=request.expires_at.isoformat(),
                     version=request.version,
-                    document=write_change(request),
+                    **_marks(request),
+                    document=self._write(request),
                 )
             )
 
@@ -41,7 +55,13 @@ class ChangeStore:
         query = (
             update(change)
             .where(change.c.id == request.id, change.c.version == request.version)
-            .values(state=request.state, version=request.version + 1, document=write_change(request))
+            .values(
+                state=request.state,
+                version=request.version + 1,
+                expires_at=request.expires_at.isoformat(),
+                document=self._write(request),
+                **_marks(request),
+            )
         )
         with self._engine.begin() as connection:
             count = connection.execute(query).rowcount
@@ -53,12 +73,12 @@ class ChangeStore:
 
     def get(self, change_id: str) -> ChangeRequest:
         """One request; raises NotFound."""
-        query = select(change.c.document, change.c.version).where(change.c.id == change_id)
+        query = select(*_KEPT).where(change.c.id == change_id)
         with self._engine.connect() as connection:
             row = connection.execute(query).first()
         if row is None:
             raise NotFound("there is no such change request")
-        return read_change(row.document, row.version)
+        return self._read(row)
 
     def find(
         self,
@@ -69,7 +89,7 @@ class ChangeStore:
         limit: int = 100,
     ) -> tuple[ChangeRequest, ...]:
         """Requests, newest first; `before` is a creation time, for paging."""
-        query = select(change.c.document, change.c.version).order_by(change.c.created_at.desc()).limit(limit)
+        query = select(*_KEPT).order_by(change.c.created_at.desc()).limit(limit)
         if states:
             query = query.where(change.c.state.in_([str(state) for state in states]))
         if requester is not None:
@@ -78,10 +98,41 @@ class ChangeStore:
             query = query.where(change.c.created_at < before)
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
-        return tuple(read_change(row.document, row.version) for row in rows)
+        return tuple(map(self._read, rows))
+
+    def unsettled(self) -> tuple[ChangeRequest, ...]:
+        """Requests that somebody executed alone, and that others have to look at still; newest first."""
+        query = select(*_KEPT).where(change.c.unsettled.is_(True)).order_by(change.c.created_at.desc())
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return tuple(map(self._read, rows))
+
+    def overdue(self, now: dt.datetime) -> tuple[ChangeRequest, ...]:
+        """Requests that may go on, and whose time is over."""
+        open_states = [str(State.AWAITING_REVIEW), str(State.APPROVED)]
+        query = select(*_KEPT).where(change.c.state.in_(open_states), change.c.expires_at <= now.isoformat())
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        return tuple(map(self._read, rows))
+
+    def ended_before(self, when: dt.datetime) -> Iterator[ChangeRequest]:
+        """Requests that were made before that moment and are over, and that still hold values of rows."""
+        ended = [str(state) for state in State if state.is_final]
+        query = select(*_KEPT).where(
+            change.c.state.in_(ended), change.c.created_at < when.isoformat(), change.c.forgotten.is_(False)
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(query).all()
+        yield from map(self._read, rows)
 
     def wait(self, change_id: str, state: State, timeout_s: float) -> ChangeRequest:
         """The request once its state differs, or as it is when the time is over."""
         with self._moved:
             self._moved.wait_for(lambda: self.get(change_id).state is not state, timeout=timeout_s)
         return self.get(change_id)
+
+    def _write(self, request: ChangeRequest) -> str:
+        return self._seal.close(write_change(request), request.id)
+
+    def _read(self, row: Row[Any, Any, Any]) -> ChangeRequest:
+        return read_change(self._seal.open(row.document, row.id), row.version)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from gatebook_hub.changes import ChangeRequest, Returned, Review, RowChange, RowDiff, State, Verdict
-from gatebook_hub.changes.request import RowKind
-from gatebook_hub.model import Channel, Principal, PrincipalKind, Requirement, RuleRef, Tool
+from gatebook_hub.changes.request import Broken, Comment, RowKind
+from gatebook_hub.model import Channel, Glass, Principal, PrincipalKind, Requirement, RuleRef, Tool
+from gatebook_hub.windows import Execution, Window
 
 
 def write_principal(principal: Principal) -> dict[str, Any]:
@@ -55,7 +57,7 @@ def write_change(request: ChangeRequest) -> str:
             "expires_at": request.expires_at.isoformat(),
             "diff": _write_diff(request.diff),
             "warnings": list(request.warnings),
-            "requirements": [[list(item.groups), item.needed] for item in request.requirements],
+            "requirements": _write_requirements(request.requirements),
             "rules": [[rule.id, rule.digest] for rule in request.rules],
             "schema_version": request.schema_version,
             "digest": request.digest,
@@ -66,6 +68,15 @@ def write_change(request: ChangeRequest) -> str:
             "failure": request.failure,
             "purpose": request.purpose,
             "returned": _write_returned(request.returned),
+            "image": _write_diff(request.image) if request.image is not None else None,
+            "execution": _write_execution(request.execution),
+            "glasses": [[list(glass.groups), _write_requirements(glass.review)] for glass in request.glasses],
+            "broken": _write_broken(request.broken),
+            "comments": [[item.author, item.text, item.at.isoformat()] for item in request.comments],
+            "undoes": request.undoes,
+            "left": [list(key) for key in request.left],
+            "undone_by": request.undone_by,
+            "forgotten_at": request.forgotten_at.isoformat() if request.forgotten_at else None,
         }
     )
 
@@ -88,7 +99,7 @@ def read_change(text: str, version: int) -> ChangeRequest:
         expires_at=dt.datetime.fromisoformat(found["expires_at"]),
         diff=_read_diff(found["diff"]),
         warnings=tuple(found["warnings"]),
-        requirements=tuple(Requirement(groups=tuple(groups), needed=n) for groups, n in found["requirements"]),
+        requirements=_read_requirements(found["requirements"]),
         rules=tuple(RuleRef(id=name, digest=digest) for name, digest in found["rules"]),
         schema_version=found["schema_version"],
         digest=found["digest"],
@@ -99,6 +110,21 @@ def read_change(text: str, version: int) -> ChangeRequest:
         failure=found["failure"],
         purpose=found.get("purpose"),
         returned=_read_returned(found.get("returned")),
+        image=_read_diff(found["image"]) if found.get("image") else None,
+        execution=_read_execution(found.get("execution")),
+        glasses=tuple(
+            Glass(groups=tuple(groups), review=_read_requirements(review))
+            for groups, review in found.get("glasses", ())
+        ),
+        broken=_read_broken(found.get("broken")),
+        comments=tuple(
+            Comment(author=author, text=text, at=dt.datetime.fromisoformat(at))
+            for author, text, at in found.get("comments", ())
+        ),
+        undoes=found.get("undoes"),
+        left=tuple(tuple(key) for key in found.get("left", ())),
+        undone_by=found.get("undone_by"),
+        forgotten_at=dt.datetime.fromisoformat(found["forgotten_at"]) if found.get("forgotten_at") else None,
         version=version,
     )
 
@@ -167,3 +193,48 @@ def _read_review(found: dict[str, Any]) -> Review:
         reason=found["reason"],
         at=dt.datetime.fromisoformat(found["at"]),
     )
+
+
+def _write_requirements(requirements: Iterable[Requirement]) -> list[Any]:
+    return [[list(item.groups), item.needed] for item in requirements]
+
+
+def _read_requirements(found: Iterable[Any]) -> tuple[Requirement, ...]:
+    return tuple(Requirement(groups=tuple(groups), needed=needed) for groups, needed in found)
+
+
+def _write_broken(broken: Broken | None) -> dict[str, Any] | None:
+    if broken is None:
+        return None
+    reviews = [_write_review(item) for item in broken.reviews]
+    return {"reason": broken.reason, "at": broken.at.isoformat(), "reviews": reviews}
+
+
+def _read_broken(found: dict[str, Any] | None) -> Broken | None:
+    if found is None:
+        return None
+    return Broken(
+        reason=found["reason"],
+        at=dt.datetime.fromisoformat(found["at"]),
+        reviews=tuple(_read_review(item) for item in found["reviews"]),
+    )
+
+
+def _write_execution(execution: Execution) -> dict[str, Any]:
+    return {
+        "is_by_requester": execution.is_by_requester,
+        "windows": [
+            [window.zone, window.start_min, window.end_min, sorted(window.days)] for window in execution.windows
+        ],
+        "valid_h": execution.valid_h,
+    }
+
+
+def _read_execution(found: dict[str, Any] | None) -> Execution:
+    if found is None:
+        return Execution()
+    windows = (
+        Window(zone=zone, start_min=start, end_min=end, days=frozenset(days))
+        for zone, start, end, days in found["windows"]
+    )
+    return Execution(is_by_requester=found["is_by_requester"], windows=tuple(windows), valid_h=found["valid_h"])

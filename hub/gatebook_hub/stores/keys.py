@@ -1,4 +1,4 @@
-"""Which secrets does the gateway make for itself? The key that signs checkpoints and the key of value digests."""
+"""Which secrets does the gateway make for itself? The keys of checkpoints, of value digests, and of kept rows."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Keys:
 
     signing: SigningKey
     digest: bytes
+    rows: bytes
 
 
 def load_keys(folder: Path) -> Keys:
@@ -35,7 +36,14 @@ def load_keys(folder: Path) -> Keys:
     digest = folder / "digest.key"
     if not digest.exists():
         _write(digest, secrets.token_hex(32))
-    return Keys(signing=key, digest=bytes.fromhex(digest.read_text().strip()))
+    rows = folder / "rows.key"
+    if not rows.exists():
+        _write(rows, secrets.token_hex(32))
+    return Keys(
+        signing=key,
+        digest=bytes.fromhex(digest.read_text().strip()),
+        rows=bytes.fromhex(rows.read_text().strip()),
+    )
 
 
 def _write(path: Path, text: str) -> None:

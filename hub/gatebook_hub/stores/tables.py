@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 BOOK = MetaData()
 STATE = MetaData()
@@ -63,6 +63,8 @@ change = Table(
     Column("expires_at", String(40), nullable=False),
     Column("version", Integer, nullable=False),
     Column("document", Text, nullable=False),
+    Column("forgotten", Boolean, nullable=False, server_default="0"),
+    Column("unsettled", Boolean, nullable=False, server_default="0"),
     Index("change_state", "state", "created_at"),
     Index("change_requester", "requester", "created_at"),
 )

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from gatebook_hub.changes import ChangeRequest, Draft, Returned, State
+from gatebook_hub.changes import (
+    ChangeRequest,
+    Draft,
+    Returned,
+    Review,
+    State,
+    missing_after,
+    why_no_execution,
+    why_no_glass,
+    why_no_undo,
+)
 from gatebook_hub.changes.request import RowChange, RowKind
 from gatebook_hub.changes.transitions import approvals_for
 from gatebook_hub.model import Principal
@@ -26,6 +36,9 @@ def change_view(
 ) -> dict[str, Any]:
     """A change request under the eyes of one principal."""
     refusal = cases.changes.why_no_review(principal, request)
+    no_undo = why_no_undo(request)
+    no_glass = why_no_glass(request, principal)
+    no_execution = why_no_execution(request, principal, cases.gate.now())
     is_own = principal.id == request.requester.id
     is_open = request.state in {State.AWAITING_REVIEW, State.APPROVED}
     view: dict[str, Any] = {
@@ -42,27 +55,55 @@ def change_view(
             {"groups": list(item.groups), "needed": item.needed, "given": approvals_for(request, item)}
             for item in request.requirements
         ],
-        "reviews": [
-            {
-                "reviewer": item.reviewer.removeprefix("user:"),
-                "verdict": item.verdict,
-                "reason": item.reason,
-                "at": item.at.isoformat(),
-            }
-            for item in request.reviews
-        ],
+        "reviews": [_review_view(item) for item in request.reviews],
         "outcome": _outcome(cases, principal, request),
         "failure": request.failure,
         "may": {
             "review": refusal is None,
             "withdraw": is_own and is_open,
-            "execute": is_own and request.state is State.APPROVED,
+            "execute": no_execution is None,
+            "undo": no_undo is None,
+            "break_glass": no_glass is None,
         },
-        "why_not": {"review": refusal} if refusal else {},
+        "why_not": {
+            name: why
+            for name, why in (("review", refusal), ("execute", no_execution), ("undo", no_undo))
+            if why is not None
+        },
+        "broken": _broken_view(request),
+        "comments": [
+            {"author": item.author.removeprefix("user:"), "text": item.text, "at": item.at.isoformat()}
+            for item in request.comments
+        ],
+        "undoes": request.undoes,
+        "undone_by": request.undone_by,
     }
     if has_diff:
         view["diff"] = diff_view(cases, principal, request)
     return view
+
+
+def _review_view(review: Review) -> dict[str, Any]:
+    return {
+        "reviewer": review.reviewer.removeprefix("user:"),
+        "verdict": review.verdict,
+        "reason": review.reason,
+        "at": review.at.isoformat(),
+    }
+
+
+def _broken_view(request: ChangeRequest) -> dict[str, Any] | None:
+    if request.broken is None:
+        return None
+    return {
+        "reason": request.broken.reason,
+        "at": request.broken.at.isoformat(),
+        "reviews": [_review_view(item) for item in request.broken.reviews],
+        "missing": [
+            {"groups": list(requirement.groups), "needed": requirement.needed, "given": given}
+            for requirement, given in missing_after(request)
+        ],
+    }
 
 
 def draft_view(cases: UseCases, principal: Principal, previewed: Previewed) -> dict[str, Any]:
@@ -91,12 +132,13 @@ def _write_view(cases: UseCases, principal: Principal, write: Draft) -> dict[str
         "reason": write.reason,
         "counts": {str(kind): write.diff.count(kind) for kind in RowKind},
         "warnings": list(write.warnings),
+        "execution": str(write.execution),
     }
 
 
 def summary_of(request: ChangeRequest) -> str:
     """The request in one sentence."""
-    if request.state is not State.EXECUTED:
+    if request.state not in {State.EXECUTED, State.UNDONE}:
         return _would(request)
     rows, done = _rows_and_done(request)
     return f"{rows} {'was' if len(request.diff.rows) == 1 else 'were'} {done} {request.table}"
@@ -150,6 +192,7 @@ def diff_view(cases: UseCases, principal: Principal, request: Draft) -> dict[str
         "columns": [diff.columns[index] for index in kept],
         "rows": rows,
         "is_complete": is_anything,
+        "left": [[shown(part) for part in key] for key in request.left] if is_open and set(diff.key) <= clear else [],
         "masked": sorted(masked & set(diff.columns)),
         "hidden": sorted(diff.changed_columns() - clear - masked),
     }

@@ -124,10 +124,10 @@ def test_nobody_needed_is_approved_at_once() -> None:
 
 def test_an_execution_begins_only_with_its_quorum() -> None:
     with pytest.raises(StateConflict):
-        begin(REQUEST)
+        begin(REQUEST, NOW)
     with pytest.raises(StateConflict, match="quorum"):
-        begin(replace(REQUEST, state=State.APPROVED))
-    running = begin(replace(REQUEST, state=State.APPROVED, requirements=()))
+        begin(replace(REQUEST, state=State.APPROVED), NOW)
+    running = begin(replace(REQUEST, state=State.APPROVED, requirements=()), NOW)
     assert finish(running, rows=1, index=7, now=NOW).state is State.EXECUTED
     assert fail(running, sentence="x", is_drift=True, now=NOW).state is State.DRIFTED
     assert fail(running, sentence="x", is_drift=False, now=NOW).state is State.FAILED
@@ -137,7 +137,7 @@ def test_an_execution_begins_only_with_its_quorum() -> None:
                 finish(replace(REQUEST, state=state), rows=1, index=1, now=NOW)
         if state is not State.APPROVED:
             with pytest.raises(StateConflict):
-                begin(replace(REQUEST, state=state, requirements=()))
+                begin(replace(REQUEST, state=state, requirements=()), NOW)
 
 
 def test_withdrawing_and_expiring() -> None:

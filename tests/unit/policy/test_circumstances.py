@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfoNotFoundError
 
 import pytest
 
-from gatebook_hub.policy.circumstances import Circumstances, Window
+from gatebook_hub.policy.circumstances import Circumstances
+from gatebook_hub.windows import Window
 
 BERLIN = "Europe/Berlin"
 

@@ -20,7 +20,7 @@ from gatebook_hub.policy import (
     open_conditions,
     touches,
 )
-from gatebook_hub.policy.circumstances import Window
+from gatebook_hub.windows import Window
 
 RULES = """
 grants:

@@ -15,7 +15,16 @@ from gatebook_hub.portal.pages.access import (
 from gatebook_hub.portal.pages.audit import AuditFilters, AuditPage, EventField, EventPage, EventRow, InclusionProof
 from gatebook_hub.portal.pages.catalogue import CataloguePage, ColumnCard, Match, SourceCard, SourcePage, TableCard
 from gatebook_hub.portal.pages.cells import cell_of
-from gatebook_hub.portal.pages.change import ChangePage, Outcome, Parameter, Permission, Review, TimelineEntry
+from gatebook_hub.portal.pages.change import (
+    Broken,
+    ChangePage,
+    Comment,
+    Outcome,
+    Parameter,
+    Permission,
+    Review,
+    TimelineEntry,
+)
 from gatebook_hub.portal.pages.changes import ChangeCard, InboxPage, Quorum
 from gatebook_hub.portal.pages.diff import row_diff_of
 from gatebook_hub.portal.pages.frame import Downloads, FieldError, Frame, Pager, Tab
@@ -267,8 +276,20 @@ def change(text: str = "") -> ChangePage:
         review=Permission(is_allowed=True),
         withdraw=Permission(is_allowed=False),
         execute=Permission(is_allowed=False),
+        undo=Permission(is_allowed=True),
+        glass=Permission(is_allowed=True),
+        execution=text or "with the last approval",
+        broken=Broken(
+            reason=text or "the shop is down",
+            at=EARLIER,
+            reviews=(Review(reviewer=text or "second", verdict="approve", reason=text or "Yes", at=NOW),),
+            missing=(Quorum(groups=(text or "reviewers",), needed=2, given=1),),
+        ),
+        comments=(Comment(author=text or "second", text=text or "Which invoices?", at=NOW),),
         downloads=DOWNLOADS,
         action=text or None,
+        undoes=text or "c-80",
+        undone_by=text or "c-82",
     )
 
 

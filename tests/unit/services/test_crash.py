@@ -71,7 +71,7 @@ PROGRAM = textwrap.dedent(
             return found
         setattr(owner, attribute, run)
 
-    wrapped(room, "apply", "apply")
+    wrapped(room, "apply_all", "apply")
     wrapped(room, "note_in_ledger", "ledger")
     wrapped(Book, "append", "intent", lambda book, event: event.kind == "change.intent")
     wrapped(Book, "append", "outcome", lambda book, event: event.kind == "change.outcome")

@@ -64,7 +64,10 @@ approvals:
 """
 RENAME = "update customer set name = :name where id = 1"
 # Of a document: what is one request's own.
-OWN = {"id", "url", "state", "digest", "created_at", "expires_at", "action", "reviews", "outcome", "failure", "may"}
+OWN = {
+    "id", "url", "state", "digest", "created_at", "expires_at", "action", "reviews", "outcome", "failure", "may",
+    "undoes", "undone_by", "broken", "comments",
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from gatebook_hub.stores.database import open_database
 from gatebook_hub.stores.keys import load_keys
 from gatebook_hub.stores.known import Known
 from gatebook_hub.stores.policies import read_policies
+from gatebook_hub.stores.seal import Seal
 
 NOW = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 ANN = Principal(
@@ -67,7 +68,7 @@ def request_of(change_id: str = "c1", state: State = State.AWAITING_REVIEW) -> C
 
 
 def test_a_request_comes_back_as_it_was(engine: Engine) -> None:
-    store = ChangeStore(engine)
+    store = ChangeStore(engine, Seal(bytes(32)))
     store.add(request_of())
     assert store.get("c1") == request_of()
     assert read_change(write_change(request_of()), 0) == request_of()
@@ -77,7 +78,7 @@ def test_a_request_comes_back_as_it_was(engine: Engine) -> None:
 
 
 def test_of_two_moves_at_once_one_wins(engine: Engine) -> None:
-    store = ChangeStore(engine)
+    store = ChangeStore(engine, Seal(bytes(32)))
     store.add(request_of())
     seen = store.get("c1")
     results: list[str] = []
@@ -101,7 +102,7 @@ def test_of_two_moves_at_once_one_wins(engine: Engine) -> None:
 
 
 def test_requests_are_found_newest_first(engine: Engine) -> None:
-    store = ChangeStore(engine)
+    store = ChangeStore(engine, Seal(bytes(32)))
     for number in range(5):
         state = State.APPROVED if number % 2 else State.AWAITING_REVIEW
         store.add(replace(request_of(f"c{number}", state), created_at=NOW + dt.timedelta(minutes=number)))
@@ -112,7 +113,7 @@ def test_requests_are_found_newest_first(engine: Engine) -> None:
 
 
 def test_who_waits_is_woken(engine: Engine) -> None:
-    store = ChangeStore(engine)
+    store = ChangeStore(engine, Seal(bytes(32)))
     store.add(request_of())
     found: list[State] = []
     thread = threading.Thread(target=lambda: found.append(store.wait("c1", State.AWAITING_REVIEW, 20).state))

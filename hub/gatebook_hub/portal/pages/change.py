@@ -36,6 +36,25 @@ class Review:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Broken:
+    """That the requester had it executed at once: why, what others said afterwards, whose look is missing."""
+
+    reason: str
+    at: datetime
+    reviews: tuple[Review, ...]
+    missing: tuple[Quorum, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """What somebody wrote about it."""
+
+    author: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
     """Something that happened to the change request; `event_index` points into the book."""
 
@@ -60,6 +79,7 @@ class ChangePage:
 
     `given_reason` is what the person typed before an error sent the form back. The forms carry `digest`, so that a
     decision binds what was on the screen. `diff` is None where the change has no rows to show (an HTTP action).
+    `undoes` and `undone_by` are the ids of the requests that this one takes back, and that took this one back.
     """
 
     frame: Frame
@@ -84,7 +104,14 @@ class ChangePage:
     review: Permission
     withdraw: Permission
     execute: Permission
+    undo: Permission
+    glass: Permission
     downloads: Downloads
+    execution: str = ""
+    broken: Broken | None = None
+    comments: tuple[Comment, ...] = ()
+    undoes: str | None = None
+    undone_by: str | None = None
     action: str | None = None
     outcome: Outcome | None = None
     failure: str | None = None

@@ -17,7 +17,7 @@ class Quorum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeCard:
-    """A change request in a list. `risk` is None, or a word such as `high`."""
+    """A change request in a list. `risk` is None, or a word such as `high`; `is_broken`: done, and to be looked at."""
 
     id: str
     summary: str
@@ -30,6 +30,7 @@ class ChangeCard:
     risk: str | None = None
     quorum: tuple[Quorum, ...] = ()
     action: str | None = None
+    is_broken: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

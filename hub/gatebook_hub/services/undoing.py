@@ -1,0 +1,88 @@
+"""How is an executed change taken back? By writes of its rows as they were, each only if the row is as it was left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gatebook_hub import sql
+from gatebook_hub.changes import RowChange, RowDiff
+from gatebook_hub.changes.request import RowKind
+from gatebook_hub.errors import Drifted
+from gatebook_hub.model import Schema, Table
+from gatebook_hub.policy import Action
+from gatebook_hub.services.applying import Prepared, locked_row
+from gatebook_hub.services.gate import Call, Gate
+from gatebook_hub.services.statements import DecidedWrite, decide_write, own_values
+from gatebook_hub.sources.source import WriteSession
+from gatebook_hub.sql import StatementKind
+from gatebook_hub.values import decode
+
+_BACK = {
+    RowKind.ADDED: StatementKind.DELETE,
+    RowKind.CHANGED: StatementKind.UPDATE,
+    RowKind.REMOVED: StatementKind.INSERT,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayBack:
+    """What takes one row back: the statement, its values, and the row that it is about."""
+
+    text: str
+    parameters: Mapping[str, Any]
+    row: RowChange
+
+
+def ways_back(image: RowDiff, schema: Schema, table_name: str) -> tuple[WayBack, ...]:
+    """The last row that was written comes first; raises Drifted when the table is another one."""
+    table = schema.tables.get(table_name)
+    if table is None or table.key != image.key or [column.name for column in table.columns] != list(image.columns):
+        raise Drifted(f"the table `{table_name}` is not what it was; nothing can be undone in it")
+    return tuple(_way_back(image, row, table, schema) for row in reversed(image.rows))
+
+
+def unmoved(session: WriteSession, ways: Sequence[WayBack], schema: Schema, table_name: str) -> tuple[WayBack, ...]:
+    """Those whose rows are still as the change left them; the rows are locked."""
+    table = schema.tables[table_name]
+    return tuple(way for way in ways if _same(locked_row(session, table, way.row.key, schema), way.row.after))
+
+
+def prepare(
+    gate: Gate, call: Call, source: str, schema: Schema, ways: Sequence[WayBack], action: Action | None
+) -> tuple[Prepared, ...]:
+    """Each decided as if its caller had sent it; raises AccessRefused and what `sql` raises."""
+    decided: dict[str, DecidedWrite] = {}
+    own = own_values(gate, source, call.principal)
+    for way in ways:
+        if way.text not in decided:
+            statement = sql.parse(way.text, schema.engine, schema.functions)
+            decided[way.text] = decide_write(gate, call, statement, schema, action)
+    return tuple(Prepared(decided=decided[way.text], parameters={**way.parameters, **own}) for way in ways)
+
+
+def _way_back(image: RowDiff, row: RowChange, table: Table, schema: Schema) -> WayBack:
+    kind = _BACK[row.kind]
+    written = [column.name for column in table.columns if not column.is_generated]
+    before = dict(zip(image.columns, row.before or (), strict=False))
+    after = dict(zip(image.columns, row.after or (), strict=False))
+    match kind:
+        case StatementKind.INSERT:
+            columns = written
+        case StatementKind.UPDATE:
+            columns = [name for name in written if not _same((before[name],), (after[name],))]
+        case _:
+            columns = []
+    keys = (
+        {} if kind is StatementKind.INSERT else {f"k{index}": decode(part, "key") for index, part in enumerate(row.key)}
+    )
+    values = {f"v{index}": decode(before[name], name) for index, name in enumerate(columns)}
+    text = sql.inverse_text(kind, table, columns, schema.engine)
+    return WayBack(text=text, parameters={**keys, **values}, row=row)
+
+
+def _same(one: Sequence[Any] | None, other: Sequence[Any] | None) -> bool:
+    """Whether two rows of storable values are one; as text, for 1.0 is not 1.00."""
+    return json.dumps(one) == json.dumps(other)
