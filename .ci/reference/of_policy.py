@@ -94,6 +94,7 @@ title: The shop
 engine: postgresql
 url: postgresql://gatebook@db.example/shop
 production: true
+working: {hours: "08:00-18:00", days: [mon, tue, wed, thu, fri], zone: Europe/Berlin}
 default_quorum:
   - {groups: [reviewers], needed: 1}
 """,
@@ -146,6 +147,9 @@ name. Unknown keys are errors; so are aliases, tags, links that lead out of the 
   of its row. Nobody approves their own request. What rules say about the execution adds up as well: the requester says
   when, if one rule wants that, and every window must be open. A glass can be broken where every rule that asks for
   people lets the requester do so, and everybody whom those rules name has to look at it afterwards.
+* **Risk**: `when: risk >= 4` speaks of points: 3 for a write without a condition or of more than 200 rows (1 above 20),
+  2 where it writes what has a tag, 1 for the removal of rows, for production, and outside of the source's `working`
+  hours. The request's page says each in a sentence.
 * The order of rules, keys and files never matters. [Policy](../explanation/policy.md) says why it is this way.
 
 | command | says |

@@ -91,6 +91,34 @@ def test_the_reviewer_sees_the_rows_approves_and_the_card_says_so(analyst: Lab, 
     expect(found).to_contain_text("Ulm")
 
 
+def test_what_was_done_is_undone_by_a_request_of_its_own(analyst: Lab, reviewer: Lab) -> None:
+    """The analyst asks for the rows as they were, in a cell; the reviewer sees what it takes back, and comments."""
+    change_id = ask(analyst, "Genf", 1)
+    portal, page = reviewer.workspace.settings.portal_url, reviewer.page
+
+    def approve(request: str) -> None:
+        page.goto(f"{portal}/changes/{request}")
+        page.click("button[value=approve]")
+        expect(page.locator("main")).to_contain_text("the change is executed")
+
+    before = analyst.run(CITY.format(1)).inner_text()
+    approve(change_id)
+    expect(analyst.run(CITY.format(1))).to_contain_text("Genf")
+    card = analyst.run(f'undo = gatebook.change("{change_id}").undo("the wrong customer")\nundo')
+    expect(card).to_contain_text("Awaiting review", ignore_case=True)
+    undo_id = analyst.run("print(undo.id)").inner_text().strip()
+    page.goto(f"{portal}/changes/{undo_id}")
+    expect(page.locator("main")).to_contain_text("takes back what an earlier change did")
+    page.fill("[name=comment]", "seen, thank you")
+    page.click("text=Send the comment")
+    expect(page.locator("main")).to_contain_text("your comment is there")
+    approve(undo_id)
+    shoot(page, "undo")
+    assert analyst.run(CITY.format(1)).inner_text() == before
+    page.goto(f"{portal}/changes/{change_id}")
+    expect(page.locator("main")).to_contain_text("another request undid it")
+
+
 def test_the_requester_finds_no_button_and_a_forged_press_is_refused(analyst: Lab) -> None:
     """The analyst signs in to the portal too, sees why they may not review, and cannot by force."""
     change_id = ask(analyst, "Bonn", 12)

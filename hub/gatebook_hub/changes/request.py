@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from gatebook_hub.changes.risk import Risk
 from gatebook_hub.model import Glass, Principal, Requirement, RuleRef
 from gatebook_hub.windows import Execution
 
@@ -149,6 +150,7 @@ class Draft:
     purpose: str | None = None
     execution: Execution = field(default_factory=Execution)
     glasses: tuple[Glass, ...] = ()
+    risks: tuple[Risk, ...] = ()
     undoes: str | None = None
     left: tuple[tuple[Any, ...], ...] = ()
 

@@ -103,6 +103,13 @@ class MayDocument(BaseModel):
     break_glass: bool
 
 
+class RiskDocument(BaseModel):
+    """How much could go wrong."""
+
+    points: int = Field(description="What `risk` means in an approval rule.")
+    because: list[str] = Field(description="What counts, the heaviest first.")
+
+
 class WriteDocument(BaseModel):
     """What a write is about."""
 
@@ -117,6 +124,7 @@ class WriteDocument(BaseModel):
     summary: str
     counts: dict[str, int] = Field(description="Rows changed, added, removed.")
     warnings: list[str]
+    risk: RiskDocument
     execution: str = Field(description="When it is carried out once it is approved.")
     quorum: list[QuorumDocument]
 

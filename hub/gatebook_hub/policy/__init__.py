@@ -4,7 +4,7 @@ Pure: texts of files go in, a policy set comes out; a policy set, a principal an
 decision comes out.
 """
 
-from gatebook_hub.policy.approving import Approving, WriteFacts, approving_of, requirements_for
+from gatebook_hub.policy.approving import Approving, WriteFacts, approving_of, requirements_for, written_tags
 from gatebook_hub.policy.circumstances import UNKNOWN, Circumstances
 from gatebook_hub.policy.contradicting import Finding
 from gatebook_hub.policy.deciding import decide, decide_action
@@ -47,4 +47,5 @@ __all__ = [
     "open_conditions",
     "requirements_for",
     "touches",
+    "written_tags",
 ]

@@ -32,6 +32,7 @@ class WriteFacts:
 
     `columns` are those it writes, None for all of the table (a removed row loses each of them). `rows_together` are the
     rows of the table that its transaction writes by any right: rules that name no right speak of those.
+    `risk` are points.
     """
 
     source: str
@@ -43,6 +44,7 @@ class WriteFacts:
     tool: str | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     rows_together: int = 0
+    risk: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,22 +122,28 @@ def _is_about(policy: PolicySet, rule: Approval, facts: WriteFacts) -> bool:
         return False
     if rule.is_production and not policy.sources[facts.source].is_production:
         return False
-    return not rule.tags or bool(rule.tags & _tags(policy, facts))
+    return not rule.tags or bool(
+        rule.tags & written_tags(policy, facts.source, facts.table, facts.access, facts.columns)
+    )
 
 
-def _tags(policy: PolicySet, facts: WriteFacts) -> frozenset[str]:
-    columns = None if facts.access is Access.DELETE else facts.columns
+def written_tags(
+    policy: PolicySet, source: str, table: str, access: Access, columns: frozenset[str] | None
+) -> frozenset[str]:
+    """The classification of what a write changes; a removed row loses each of its columns."""
+    written = None if access is Access.DELETE else columns
     found = (
         tags
         for ref, tags in policy.tags.items()
-        if (ref.source, ref.table) == (facts.source, facts.table) and (columns is None or ref.column in columns)
+        if (ref.source, ref.table) == (source, table) and (written is None or ref.column in written)
     )
     return frozenset().union(*found)
 
 
 def _holds(condition: Condition, facts: WriteFacts, *, unknown: bool) -> bool:
     """Whether a comparison holds; `unknown` is the answer for a missing value: yes for a rule that asks for people."""
-    value = facts.rows if condition.name == "rows" else facts.params.get(condition.name)
+    measured = {"rows": facts.rows, "risk": facts.risk}
+    value = measured[condition.name] if condition.name in measured else facts.params.get(condition.name)
     if value is None:
         return unknown
     try:

@@ -106,30 +106,6 @@ class RequirementDocument(Document):
     needed: int = Field(1, ge=1, description="How many of them must approve.")
 
 
-class SourceDocument(Document):
-    """sources/NAME.yaml: a governed database."""
-
-    source: Name = Field(description="The name that statements use.")
-    title: str = Field(description="What people read in the catalogue.")
-    description: str = Field("", description="What is in it.")
-    engine: Engine = Field(description="sqlite, duckdb, postgresql or mariadb.")
-    url: str = Field(description="SQLAlchemy URL; `${state}`, `${env:NAME}` and `${file:PATH}` are filled in.")
-    production: bool = Field(default=False, description="Whether it holds production data.")
-    sandbox: bool = Field(default=False, description="A play source: writes need nobody; refused beside production.")
-    limits: LimitsDocument = Field(default_factory=LimitsDocument, description="Limits of every statement.")
-    default_quorum: list[RequirementDocument] = Field(
-        default_factory=list, description="Who must approve a write that no approval rule matches."
-    )
-
-    @model_validator(mode="after")
-    def _quorum(self) -> SourceDocument:
-        if self.sandbox and self.production:
-            raise ValueError("a source is either `sandbox` or `production`, not both")
-        if not self.sandbox and not self.default_quorum:
-            raise ValueError("`default_quorum` is missing: a write that no rule matches must need somebody")
-        return self
-
-
 _HOURS: Any = Field(
     None, pattern=HOURS, description="Only at these hours, `08:00-18:00`; `22:00-06:00` goes over midnight."
 )
@@ -158,6 +134,33 @@ class WindowDocument(Narrowing):
         _check_window(self.hours, self.zone)
         if not (self.hours or self.days):
             raise ValueError("a window has `hours` or `days`")
+        return self
+
+
+class SourceDocument(Document):
+    """sources/NAME.yaml: a governed database."""
+
+    source: Name = Field(description="The name that statements use.")
+    title: str = Field(description="What people read in the catalogue.")
+    description: str = Field("", description="What is in it.")
+    engine: Engine = Field(description="sqlite, duckdb, postgresql or mariadb.")
+    url: str = Field(description="SQLAlchemy URL; `${state}`, `${env:NAME}` and `${file:PATH}` are filled in.")
+    production: bool = Field(default=False, description="Whether it holds production data.")
+    sandbox: bool = Field(default=False, description="A play source: writes need nobody; refused beside production.")
+    limits: LimitsDocument = Field(default_factory=LimitsDocument, description="Limits of every statement.")
+    working: WindowDocument | None = Field(
+        None, description="Working hours; what is asked for outside of them is riskier."
+    )
+    default_quorum: list[RequirementDocument] = Field(
+        default_factory=list, description="Who must approve a write that no approval rule matches."
+    )
+
+    @model_validator(mode="after")
+    def _quorum(self) -> SourceDocument:
+        if self.sandbox and self.production:
+            raise ValueError("a source is either `sandbox` or `production`, not both")
+        if not self.sandbox and not self.default_quorum:
+            raise ValueError("`default_quorum` is missing: a write that no rule matches must need somebody")
         return self
 
 
@@ -261,7 +264,9 @@ class ApprovalDocument(Narrowing):
     via: Names = Field(default_factory=list, description="Only through one of these tools.")
     tag: Names = Field(default_factory=list, description="Only writes of a column with one of these tags.")
     production: bool = Field(default=False, description="Only writes in sources that are marked `production`.")
-    when: Names = Field(default_factory=list, description="`rows > 10`, or a comparison of an action's parameter.")
+    when: Names = Field(
+        default_factory=list, description="`rows > 10`, `risk >= 4`, or a comparison of an action's parameter."
+    )
     require: list[RequirementDocument] = Field(description="The quorum; `[]` says that nobody is needed.")
     expires_h: float | None = Field(
         None, gt=0, le=8_760, description="Hours after which a request that nobody decided expires."

@@ -92,10 +92,10 @@ def _protection(policy: PolicySet, rule: Protection) -> Iterator[Finding]:
 
 def _approval(policy: PolicySet, rule: Approval) -> Iterator[Finding]:
     place, name = policy.place_of(rule.ref.id), rule.ref.id
-    known = {"rows"} | {key for action in rule.actions for key in policy.actions[action].params["properties"]}
+    known = {"rows", "risk"} | {key for action in rule.actions for key in policy.actions[action].params["properties"]}
     for condition in rule.when:
         if condition.name not in known:
-            sentence = f"`{condition.name}` is neither `rows` nor a parameter of an action of rule `{name}`"
+            sentence = f"`{condition.name}` is neither `rows`, `risk` nor a parameter of an action of rule `{name}`"
             yield Finding(id="policy.E016", place=place, sentence=sentence + did_you_mean(condition.name, known))
     if _is_empty(rule.when):
         yield _warning(

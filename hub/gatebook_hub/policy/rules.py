@@ -52,6 +52,7 @@ class SourceRule:
     limits: Limits
     default_quorum: tuple[Requirement, ...]
     description: str = ""
+    working: Window | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -100,6 +100,7 @@ def _source(document: SourceDocument) -> SourceRule:
         is_sandbox=document.sandbox,
         limits=_limits(document.limits),
         default_quorum=_requirements(document.default_quorum),
+        working=_window(document.working) if document.working is not None else None,
     )
 
 

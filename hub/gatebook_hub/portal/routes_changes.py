@@ -32,6 +32,7 @@ from gatebook_hub.portal.visits import Visit, leave_for, shown
 from gatebook_hub.web.views import change_view
 
 PAGE_ROWS = 50
+_HIGH_RISK = 5
 TABS = {"waiting": "Waiting for me", "mine": "My requests", "all": "All I may see", "done": "Done"}
 COLUMNS = (
     "id", "state", "summary", "source", "table", "operation", "action", "requester", "reason", "created_at",
@@ -263,6 +264,8 @@ def change_page(
             why_not=view["why_not"].get("execute") if request.state is State.APPROVED else None,
         ),
         execution=view["execution"],
+        risk_points=view["risk"]["points"],
+        risk_sentences=tuple(view["risk"]["because"]),
         undo=Permission(
             is_allowed=bool(may["undo"]),
             why_not=view["why_not"].get("undo") if request.state is State.EXECUTED else None,
@@ -296,9 +299,15 @@ def card_of(view: Mapping[str, Any]) -> ChangeCard:
         created_at=_time(view["created_at"]),
         warnings_count=len(view["warnings"]),
         quorum=quorum_of(view) if view["state"] == State.AWAITING_REVIEW or view["broken"] else (),
+        risk=_risk_word(view["risk"]["points"]),
         is_broken=bool(view["broken"] and view["broken"]["missing"]),
         action=view["action"],
     )
+
+
+def _risk_word(points: int) -> str | None:
+    """A word for what stands out in a list."""
+    return "high" if points >= _HIGH_RISK else None
 
 
 def quorum_of(view: Mapping[str, Any]) -> tuple[Quorum, ...]:

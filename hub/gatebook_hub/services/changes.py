@@ -390,7 +390,7 @@ class Changes:
             if core.diff_digest(diff) != core.diff_digest(request.diff):
                 raise Drifted("the rows changed since they were approved; nothing was written, ask again")
             approving = approving_of_all(
-                gate.policy, source.name, writes, len(diff.rows), request.requester, action, given
+                gate.policy, source.name, writes, len(diff.rows), request.requester, action, given, request.created_at
             )
             asked = (approving.requirements, approving.execution, approving.glasses)
             if asked != (request.requirements, request.execution, request.glasses):

@@ -62,7 +62,7 @@ def explain(policy_set: PolicySet, schema: Schema, text: str, asking: Asking) ->
     taking_part = contributions(policy_set, who, schema.source, trial.uses, at)
     if trial.write is not None and isinstance(decision, Allowed):
         tool = who.tool.name if who.tool else None
-        for facts in write_facts(trial.write, schema.source, asking.rows, tool, None, {}):
+        for facts in write_facts(policy_set, trial.write, schema.source, asking.rows, tool, None, {}, at.now):
             taking_part += tuple(item for item in approvals(policy_set, facts) if item not in taking_part)
     near = near_misses(policy_set, who, schema.source, trial.uses, at) if isinstance(decision, Denied) else ()
     rule = decision.rule if isinstance(decision, Denied) else None

@@ -10,13 +10,14 @@ from typing import Any
 
 from gatebook_hub.audit import EventKind
 from gatebook_hub.changes import ChangeRequest, Draft, RowDiff
+from gatebook_hub.changes.risk import Risk
 from gatebook_hub.errors import AccessRefused, EffectMissed, GatebookError
 from gatebook_hub.model import Limits, Principal, Schema
 from gatebook_hub.policy import Action
 from gatebook_hub.policy.rules import SourceRule
 from gatebook_hub.services.applying import Prepared, apply_all
 from gatebook_hub.services.gate import Call, Gate
-from gatebook_hub.services.quorums import approving_of_all
+from gatebook_hub.services.quorums import approving_of_all, risks_of_write
 from gatebook_hub.services.statements import DecidedWrite, bind, check_reason, decide_write, facts, own_values
 from gatebook_hub.services.steps import tightest
 from gatebook_hub.services.undoing import prepare, unmoved, ways_back
@@ -147,7 +148,7 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
     if not diff.rows and (action is None or write.undoes):
         raise EffectMissed("no row would change, so there is nothing to ask for")
     approving = approving_of_all(
-        gate.policy, source.name, write.writes, len(diff.rows), call.principal, action, write.given
+        gate.policy, source.name, write.writes, len(diff.rows), call.principal, action, write.given, now
     )
     if approving.needs_reason and not (call.reason or "").strip():
         ask = "the same write with `reason=…`"
@@ -177,9 +178,16 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
         schema_version=write.schema.version,
         execution=approving.execution,
         glasses=approving.glasses,
+        risks=_risks(gate, write, len(diff.rows), now),
         undoes=write.undoes,
         left=write.left,
     )
+
+
+def _risks(gate: Gate, write: _Decided, rows: int, now: dt.datetime) -> tuple[Risk, ...]:
+    plans = {id(one.decided): one.decided.write for one in write.writes}.values()
+    found = {risk for plan in plans for risk in risks_of_write(gate.policy, plan, write.source.name, rows, now)}
+    return tuple(sorted(found, key=lambda risk: (-risk.points, risk.sentence)))
 
 
 def _warnings(write: _Decided, diff: RowDiff) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import Any
 
 from gatebook_hub import policy
+from gatebook_hub.changes.risk import Risk, Stakes, risks_of, score
 from gatebook_hub.model import Access, Glass, Principal, Requirement, RuleRef
 from gatebook_hub.policy import Action, Approving, PolicySet, WriteFacts
 from gatebook_hub.services.applying import Prepared
@@ -28,10 +30,11 @@ def approving_for(
     given: Mapping[str, Any],
     *,
     rows_together: int = 0,
+    at: dt.datetime | None = None,
 ) -> Approving:
     """What the approval rules ask for of a decided write of so many rows, and so many with those of other rights."""
     tool = requester.tool.name if requester.tool else None
-    own = write_facts(decided.write, source, rows, tool, action, given)
+    own = write_facts(policy_set, decided.write, source, rows, tool, action, given, at)
     facts = [
         *(replace(item, rows_together=rows_together) for item in own),
         *_along(decided.write, source, tool),
@@ -47,11 +50,12 @@ def approving_of_all(
     requester: Principal,
     action: Action | None,
     given: Mapping[str, Any],
+    at: dt.datetime,
 ) -> Approving:
-    """What the rules ask for of several writes that are one request of so many rows."""
+    """What the rules ask for of several writes that are one request of so many rows, asked for at that time."""
     different = {id(one.decided): one.decided for one in writes}.values()
     return strictest(
-        approving_for(policy_set, source, decided, rows, requester, action, given, rows_together=rows)
+        approving_for(policy_set, source, decided, rows, requester, action, given, rows_together=rows, at=at)
         for decided in different
     )
 
@@ -66,16 +70,20 @@ def _along(write: WritePlan, source: str, tool: str | None) -> Iterable[WriteFac
 
 
 def write_facts(
+    policy_set: PolicySet,
     write: WritePlan,
     source: str,
     rows: int,
     tool: str | None,
     action: Action | None,
     given: Mapping[str, Any],
+    at: dt.datetime | None,
 ) -> Iterable[WriteFacts]:
-    """The facts of each step."""
+    """The facts of each step; the risk is that of the whole."""
+    risk = score(risks_of_write(policy_set, write, source, rows, at))
     for step in write.steps:
         yield WriteFacts(
+            risk=risk,
             source=source,
             table=write.table.name,
             access=step.use.access,
@@ -93,6 +101,29 @@ def _all_glasses(each: Iterable[Approving]) -> tuple[Glass, ...]:
     if not all(approving.glasses for approving in needing):
         return ()
     return tuple(dict.fromkeys(glass for approving in needing for glass in approving.glasses))
+
+
+def risks_of_write(
+    policy_set: PolicySet, write: WritePlan, source: str, rows: int, at: dt.datetime | None
+) -> tuple[Risk, ...]:
+    """What could go wrong with a write of so many rows that is asked for at that time."""
+    rule = policy_set.sources[source]
+    tags = frozenset().union(
+        *(
+            policy.written_tags(policy_set, source, write.table.name, step.use.access, step.use.writes)
+            for step in write.steps
+        )
+    )
+    return risks_of(
+        Stakes(
+            rows=rows,
+            has_condition=write.has_condition,
+            removes=any(step.use.access is Access.DELETE for step in write.steps),
+            is_production=rule.is_production,
+            is_off_hours=rule.working is not None and at is not None and not rule.working.is_open(at),
+            tags=tags,
+        )
+    )
 
 
 def strictest(found: Iterable[Approving]) -> Approving:

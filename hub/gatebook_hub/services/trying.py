@@ -68,7 +68,9 @@ def attempt(policy_set: PolicySet, schema: Schema, text: str, asking: Asking) ->
     if isinstance(decisions, Denied):
         return Trial(statement=statement, reads=reads, decision=decisions, write=write)
     tool = asking.principal.tool.name if asking.principal.tool else None
-    facts = write_facts(write, schema.source, asking.rows, tool, asking.action, asking.params)
+    facts = write_facts(
+        policy_set, write, schema.source, asking.rows, tool, asking.action, asking.params, asking.at.now
+    )
     steps = zip(write.steps, decisions, strict=True)
     return Trial(
         statement=statement,

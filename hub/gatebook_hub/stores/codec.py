@@ -9,6 +9,7 @@ from typing import Any
 
 from gatebook_hub.changes import ChangeRequest, Returned, Review, RowChange, RowDiff, State, Verdict
 from gatebook_hub.changes.request import Broken, Comment, RowKind
+from gatebook_hub.changes.risk import Risk
 from gatebook_hub.model import Channel, Glass, Principal, PrincipalKind, Requirement, RuleRef, Tool
 from gatebook_hub.windows import Execution, Window
 
@@ -71,6 +72,7 @@ def write_change(request: ChangeRequest) -> str:
             "image": _write_diff(request.image) if request.image is not None else None,
             "execution": _write_execution(request.execution),
             "glasses": [[list(glass.groups), _write_requirements(glass.review)] for glass in request.glasses],
+            "risks": [[risk.points, risk.sentence] for risk in request.risks],
             "broken": _write_broken(request.broken),
             "comments": [[item.author, item.text, item.at.isoformat()] for item in request.comments],
             "undoes": request.undoes,
@@ -116,6 +118,7 @@ def read_change(text: str, version: int) -> ChangeRequest:
             Glass(groups=tuple(groups), review=_read_requirements(review))
             for groups, review in found.get("glasses", ())
         ),
+        risks=tuple(Risk(points=points, sentence=sentence) for points, sentence in found.get("risks", ())),
         broken=_read_broken(found.get("broken")),
         comments=tuple(
             Comment(author=author, text=text, at=dt.datetime.fromisoformat(at))

@@ -16,6 +16,7 @@ from gatebook_hub.changes import (
     why_no_undo,
 )
 from gatebook_hub.changes.request import RowChange, RowKind
+from gatebook_hub.changes.risk import score
 from gatebook_hub.changes.transitions import approvals_for
 from gatebook_hub.model import Principal
 from gatebook_hub.services.auditing import ProvenEvent
@@ -133,6 +134,7 @@ def _write_view(cases: UseCases, principal: Principal, write: Draft) -> dict[str
         "counts": {str(kind): write.diff.count(kind) for kind in RowKind},
         "warnings": list(write.warnings),
         "execution": str(write.execution),
+        "risk": {"points": score(write.risks), "because": [risk.sentence for risk in write.risks]},
     }
 
 

@@ -279,6 +279,8 @@ def change(text: str = "") -> ChangePage:
         undo=Permission(is_allowed=True),
         glass=Permission(is_allowed=True),
         execution=text or "with the last approval",
+        risk_points=5,
+        risk_sentences=(text or "it removes rows", "it is in production"),
         broken=Broken(
             reason=text or "the shop is down",
             at=EARLIER,

@@ -108,6 +108,8 @@ class ChangePage:
     glass: Permission
     downloads: Downloads
     execution: str = ""
+    risk_points: int = 0
+    risk_sentences: tuple[str, ...] = ()
     broken: Broken | None = None
     comments: tuple[Comment, ...] = ()
     undoes: str | None = None
