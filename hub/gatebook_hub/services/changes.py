@@ -157,7 +157,10 @@ class Changes:
         """Requests that wait for this person; first those that were executed without anybody's review."""
         unsettled = [request for request in self._gate.changes.unsettled() if self._may_see(principal, request)]
         waiting = [*unsettled, *self.find(principal, state=State.AWAITING_REVIEW, limit=1_000)]
-        return tuple(request for request in waiting if self.why_no_review(principal, request) is None)
+        sights = showing.Sights(self._gate, principal)
+        return tuple(
+            request for request in waiting if core.may_review(request, principal, sights.hidden(request)) is None
+        )
 
     def why_no_review(self, principal: Principal, request: ChangeRequest) -> str | None:
         """Why this person may not review the request, or None."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gatebook_hub import policy
 from gatebook_hub.changes import ChangeRequest, Draft, Returned
-from gatebook_hub.model import Access, Allowed, Principal, TableObligation, TableUse
+from gatebook_hub.model import Access, Allowed, Principal, TableObligation, TableUse, Tool
 from gatebook_hub.services.gate import Gate
 from gatebook_hub.services.statements import sight_of
 
@@ -17,13 +17,7 @@ def visible(gate: Gate, principal: Principal, request: Draft) -> tuple[frozenset
     An action may write rows that its caller could not read, so having asked is no right to see; a plain write was kept
     inside the requester's own scope.
     """
-    obligation = _obligation(gate, principal, request)
-    if obligation is None:
-        return frozenset(), frozenset(), False
-    clear = frozenset(obligation.columns) - obligation.masks.keys()
-    is_own = principal.id == request.requester.id
-    is_open = not obligation.row_filters or (is_own and request.action is None)
-    return clear, frozenset(obligation.masks), is_open
+    return _seen(_obligation(gate, principal, request), principal, request)
 
 
 def returned_to(gate: Gate, principal: Principal, request: ChangeRequest) -> Returned | None:
@@ -37,9 +31,41 @@ def returned_to(gate: Gate, principal: Principal, request: ChangeRequest) -> Ret
 
 def hidden(gate: Gate, principal: Principal, request: ChangeRequest) -> frozenset[str]:
     """The changed columns that this principal does not see in clear."""
-    changed = request.diff.changed_columns()
-    clear, _, is_open = visible(gate, principal, request)
-    return changed - clear if is_open else changed
+    return Sights(gate, principal).hidden(request)
+
+
+class Sights:
+    """What one principal sees of the tables of many requests, at one moment: each is decided once."""
+
+    def __init__(self, gate: Gate, principal: Principal) -> None:
+        self._gate = gate
+        self._principal = principal
+        self._known: dict[tuple[str, str, bool, Tool | None, str | None], TableObligation | None] = {}
+
+    def hidden(self, request: ChangeRequest) -> frozenset[str]:
+        """The changed columns that are not seen in clear."""
+        changed = request.diff.changed_columns()
+        clear, _, is_open = _seen(self._obligation(request), self._principal, request)
+        return changed - clear if is_open else changed
+
+    def _obligation(self, request: ChangeRequest) -> TableObligation | None:
+        is_own = self._principal.id == request.requester.id
+        tool, purpose = (request.requester.tool, request.purpose) if is_own else (None, None)
+        key = (request.source, request.table, is_own, tool, purpose)
+        if key not in self._known:
+            self._known[key] = _obligation(self._gate, self._principal, request)
+        return self._known[key]
+
+
+def _seen(
+    obligation: TableObligation | None, principal: Principal, request: Draft
+) -> tuple[frozenset[str], frozenset[str], bool]:
+    if obligation is None:
+        return frozenset(), frozenset(), False
+    clear = frozenset(obligation.columns) - obligation.masks.keys()
+    is_own = principal.id == request.requester.id
+    is_open = not obligation.row_filters or (is_own and request.action is None)
+    return clear, frozenset(obligation.masks), is_open
 
 
 def _obligation(gate: Gate, principal: Principal, request: Draft) -> TableObligation | None:

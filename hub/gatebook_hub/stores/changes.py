@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from collections import OrderedDict
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Engine, Row, insert, select, update
+from sqlalchemy import Engine, Row, Select, insert, select, update
 
 from gatebook_hub.changes import ChangeRequest, State, missing_after
 from gatebook_hub.errors import NotFound, StateConflict
@@ -20,6 +21,10 @@ from gatebook_hub.stores.seal import Seal
 from gatebook_hub.stores.tables import change
 
 _KEPT = (change.c.id, change.c.document, change.c.version)
+_NAMED = (change.c.id, change.c.version)
+_AT_ONCE = 500
+# Characters of the requests that are kept opened.
+_MOST_OPENED = 64_000_000
 
 
 def _marks(request: ChangeRequest) -> dict[str, bool]:
@@ -33,6 +38,7 @@ class ChangeStore:
         self._engine = engine
         self._seal = seal
         self._moved = threading.Condition()
+        self._opened = _Opened()
 
     def add(self, request: ChangeRequest) -> None:
         """Keep a new request."""
@@ -89,31 +95,25 @@ class ChangeStore:
         limit: int = 100,
     ) -> tuple[ChangeRequest, ...]:
         """Requests, newest first; `before` is a creation time, for paging."""
-        query = select(*_KEPT).order_by(change.c.created_at.desc()).limit(limit)
+        query = select(*_NAMED).order_by(change.c.created_at.desc()).limit(limit)
         if states:
             query = query.where(change.c.state.in_([str(state) for state in states]))
         if requester is not None:
             query = query.where(change.c.requester == requester)
         if before is not None:
             query = query.where(change.c.created_at < before)
-        with self._engine.connect() as connection:
-            rows = connection.execute(query).all()
-        return tuple(map(self._read, rows))
+        return self._found(query)
 
     def unsettled(self) -> tuple[ChangeRequest, ...]:
         """Requests that somebody executed alone, and that others have to look at still; newest first."""
-        query = select(*_KEPT).where(change.c.unsettled.is_(True)).order_by(change.c.created_at.desc())
-        with self._engine.connect() as connection:
-            rows = connection.execute(query).all()
-        return tuple(map(self._read, rows))
+        return self._found(select(*_NAMED).where(change.c.unsettled.is_(True)).order_by(change.c.created_at.desc()))
 
     def overdue(self, now: dt.datetime) -> tuple[ChangeRequest, ...]:
         """Requests that may go on, and whose time is over."""
         open_states = [str(State.AWAITING_REVIEW), str(State.APPROVED)]
-        query = select(*_KEPT).where(change.c.state.in_(open_states), change.c.expires_at <= now.isoformat())
-        with self._engine.connect() as connection:
-            rows = connection.execute(query).all()
-        return tuple(map(self._read, rows))
+        return self._found(
+            select(*_NAMED).where(change.c.state.in_(open_states), change.c.expires_at <= now.isoformat())
+        )
 
     def ended_before(self, when: dt.datetime) -> Iterator[ChangeRequest]:
         """Requests that were made before that moment and are over, and that still hold values of rows."""
@@ -134,5 +134,45 @@ class ChangeStore:
     def _write(self, request: ChangeRequest) -> str:
         return self._seal.close(write_change(request), request.id)
 
+    def _found(self, query: Select[Any]) -> tuple[ChangeRequest, ...]:
+        """The requests that a query of `_NAMED` names; documents are read of those alone that are not at hand."""
+        with self._engine.connect() as connection:
+            named = connection.execute(query).all()
+            known = {row.id: self._opened.get(row.id, row.version) for row in named}
+            missing = [name for name, request in known.items() if request is None]
+            for start in range(0, len(missing), _AT_ONCE):
+                wanted = select(*_KEPT).where(change.c.id.in_(missing[start : start + _AT_ONCE]))
+                known |= {row.id: self._read(row) for row in connection.execute(wanted)}
+        return tuple(request for request in known.values() if request is not None)
+
     def _read(self, row: Row[Any, Any, Any]) -> ChangeRequest:
-        return read_change(self._seal.open(row.document, row.id), row.version)
+        text = self._seal.open(row.document, row.id)
+        request = read_change(text, row.version)
+        self._opened.put(request, len(text))
+        return request
+
+
+class _Opened:
+    """Requests that were read last, by id and version, up to so many characters of them all."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, tuple[ChangeRequest, int]] = OrderedDict()
+        self._size = 0
+
+    def get(self, change_id: str, version: int) -> ChangeRequest | None:
+        with self._lock:
+            found = self._kept.get(change_id)
+            if found is None or found[0].version != version:
+                return None
+            self._kept.move_to_end(change_id)
+            return found[0]
+
+    def put(self, request: ChangeRequest, size: int) -> None:
+        with self._lock:
+            _, before = self._kept.pop(request.id, (None, 0))
+            self._kept[request.id] = (request, size)
+            self._size += size - before
+            while self._size > _MOST_OPENED and self._kept:
+                _, (_, gone) = self._kept.popitem(last=False)
+                self._size -= gone

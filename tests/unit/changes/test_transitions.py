@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,3 +186,17 @@ def test_the_digest_of_rows_ignores_their_order_and_assigned_columns() -> None:
     assert diff_digest(replace(moved, **assigned)) != diff_digest(replace(DIFF, **assigned))
     for before in ((2, "a", "n"), (1, None, "n"), (1, 1, "n"), (1, "1", "n")):
         assert diff_digest(replace(DIFF, rows=(replace(ROW, before=before),))) != diff_digest(DIFF)
+
+
+def test_the_page_about_states_tells_of_each_and_of_no_other() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "explanation" / "changes.md").read_text()
+    table = page.split("## States", 1)[1].split("\n\n")[1].splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
+    words = {str(state.replace("_", " ")) for state in State}
+    assert {row[0] for row in cells} == words
+    for name, before, _, after in cells:
+        named = {state for state in words if state in after}
+        for state in named:
+            assert name in next(row[1] for row in cells if row[0] == state), (name, state)
+        is_final = State(name.replace(" ", "_")).is_final
+        assert is_final == (not named) or name == "executed", (name, before)

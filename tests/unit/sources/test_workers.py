@@ -113,7 +113,7 @@ def test_an_idle_process_that_is_killed_is_replaced(source: Embedded) -> None:
     read(source, "SELECT 1 AS x")
     (process,) = source.process_ids
     os.kill(process, signal.SIGKILL)
-    time.sleep(0.1)
+    os.waitid(os.P_PID, process, os.WEXITED | os.WNOWAIT)
     assert read(source, "SELECT 1 AS x") == [{"x": 1}]
 
 

@@ -249,3 +249,19 @@ def test_our_own_databases_are_durable(engine: Engine) -> None:
         assert connection.exec_driver_sql("pragma journal_mode").scalar() == "wal"
         assert connection.exec_driver_sql("pragma synchronous").scalar() == 2
     assert sqlite3.sqlite_version_info >= (3, 35)
+
+
+def test_requests_at_hand_are_those_of_the_database(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two stores on one database: what the other one moved is read anew; and what is too much is let go."""
+    store, other = (ChangeStore(engine, Seal(bytes(32))) for _ in range(2))
+    for number in range(3):
+        created = request_of().created_at + dt.timedelta(hours=number)
+        store.add(replace(request_of(), id=f"c{number}", created_at=created))
+    assert [request.id for request in store.find()] == ["c2", "c1", "c0"]
+    assert store.find() == other.find()
+    moved = other.move(replace(other.get("c1"), state=State.REJECTED))
+    assert store.find()[1] == moved
+    monkeypatch.setattr("gatebook_hub.stores.changes._MOST_OPENED", 10)
+    assert store.find() == other.find()
+    other.move(replace(other.get("c0"), state=State.REJECTED))
+    assert store.find() == other.find()
