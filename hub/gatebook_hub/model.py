@@ -105,6 +105,7 @@ class Table:
 
     A part of another table (a partition, a child that inherits) is told as a view: its rows are the other's. Deleting
     a row deletes or changes rows of the tables in `cascades` too; changing a column of `followed` changes other rows.
+    `triggers` are what the database itself does at a write, by name.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Table:
     is_view: bool = False
     cascades: frozenset[str] = frozenset()
     followed: frozenset[str] = frozenset()
+    triggers: frozenset[str] = frozenset()
 
     def column(self, name: str) -> Column | None:
         """The column of that name, or None."""

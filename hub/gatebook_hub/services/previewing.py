@@ -196,6 +196,13 @@ def _warnings(write: _Decided, diff: RowDiff) -> tuple[str, ...]:
         found.append("the statement has no condition: it writes every row that the requester may see")
     if len(diff.rows) > _MANY_ROWS:
         found.append(f"{len(diff.rows):,} rows are concerned")
+    table = write.first.write.table
+    if table.triggers:
+        named = ", ".join(f"`{name}`" for name in sorted(table.triggers))
+        found.append(f"the database itself does more at a write of `{table.name}` than is shown here: {named}")
+    if reached := sorted({name for one in write.writes for name in one.decided.write.reached}):
+        named = ", ".join(f"`{name}`" for name in reached)
+        found.append(f"rows of {named} go or change with these, and are not shown here")
     if write.left:
         rows = "1 row has" if len(write.left) == 1 else f"{len(write.left):,} rows have"
         found.append(f"{rows} been changed since, and stay as they are")

@@ -39,6 +39,16 @@ _REFERENCES = {
     "and k.constraint_name = r.constraint_name and k.table_name = r.table_name "
     "where r.unique_constraint_schema = :namespace",
 }
+# Tables, and what their database does at a write of them; of rules of PostgreSQL, those of tables.
+_TRIGGERS = {
+    Engine.SQLITE: "select tbl_name, name from sqlite_master where type = 'trigger'",
+    Engine.POSTGRESQL: "select c.relname, t.tgname from pg_trigger t join pg_class c on c.oid = t.tgrelid "
+    "where not t.tgisinternal and t.tgenabled <> 'D' and c.relnamespace = to_regnamespace(:namespace) "
+    "union select c.relname, r.rulename from pg_rewrite r join pg_class c on c.oid = r.ev_class "
+    "where c.relkind in ('r', 'p') and r.ev_enabled <> 'D' and c.relnamespace = to_regnamespace(:namespace)",
+    Engine.MARIADB: "select event_object_table, trigger_name from information_schema.triggers "
+    "where trigger_schema = :namespace",
+}
 _FRESH_S = 30.0
 # They look at the session's zone or formats, and are on the list of functions anyway.
 _CONVERSIONS = (
@@ -59,6 +69,7 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
     keys = inspector.get_multi_pk_constraint(schema=schema)
     parts = _parts(database, engine, namespace or "")
     cascades, followed = _references(database, engine, namespace or "")
+    triggers = _triggers(database, engine, namespace or "")
     invisible = _invisible(database, namespace) if engine is Engine.MARIADB and namespace else frozenset()
     # As `fold` looks them up: SQLite ignores the case of every name, MariaDB that of columns.
     of_table = str.lower if engine is Engine.SQLITE else str
@@ -86,6 +97,7 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
             is_view=found_name in views or found_name in parts,
             cascades=frozenset(cascades.get(name, ())),
             followed=frozenset(followed.get(name, ())),
+            triggers=frozenset(triggers.get(name, ())),
         )
     is_postgres = engine is Engine.POSTGRESQL and bool(namespace)
     shadowed = shadowed_in(database, engine, namespace or "")
@@ -191,6 +203,17 @@ def _references(database: Database, engine: Engine, namespace: str) -> tuple[dic
     return every, followed
 
 
+def _triggers(database: Database, engine: Engine, namespace: str) -> dict[str, set[str]]:
+    """By table, the names of its triggers and rules; MariaDB tells an account of those alone that it may see."""
+    given = {} if engine is Engine.SQLITE else {"namespace": namespace}
+    fold = str.lower if engine is Engine.SQLITE else str
+    found: dict[str, set[str]] = {}
+    with database.connect() as connection:
+        for table, name in connection.execute(text(_TRIGGERS[engine]), given):
+            found.setdefault(fold(table), set()).add(name)
+    return found
+
+
 def _columns(inspector: Inspector, schema: str | None, views: Iterable[str]) -> dict[tuple[str | None, str], list[Any]]:
     """The columns of each table and view; one that the database itself cannot describe (its table is gone) is none."""
     found: dict[tuple[str | None, str], list[Any]] = {}
@@ -219,7 +242,7 @@ def fingerprint(tables: Mapping[str, Table], shadowed: Iterable[str] = ()) -> st
     """The version of a schema: another table, column, type, key or function of its own is another version."""
     content: dict[str, Any] = {
         name: [[column.name, column.type, column.nullable, column.is_generated] for column in table.columns]
-        + [list(table.key), table.is_view, sorted(table.cascades), sorted(table.followed)]
+        + [list(table.key), table.is_view, sorted(table.cascades), sorted(table.followed), sorted(table.triggers)]
         for name, table in tables.items()
     }
     content["functions "] = sorted(shadowed)

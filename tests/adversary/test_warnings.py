@@ -1,0 +1,57 @@
+"""Is a reviewer told what a write does beyond the rows that are shown?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.adversary.stands import stand
+
+from gatebook_hub.changes import ChangeRequest
+from gatebook_hub.model import Engine
+
+pytestmark = pytest.mark.adversary
+
+TABLES = [
+    "create table parent (id integer primary key, v integer)",
+    "create table child (id integer primary key, p integer, foreign key (p) references parent (id) on delete cascade)",
+    "create table journal (id integer primary key, v integer)",
+    "insert into parent values (1, 1), (2, 2)",
+    "insert into child values (1, 1)",
+]
+TRIGGERS = {
+    Engine.SQLITE: [
+        "create trigger keeps after update on parent begin insert into journal (v) values (new.v); end",
+    ],
+    Engine.MARIADB: [
+        "create trigger keeps after update on parent for each row insert into journal (id, v) values (new.v, new.v)",
+    ],
+    Engine.POSTGRESQL: [
+        "create function keep() returns trigger language plpgsql as "
+        "'begin insert into public.journal values (new.v, new.v); return new; end'",
+        "create trigger keeps after update on parent for each row execute function keep()",
+        "create rule also as on delete to child do also insert into journal values (77, 77)",
+    ],
+}
+RULES = """
+grants:
+  - {id: a, to: "group:people", on: [shop.parent, shop.child, shop.journal], allow: [select, update, delete]}
+"""
+
+
+@pytest.mark.parametrize("engine", TRIGGERS)
+def test_triggers_and_rows_that_go_along_are_told(
+    request: pytest.FixtureRequest, tmp_path: Path, engine: Engine
+) -> None:
+    with stand(request, engine, tmp_path, TABLES + TRIGGERS[engine], RULES, sandbox=False) as shop:
+
+        def warnings(sql: str) -> str:
+            asked = shop.ask(sql)
+            assert isinstance(asked, ChangeRequest)
+            return "; ".join(asked.warnings)
+
+        assert "`keeps`" in warnings("update parent set v = v + 10 where id = 1")
+        assert "rows of `child` go or change" in warnings("delete from parent where id = 1")
+        plain = warnings("update child set p = 2 where id = 1")
+        assert ("`also`" in plain) is (engine is Engine.POSTGRESQL)
+        assert "`keeps`" not in plain
