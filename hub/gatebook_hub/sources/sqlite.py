@@ -21,6 +21,7 @@ from gatebook_hub.sources import embedded
 from gatebook_hub.sources.inspecting import details_of
 from gatebook_hub.sources.reflecting import SchemaCache, reflect
 from gatebook_hub.sources.source import ReadStream
+from gatebook_hub.sources.sqlite_journal import undo_ended
 from gatebook_hub.sql import Plan
 from gatebook_hub.sql.functions import FUNCTIONS, SQLITE_OPERATORS, TABLE_FUNCTIONS
 
@@ -85,6 +86,7 @@ class SqliteSource(embedded.FileSource):
 
 def _connect(path: Path) -> sqlite3.Connection:
     """A connection of the gateway's own, to read the schema alone."""
+    undo_ended(str(path))
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?mode=ro",
         uri=True,

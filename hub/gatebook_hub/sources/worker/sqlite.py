@@ -24,6 +24,7 @@ from gatebook_hub.errors import (
     StatementTimeout,
 )
 from gatebook_hub.sources.source import LEDGER, SeenMore, within
+from gatebook_hub.sources.sqlite_journal import undo_ended
 from gatebook_hub.sources.stream import CursorStream
 from gatebook_hub.sources.worker.serving import is_select
 
@@ -184,6 +185,8 @@ class SqliteServed:
         return rows, len(rows) if is_read else changed
 
     def _connect(self, mode: str) -> sqlite3.Connection:
+        if mode == "ro":
+            undo_ended(self._path)
         try:
             connection = sqlite3.connect(
                 f"file:{quote(self._path)}?mode={mode}",
