@@ -20,7 +20,7 @@ from gatebook_hub.sources.mariadb_columns import declared
 from gatebook_hub.sources.mariadb_packets import read_in_large_pieces
 from gatebook_hub.sources.server import ServerSource
 from gatebook_hub.sources.sizes import CountedBatches
-from gatebook_hub.sources.source import LEDGER, known
+from gatebook_hub.sources.source import LEDGER
 from gatebook_hub.sources.stream import BatchStream, Driven, cut
 from gatebook_hub.sources.writing import ServerWriting
 from gatebook_hub.sql import Plan
@@ -38,6 +38,7 @@ class MariadbSource(ServerSource):
     """A Source over one MariaDB (or MySQL) database."""
 
     _driver_error = pymysql.MySQLError
+    _add_line = f"INSERT IGNORE INTO {LEDGER} (change_id, digest, executed_at) VALUES (%(id)s, '', '')"  # noqa: S608
 
     def __init__(self, name: str, url: str, *, has_workers: bool = False) -> None:
         arguments = {"connect_timeout": 5, "charset": "utf8mb4", "autocommit": False}
@@ -63,11 +64,6 @@ class MariadbSource(ServerSource):
             raise translate(error) from error
         finally:
             pooled.close()
-
-    def ledger(self, change_ids: Sequence[str]) -> frozenset[str]:
-        """Which of these changes were executed."""
-        query = f"SELECT change_id FROM {LEDGER} WHERE change_id = %(id)s"  # noqa: S608 - a constant
-        return known(change_ids, lambda change_id: self._ask(query, {"id": change_id}))
 
     def findings(self) -> Sequence[tuple[str, str]]:
         """What the account could do, were the gate not before it."""

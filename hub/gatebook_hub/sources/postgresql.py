@@ -74,6 +74,10 @@ class PostgresqlSource(ServerSource):
     """A Source over a PostgreSQL database; one namespace, `public`."""
 
     _driver_error = psycopg.Error
+    _add_line = (
+        f"INSERT INTO {_NAMESPACE}.{LEDGER} (change_id, digest, executed_at) "  # noqa: S608 - constants
+        "VALUES (%(id)s, '', '') ON CONFLICT DO NOTHING"
+    )
     _begins_anew = True
 
     def __init__(self, name: str, url: str, *, has_workers: bool = False) -> None:
@@ -91,14 +95,6 @@ class PostgresqlSource(ServerSource):
                 {},
             )
             session.commit()
-
-    def ledger(self, change_ids: Sequence[str]) -> frozenset[str]:
-        """Which of these changes were executed."""
-        query = f"SELECT change_id FROM {_NAMESPACE}.{LEDGER} WHERE change_id = ANY(%(ids)s)"  # noqa: S608 - constants
-        try:
-            return frozenset(row[0] for row in self._ask(query, {"ids": list(change_ids)}))
-        except LedgerMissing:
-            return frozenset()
 
     def findings(self) -> Sequence[tuple[str, str]]:
         """What the account could do, were the gate not before it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from gatebook_hub.errors import GatebookError, SourceUnavailable
+from gatebook_hub.errors import GatebookError, LedgerMissing, SourceUnavailable
 from gatebook_hub.model import Engine, Limits, Schema
 from gatebook_hub.sources.bulk import BulkReads
 from gatebook_hub.sources.identity import Pin
@@ -32,6 +32,8 @@ class ServerSource(ABC):
     """A Source over one namespace of a server; every call runs in a transaction that `_begin` pins."""
 
     _driver_error: ClassVar[type[Exception]]
+    # Adds a change to the ledger, or no row if it is there.
+    _add_line: ClassVar[str]
     # Whether the first read of a text is left for another one, when it turns out to be large.
     _begins_anew: ClassVar[bool] = False
 
@@ -137,6 +139,18 @@ class ServerSource(ABC):
                     connection.commit()
                 except Exception as error:
                     raise self._translate(error) from error
+
+    def ledger(self, change_ids: Sequence[str]) -> frozenset[str]:
+        """Which of these changes were executed: those whose line cannot be added once more, which is not kept.
+
+        A server goes on with a commit whose caller is gone. A query would not see its line; who adds it waits.
+        """
+        try:
+            with self._transaction(Limits(), "READ WRITE") as connection:
+                session = self._session(connection)
+                return frozenset(id_ for id_ in change_ids if session.run(self._add_line, {"id": id_})[1] == 0)
+        except LedgerMissing:
+            return frozenset()
 
     def identity(self) -> str:
         """What the server says of itself now, on a connection apart."""
