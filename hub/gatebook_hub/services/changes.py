@@ -31,6 +31,7 @@ from gatebook_hub.services.statements import decide_write, own_values
 from gatebook_hub.services.steps import tightest
 from gatebook_hub.services.undoing import prepare, ways_back
 from gatebook_hub.sql import Statement
+from gatebook_hub.stores.book import EventFilter
 from gatebook_hub.values import decode
 
 _WAIT_AT_MOST_S = 30.0
@@ -73,7 +74,7 @@ class Changes:
     def _file(self, call: Call, previewed: Previewed) -> ChangeRequest:
         gate = self._gate
         request = core.file(previewed.draft, gate.new_id())
-        gate.changes.add(request)
+        # The book first: a request that nobody could prove must not be there.
         gate.book.append(
             gate.event(
                 EventKind.CHANGE_PROPOSED,
@@ -88,6 +89,7 @@ class Changes:
                 extra={"digest": request.digest, "state": request.state},
             )
         )
+        gate.changes.add(request)
         return self._execute_if_due(call, request)
 
     @under_one_set
@@ -309,11 +311,15 @@ class Changes:
         return len(old)
 
     def recover(self, call: Call) -> int:
-        """After a crash: requests that were executing are completed from their sources' ledgers."""
+        """After a crash: requests that were executing are completed from the book, or from their sources' ledgers."""
         gate = self._gate
         intents = {event.content.get("change"): event.index for event in gate.book.open_intents()}
         stuck = gate.changes.find(states=(State.EXECUTING,), limit=10_000)
         for request in stuck:
+            told = gate.book.find(EventFilter(kind=EventKind.CHANGE_OUTCOME, change=request.id, limit=1))
+            if told:  # the gateway stopped between the outcome and the move
+                gate.changes.move(_ended_as(request, told[0].content, gate.now()))
+                continue
             sentence = "the gateway stopped before the write; nothing was written"
             self._settle(call, request, intents.get(request.id), StateConflict(sentence))
         return len(stuck)
@@ -439,3 +445,11 @@ class Changes:
         wanted = {group for requirement in (*request.requirements, *after) for group in requirement.groups}
         is_party = principal.id == request.requester.id or bool(wanted & principal.groups)
         return is_party or policy.may_read_book(self._gate.policy, principal, self._gate.circumstances())
+
+
+def _ended_as(request: ChangeRequest, outcome: Mapping[str, Any], now: dt.datetime) -> ChangeRequest:
+    """The request at the end that the book has for it."""
+    if outcome["outcome"] == Outcome.OK:
+        return core.finish(request, rows=outcome["rows"], index=outcome.get("refers_to"), now=now)
+    is_drift = outcome["code"] == Drifted.code
+    return core.fail(request, sentence=outcome["detail"], is_drift=is_drift, now=now)

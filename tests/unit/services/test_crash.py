@@ -11,18 +11,22 @@ import subprocess
 import sys
 import textwrap
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.unit.services.shop import SOURCE
 
-from gatebook_hub.changes import State
-from gatebook_hub.errors import GatebookError
+from gatebook_hub.audit import Event, EventKind, Outcome
+from gatebook_hub.changes import ChangeRequest, State, Verdict
+from gatebook_hub.errors import BookUnavailable, GatebookError
 from gatebook_hub.model import Channel, Principal, PrincipalKind
 from gatebook_hub.services.auditing import verify
 from gatebook_hub.services.gate import Call
-from gatebook_hub.services.opening import open_gate, start
+from gatebook_hub.services.opening import OPERATOR, open_gate, start
+from gatebook_hub.services.queries import Question
 from gatebook_hub.settings import Settings
+from gatebook_hub.stores.book import EventFilter
 
 RULES = "grants: [{id: all, to: 'group:writers', on: shop.account, allow: [select, update]}]"
 
@@ -142,6 +146,9 @@ def test_a_killed_execution_is_completed_exactly_once(tmp_path: Path, point: str
             with pytest.raises(GatebookError):
                 cases.changes.execute(Call(principal=ann), change_id)
             assert gate.book.open_intents() == ()
+            (outcome,) = gate.book.find(EventFilter(kind=EventKind.CHANGE_OUTCOME, change=change_id))
+            assert outcome.content["outcome"] == (Outcome.OK if is_written else Outcome.REFUSED)
+            assert request.outcome_index == (outcome.content["refers_to"] if is_written else None)
             report, broken = verify(gate.book, gate.keys.signing.verify_key, {})
             assert report.ok
             assert not broken
@@ -149,13 +156,6 @@ def test_a_killed_execution_is_completed_exactly_once(tmp_path: Path, point: str
 
 
 def test_a_book_that_cannot_be_written_stops_a_change_before_it_runs(tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from gatebook_hub.audit import Event
-    from gatebook_hub.changes import Verdict
-    from gatebook_hub.errors import BookUnavailable
-    from gatebook_hub.services.queries import Question
-
     path = _shop(tmp_path)
     ann = Principal(kind=PrincipalKind.USER, name="ann", groups=frozenset({"writers"}))
     rita = replace(ann, name="rita", groups=frozenset({"writers", "reviewers"}), channel=Channel.PORTAL)
@@ -185,3 +185,54 @@ def test_a_book_that_cannot_be_written_stops_a_change_before_it_runs(tmp_path: P
             answer = cases.queries.ask(Call(principal=ann), replace(question, sql="select * from account"))
             answer.close()
     assert _balance(path) == 100
+
+
+def test_a_request_that_is_not_in_the_book_is_nowhere(tmp_path: Path) -> None:
+    _shop(tmp_path)
+    ann = Principal(kind=PrincipalKind.USER, name="ann", groups=frozenset({"writers"}))
+    with open_gate(Settings(state=tmp_path / "state", policies=tmp_path / "policies")) as gate:
+        gate.in_force.sources.get("shop").prepare()
+        cases = start(gate)
+        append = gate.book.append
+
+        def refuse(entry: Event) -> int:
+            if entry.kind is EventKind.CHANGE_PROPOSED:
+                raise BookUnavailable(entry.kind)
+            return append(entry)
+
+        gate.book.append = refuse  # type: ignore[method-assign]
+        question = Question(source="shop", sql="update account set balance = 0", parameters={})
+        with pytest.raises(BookUnavailable):
+            cases.queries.ask(Call(principal=ann), question)
+        assert cases.changes.find(ann) == ()
+
+
+def test_a_request_ends_as_the_book_has_it_if_the_gateway_stops_before_the_move(tmp_path: Path) -> None:
+    path = _shop(tmp_path)
+    ann = Principal(kind=PrincipalKind.USER, name="ann", groups=frozenset({"writers"}))
+    rita = replace(ann, name="rita", groups=frozenset({"writers", "reviewers"}), channel=Channel.PORTAL)
+    with open_gate(Settings(state=tmp_path / "state", policies=tmp_path / "policies")) as gate:
+        gate.in_force.sources.get("shop").prepare()
+        cases = start(gate)
+        question = Question(source="shop", sql="update account set balance = 0", parameters={})
+        request = cases.queries.ask(Call(principal=ann), question)
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("update account set balance = 99")
+            connection.commit()
+        move = gate.changes.move
+
+        def stop(moved: ChangeRequest) -> ChangeRequest:
+            if moved.state is State.DRIFTED:
+                raise InterruptedError
+            return move(moved)
+
+        gate.changes.move = stop  # type: ignore[method-assign]
+        given = {"verdict": Verdict.APPROVE, "reason": "", "digest": request.digest}
+        with pytest.raises(InterruptedError):
+            cases.changes.review(Call(principal=rita), request.id, **given)
+        gate.changes.move = move  # type: ignore[method-assign]
+        assert cases.changes.recover(OPERATOR) == 1
+        found = cases.changes.get(ann, request.id)
+        assert found.state is State.DRIFTED
+        (outcome,) = gate.book.find(EventFilter(kind=EventKind.CHANGE_OUTCOME, change=request.id))
+        assert found.failure == outcome.content["detail"]
