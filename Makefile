@@ -20,7 +20,7 @@ check: ## style, types, layers, notebooks, spelling
 docs: ## write the reference pages anew, from the code
 	@.ci/env test && .venv/bin/python .ci/reference
 
-soak: ## twenty thousand random reads per engine against the policy world
+soak: ## twenty thousand random reads per engine against the policy world, two hundred kills of the gateway
 	@.ci/soak
 
 lock: ## write the lock files anew, with the latest versions

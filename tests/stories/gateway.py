@@ -178,7 +178,8 @@ class PortalPerson:
     def press(self, path: str, *, origin: str | None = "", **fields: str) -> httpx.Response:
         """Press a button: the session's xsrf token unless given, the portal's own Origin unless given (None: none)."""
         headers = {} if origin is None else {"Origin": origin or self.gateway.url}
-        return self.http.post(path, data={"xsrf": self.xsrf, **fields}, headers=headers)
+        data = fields if "xsrf" in fields else {"xsrf": self.xsrf, **fields}
+        return self.http.post(path, data=data, headers=headers)
 
     @property
     def xsrf(self) -> str:
