@@ -117,6 +117,30 @@ cron: "15 2 * * *"
 zone: Europe/Berlin
 owner: finance
 """,
+    "notifications.yaml": """
+digest_at: "07:00"
+zone: Europe/Berlin
+expiring_h: 8                                 # hours before its end when a request is `expiring`
+
+channels:                                     # places that messages about change requests go to
+  operations:
+    url_env: GATEBOOK_NOTIFY_OPS              # the URL is in the gateway's environment, for it holds a secret
+    kinds: [failed, drifted, break_glass]
+  reviews:
+    url_env: GATEBOOK_NOTIFY_REVIEWS
+    to: group:reviewers                       # requests that one of these asked for or may review
+    kinds: [requested, expiring]
+  month-end:
+    url_env: GATEBOOK_NOTIFY_FINANCE
+    to: [group:privacy, job:nightly]
+    digest: daily
+
+personal:                                     # what people may choose at the portal, for themselves
+  mail:
+    title: Mail
+    url_env: GATEBOOK_NOTIFY_MAIL             # mailto://…?to={name}@example.org
+    to: [group:reviewers, group:support]
+""",
     "tests/shop.yaml": """
 tests:
   - name: support sees masked addresses by day
@@ -131,8 +155,9 @@ tests:
 """,
 }
 _AFTER = """
-Folders say what a file is: `sources/`, `actions/`, `jobs/`, `tests/`; every other YAML file holds rules, under any
-name. Unknown keys are errors; so are aliases, tags, links that lead out of the folder, and files above one megabyte.
+Folders say what a file is: `sources/`, `actions/`, `jobs/`, `tests/`; `notifications.yaml` says where messages go;
+every other YAML file holds rules, under any name. Unknown keys are errors; so are aliases, tags, links that lead out of
+the folder, and files above one megabyte.
 
 * **No grant, no access.** Grants of one table are OR-ed. One with `hours`, `days`, `until` or `purpose` holds while all
   of them are met; the statement names its purpose in `purpose` beside `sql`.
@@ -150,6 +175,8 @@ name. Unknown keys are errors; so are aliases, tags, links that lead out of the 
 * **Risk**: `when: risk >= 4` speaks of points: 3 for a write without a condition or of more than 200 rows (1 above 20),
   2 where it writes what has a tag, 1 for the removal of rows, for production, and outside of the source's `working`
   hours. The request's page says each in a sentence.
+* **Messages** about change requests hold no data ([send notifications](../how-to/send-notifications.md)). Kinds:
+  requested, approved, rejected, expiring, expired, drifted, failed, executed, withdrawn, break_glass, undone.
 * The order of rules, keys and files never matters. [Policy](../explanation/policy.md) says why it is this way.
 
 | command | says |
@@ -160,6 +187,7 @@ name. Unknown keys are errors; so are aliases, tags, links that lead out of the 
 | `gatebook policy diff OLD NEW` | what a set changes: past statements, who gains or loses what; exits as diff does |
 | `gatebook policy who-can SOURCE.TABLE.COLUMN` | who may do what on it, by which rules; `--csv`, `--json` |
 | `gatebook policy reload` | whether the folder came into force in the running gateway |
+| `gatebook notify CHANNEL` | whether a message reaches a channel of `notifications.yaml`; `--user` for a personal one |
 | `gatebook policy schema` | the JSON Schema of all this, for editors |
 
 None of them executes a statement. `OLD` and `NEW` are folders, or revisions in git such as `HEAD~1:policies`.
@@ -177,6 +205,7 @@ _DOCUMENTS = {
     ),
     "actions/NAME.yaml": (of.ActionDocument, of.ParameterDocument),
     "jobs/NAME.yaml": (of.JobDocument,),
+    "notifications.yaml": (of.NotificationsFile, of.ChannelDocument, of.PersonalDocument),
     "tests/NAME.yaml": (of.TestFile, of.ExpectationDocument, of.PersonDocument, of.ExpectDocument),
 }
 

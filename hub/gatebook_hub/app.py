@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from gatebook_hub.gateway import audit, catalogue, changes, health, runs, statements, transactions
 from gatebook_hub.portal import routes as portal
 from gatebook_hub.services.cases import UseCases
+from gatebook_hub.services.delivering import Postman
 from gatebook_hub.services.gate import Gate
 from gatebook_hub.services.keeping import Keeper
 from gatebook_hub.services.opening import OPERATOR, start
@@ -25,7 +26,7 @@ from gatebook_hub.web import problems
 from gatebook_hub.web.authentication import Doorman
 from gatebook_hub.web.held import Held
 from gatebook_hub.web.hub import open_hub
-from gatebook_hub.web.metrics import Metered, policy_told
+from gatebook_hub.web.metrics import Metered, notice_counted, policy_told
 from gatebook_hub.web.shield import Shield
 
 _THREADS = 256
@@ -59,7 +60,9 @@ def make_app(gate: Gate) -> ASGIApp:
     settings = gate.settings
     app = make_api()
     watcher = Watcher(gate, Reloading(gate, policy_told), OPERATOR)
-    app.router.lifespan_context = partial(_lifespan, watcher, Keeper(cases.changes, OPERATOR), cases)
+    gate.notices.counted = notice_counted
+    keeper, postman = Keeper(cases.changes, OPERATOR), Postman(gate)
+    app.router.lifespan_context = partial(_lifespan, watcher, keeper, postman, cases)
     hub = open_hub(settings)
     app.state.cases = cases
     app.state.doorman = Doorman(cases, hub)
@@ -78,14 +81,18 @@ def make_app(gate: Gate) -> ASGIApp:
 
 
 @asynccontextmanager
-async def _lifespan(watcher: Watcher, keeper: Keeper, cases: UseCases, _: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(
+    watcher: Watcher, keeper: Keeper, postman: Postman, cases: UseCases, _: FastAPI
+) -> AsyncIterator[None]:
     # Each waiting card and each streaming read holds a thread; 40 would be few.
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
     # pyarrow imports pandas at its first conversion: half a second that the first caller need not wait for.
     batch_of(pa.schema([("warm", pa.string())]), [("up",)])
     watcher.start()
     keeper.start()
+    postman.start()
     yield
+    postman.stop()
     keeper.stop()
     watcher.stop()
     cases.transactions.close()

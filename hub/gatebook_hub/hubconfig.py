@@ -244,7 +244,8 @@ def _as_text(value: Any) -> str:
 
 def _gateway(site: Site) -> dict[str, Any]:
     # No `url`: the Hub's proxy must not serve the portal on the host name of notebooks.
-    secrets = {name: value for name, value in os.environ.items() if name.startswith("GATEBOOK_SECRET_")}
+    kept = ("GATEBOOK_SECRET_", "GATEBOOK_NOTIFY_")
+    secrets = {name: value for name, value in os.environ.items() if name.startswith(kept)}
     return _managed(
         site,
         "gateway",

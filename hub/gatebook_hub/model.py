@@ -47,6 +47,22 @@ class Channel(StrEnum):
     OPERATOR = "operator"
 
 
+class NoticeKind(StrEnum):
+    """What a message about a change request is about."""
+
+    REQUESTED = "requested"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRING = "expiring"
+    EXPIRED = "expired"
+    DRIFTED = "drifted"
+    FAILED = "failed"
+    EXECUTED = "executed"
+    WITHDRAWN = "withdrawn"
+    BREAK_GLASS = "break_glass"
+    UNDONE = "undone"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
     """A curated tool through which a call came, attested by the tools service."""

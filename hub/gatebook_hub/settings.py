@@ -76,6 +76,12 @@ class Settings(BaseSettings):
         2.0,
         description="Seconds between looks at the policy folder for changes; 0 for on request alone.",
     )
+    outbox_poll_s: float = Field(
+        5.0, gt=0, description="Seconds between looks for messages that are to be sent again, and for digests."
+    )
+    limit_outbox: int = Field(
+        10_000, gt=0, description="Messages about change requests that may wait to be sorted out; more are dropped."
+    )
     session_ttl_h: float = Field(8.0, description="Hours a portal session lasts.")
 
     @field_validator("state", "policies", "notebooks", "cache", "checkpoint_copy")

@@ -1,6 +1,15 @@
 """What is a change request, and who may move it on? Pure: every function gives the next value or says why not."""
 
 from gatebook_hub.changes.digest import diff_digest, digest_of
+from gatebook_hub.changes.notices import (
+    Message,
+    Notice,
+    NoticeMode,
+    daily_message,
+    message_of,
+    notice_of,
+    words_of,
+)
 from gatebook_hub.changes.request import ChangeRequest, Draft, Returned, Review, RowChange, RowDiff, State, Verdict
 from gatebook_hub.changes.transitions import (
     begin,
@@ -29,6 +38,9 @@ from gatebook_hub.changes.transitions import (
 __all__ = [
     "ChangeRequest",
     "Draft",
+    "Message",
+    "Notice",
+    "NoticeMode",
     "Returned",
     "Review",
     "RowChange",
@@ -39,6 +51,7 @@ __all__ = [
     "break_glass",
     "check_undo",
     "comment",
+    "daily_message",
     "diff_digest",
     "digest_of",
     "expire",
@@ -48,8 +61,10 @@ __all__ = [
     "forget",
     "keep_image",
     "may_review",
+    "message_of",
     "missing_after",
     "missing_quorum",
+    "notice_of",
     "open_request",
     "review",
     "undone",
@@ -58,4 +73,5 @@ __all__ = [
     "why_no_undo",
     "why_not_now",
     "withdraw",
+    "words_of",
 ]

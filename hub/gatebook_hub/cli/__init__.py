@@ -1,4 +1,4 @@
-"""What can be done from a shell? `gatebook serve`, `token`, `portal-link`, `policy`, `audit`, `source`, `openapi`."""
+"""What can be done from a shell? `gatebook serve`, `token`, `portal-link`, `policy`, `audit`, `source`, `notify`, …"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gatebook_hub import __version__
-from gatebook_hub.cli import audits, policies, serving, sources, tokens
+from gatebook_hub.cli import audits, notifying, policies, serving, sources, tokens
 from gatebook_hub.errors import GatebookError
 
 
@@ -29,6 +29,7 @@ def main() -> None:
 
 
 for _command in (
-    serving.serve, tokens.token, tokens.portal_link, policies.policy, audits.audit, sources.source, serving.openapi,
+    serving.serve, tokens.token, tokens.portal_link, policies.policy, audits.audit, sources.source, notifying.notify,
+    serving.openapi,
 ):  # fmt: skip
     main.add_command(_command)

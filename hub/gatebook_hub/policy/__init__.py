@@ -20,7 +20,16 @@ from gatebook_hub.policy.granting import (
     touches,
 )
 from gatebook_hub.policy.loading import load
-from gatebook_hub.policy.rules import Action, Job, PolicySet, SourceRule
+from gatebook_hub.policy.notifying import address_of, channels_for, next_digest, personal_for
+from gatebook_hub.policy.rules import (
+    Action,
+    Job,
+    NoticeChannel,
+    Notifications,
+    PersonalChannel,
+    PolicySet,
+    SourceRule,
+)
 
 __all__ = [
     "UNKNOWN",
@@ -29,10 +38,15 @@ __all__ = [
     "Circumstances",
     "Finding",
     "Job",
+    "NoticeChannel",
+    "Notifications",
+    "PersonalChannel",
     "PolicySet",
     "SourceRule",
     "WriteFacts",
+    "address_of",
     "approving_of",
+    "channels_for",
     "decide",
     "decide_action",
     "decide_definition",
@@ -44,7 +58,9 @@ __all__ = [
     "may_read_metrics",
     "may_use_action",
     "may_use_tool",
+    "next_digest",
     "open_conditions",
+    "personal_for",
     "requirements_for",
     "touches",
     "written_tags",

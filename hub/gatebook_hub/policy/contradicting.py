@@ -7,7 +7,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gatebook_hub.model import Engine
-from gatebook_hub.policy.documents import ActionDocument, JobDocument, RuleFile, SourceDocument, TestFile
+from gatebook_hub.policy.documents import (
+    ActionDocument,
+    JobDocument,
+    NotificationsFile,
+    RuleFile,
+    SourceDocument,
+    TestFile,
+)
 
 # They read files, reach the network, run text as SQL or wait: nobody can vouch for them.
 _NEVER = (
@@ -40,6 +47,7 @@ class Files:
     jobs: Sequence[tuple[JobDocument, str]]
     tests: Sequence[tuple[TestFile, str]]
     rules: Sequence[tuple[RuleFile, str]]
+    notifications: Sequence[tuple[NotificationsFile, str]] = ()
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
@@ -62,6 +70,7 @@ def contradictions(files: Files, places: Mapping[str, str]) -> Iterator[Finding]
     yield from _unknown("policy.E005", "action", actions, _action_names(files, places))
     tags = {tag for rules, _ in files.rules for tag in rules.classification}
     yield from _unknown("policy.E006", "tag", tags, _tag_names(files, places))
+    yield from _unknown("policy.E008", "rule about the group", set(_groups(files)), _notified(files, places))
     engines = {str(engine) for engine in Engine}
     for rules, path in files.rules:
         for target, functions in rules.functions.items():
@@ -136,3 +145,29 @@ def _tag_names(files: Files, places: Mapping[str, str]) -> Iterator[tuple[str, s
         for name, tags in meant:
             for tag in tags:
                 yield tag, places.get(name, path), f"rule `{name}`"
+
+
+def _groups(files: Files) -> Iterator[str]:
+    """Every group that a rule, a source or a job is about; people are put into groups elsewhere."""
+    principals: list[str] = []
+    quorums = [requirement for source, _ in files.sources for requirement in source.default_quorum]
+    for rules, _ in files.rules:
+        principals += [name for rule in rules.grants for name in rule.to]
+        principals += [name for rule in rules.protections for name in rule.unless]
+        quorums += [requirement for rule in rules.approvals for requirement in rule.require]
+    for job, _ in files.jobs:
+        principals += job.run_by or []
+        yield job.owner
+    yield from (name.removeprefix("group:") for name in principals if name.startswith("group:"))
+    yield from (group for requirement in quorums for group in requirement.groups)
+
+
+def _notified(files: Files, places: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    for document, path in files.notifications:
+        named = [("channel", name, channel.to or []) for name, channel in document.channels.items()]
+        named += [("personal", name, channel.to or []) for name, channel in document.personal.items()]
+        for section, name, principals in named:
+            for principal in principals:
+                if principal.startswith("group:"):
+                    place = places.get(f"{section} {name}", path)
+                    yield principal.removeprefix("group:"), place, f"channel `{name}`"

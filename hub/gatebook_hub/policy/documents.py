@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from gatebook_hub.model import Access, Engine
+from gatebook_hub.model import Access, Engine, NoticeKind
 from gatebook_hub.policy.masking import MASK
 from gatebook_hub.policy.patterns import why_slow
 from gatebook_hub.windows import DAYS
@@ -22,12 +22,24 @@ TABLE = r"^[a-z][a-z0-9_]*\.([a-z_][a-z0-9_]*|\*)$"
 COLUMN = r"^[a-z][a-z0-9_]*\.[a-z_][a-z0-9_]*\.[a-z_][a-z0-9_]*$"
 CONDITION = re.compile(r"^\s*([a-z_][a-z0-9_]*)\s*(<=|>=|==|!=|<|>)\s*(.+?)\s*$")
 HOURS = r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
+PARTY = r"^(user|group|job):[A-Za-z0-9_.@-]{1,63}$"
+PERSON = r"^(user|group):[A-Za-z0-9_.@-]{1,63}$"
+VARIABLE = r"^GATEBOOK_NOTIFY_[A-Z0-9_]{1,100}$"
+HOUR = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 FUNCTION = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 _MOST_CONDITION = 200
 
 
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
+
+
+def _is_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, KeyError, OSError) as error:
+        raise ValueError(f"`{name[:64]}` is not a time zone such as `Europe/Berlin`") from error
+    return name
 
 
 def _is_quick(pattern: str | None) -> str | None:
@@ -40,6 +52,8 @@ def _is_quick(pattern: str | None) -> str | None:
 Name = Annotated[str, Field(pattern=NAME)]
 RuleId = Annotated[str, Field(pattern=RULE_ID)]
 _Principal = Annotated[str, Field(pattern=PRINCIPAL)]
+_Party = Annotated[str, Field(pattern=PARTY)]
+_Person = Annotated[str, Field(pattern=PERSON)]
 _Table = Annotated[str, Field(pattern=TABLE)]
 _Column = Annotated[str, Field(pattern=COLUMN)]
 _Function = Annotated[str, Field(pattern=FUNCTION)]
@@ -48,6 +62,15 @@ Principals = Annotated[
     list[_Principal],
     BeforeValidator(_as_list, json_schema_input_type=_Principal | list[_Principal]),
     Field(min_length=1),
+]
+Parties = Annotated[
+    list[_Party], BeforeValidator(_as_list, json_schema_input_type=_Party | list[_Party]), Field(min_length=1)
+]
+People = Annotated[
+    list[_Person], BeforeValidator(_as_list, json_schema_input_type=_Person | list[_Person]), Field(min_length=1)
+]
+NoticeKinds = Annotated[
+    list[NoticeKind], BeforeValidator(_as_list, json_schema_input_type=NoticeKind | list[NoticeKind])
 ]
 Tables = Annotated[
     list[_Table], BeforeValidator(_as_list, json_schema_input_type=_Table | list[_Table]), Field(min_length=1)
@@ -80,6 +103,7 @@ class Narrowing(Document):
         "when",
         "actions",
         "tools",
+        "kinds",
     )
 
     @model_validator(mode="after")
@@ -360,6 +384,39 @@ class RuleFile(Document):
     classification: dict[str, Columns] = Field(default_factory=dict, description="tag: columns.")
     functions: dict[str, Functions] = Field(
         default_factory=dict, description="source or engine: functions that data owners vouch for, beyond the known."
+    )
+
+
+class ChannelDocument(Narrowing):
+    """channels: a place that messages about change requests go to, such as a room of a chat."""
+
+    url_env: str = Field(pattern=VARIABLE, description="The gateway's environment variable that holds its apprise URL.")
+    to: Parties | None = Field(
+        None, description="Only about requests that one of these asked for or may review; about all if left out."
+    )
+    kinds: NoticeKinds = Field(default_factory=list, description="Only these kinds of messages; all if left out.")
+    digest: Literal["daily"] | None = Field(None, description="`daily`: one message a day, in place of each at once.")
+
+
+class PersonalDocument(Document):
+    """personal: a way to a person, which people choose for themselves at the portal."""
+
+    title: str = Field(description="What people read where they choose.")
+    url_env: str = Field(
+        pattern=VARIABLE, description="The environment variable that holds its apprise URL; `{name}` is the person."
+    )
+    to: People | None = Field(None, description="Who may choose it; everybody if left out.")
+
+
+class NotificationsFile(Document):
+    """notifications.yaml: where messages about change requests go. They hold no data."""
+
+    digest_at: str = Field("07:00", pattern=HOUR, description="When digests are sent, each day.")
+    zone: Annotated[str, AfterValidator(_is_zone)] = Field("UTC", description="Time zone of `digest_at`.")
+    expiring_h: float = Field(8, gt=0, le=8_760, description="Hours before its end when a request is `expiring`.")
+    channels: dict[RuleId, ChannelDocument] = Field(default_factory=dict, description="Shared channels, by name.")
+    personal: dict[RuleId, PersonalDocument] = Field(
+        default_factory=dict, description="Personal channels, by name, of which people choose."
     )
 
 

@@ -18,6 +18,7 @@ from gatebook_hub.policy.documents import (
     ActionDocument,
     Document,
     JobDocument,
+    NotificationsFile,
     RuleFile,
     SourceDocument,
     TestFile,
@@ -32,6 +33,7 @@ _KINDS: Mapping[str, type[Document]] = {
     "jobs": JobDocument,
     "tests": TestFile,
 }
+NOTIFICATIONS = "notifications.yaml"
 D = TypeVar("D", bound=Document)
 
 
@@ -41,7 +43,7 @@ def load(texts: Mapping[str, str]) -> PolicySet:
     parsed: dict[type[Document], list[tuple[Any, str]]] = {}
     places: dict[str, str] = {}
     for path in sorted(texts):
-        kind = _KINDS.get(path.split("/")[0] if "/" in path else "", RuleFile)
+        kind = _kind_of(path)
         document = _read(path, texts[path], kind, findings, places)
         if document is not None:
             parsed.setdefault(kind, []).append((document, path))
@@ -51,6 +53,7 @@ def load(texts: Mapping[str, str]) -> PolicySet:
         jobs=parsed.get(JobDocument, []),
         tests=parsed.get(TestFile, []),
         rules=parsed.get(RuleFile, []),
+        notifications=parsed.get(NotificationsFile, []),
     )
     findings.extend(contradictions(files, places))
     if findings:
@@ -59,11 +62,12 @@ def load(texts: Mapping[str, str]) -> PolicySet:
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of every kind of policy file, by folder; rule files are under `rules`."""
+    """The JSON Schema of every kind of policy file, by folder or name; rule files are under `rules`."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$defs": {
             **{folder: kind.model_json_schema(by_alias=True) for folder, kind in _KINDS.items()},
+            "notifications": NotificationsFile.model_json_schema(),
             "rules": RuleFile.model_json_schema(),
         },
     }
@@ -73,6 +77,12 @@ def revision(texts: Mapping[str, str]) -> str:
     """The content hash of a set: the same files, the same revision."""
     each = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in texts.items()}
     return hashlib.sha256(json.dumps(each, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _kind_of(path: str) -> type[Document]:
+    if path == NOTIFICATIONS:
+        return NotificationsFile
+    return _KINDS.get(path.split("/", maxsplit=1)[0] if "/" in path else "", RuleFile)
 
 
 def _read(path: str, text: str, kind: type[D], findings: list[Finding], places: dict[str, str]) -> D | None:
@@ -100,6 +110,9 @@ def _places(path: str, data: Any) -> Iterator[tuple[str, str]]:
     for section in ("classification", "functions"):
         for name in data.get(section) or ():
             yield f"{section} {name}", f"{path}:{line_of(data, (section, name))}"
+    for section, word in (("channels", "channel"), ("personal", "personal")):
+        for name in data.get(section) or ():
+            yield f"{word} {name}", f"{path}:{line_of(data, (section, name))}"
     for kind in ("source", "action", "job"):
         if kind in data:
             yield f"{kind} {data[kind]}", f"{path}:{line_of(data, (kind,))}"
@@ -113,6 +126,11 @@ def _sentence(detail: Any, kind: type[Document]) -> str:
         unknown = str(detail["loc"][-1])
         near = difflib.get_close_matches(unknown, _keys(kind), n=1)
         return f"{where}: unknown key" + (f", did you mean `{near[0]}`?" if near else "")
+    if detail["type"] == "enum":
+        known = re.findall(r"'([^']*)'", str(detail["ctx"]["expected"]))
+        near = difflib.get_close_matches(str(detail["input"]), known, n=1)
+        hint = f", did you mean `{near[0]}`?" if near else f"; it is one of {', '.join(known)}"
+        return f"{where}: unknown `{str(detail['input'])[:64]}`{hint}"
     message = str(detail["msg"]).removeprefix("Value error, ")
     return f"{where}: {message[:1].lower()}{message[1:]}" if where else message
 

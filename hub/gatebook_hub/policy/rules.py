@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gatebook_hub.model import Access, Engine, Glass, Limits, Mask, Requirement, RuleRef, Schema
+from gatebook_hub.model import Access, Engine, Glass, Limits, Mask, NoticeKind, Requirement, RuleRef, Schema
 from gatebook_hub.policy.circumstances import Circumstances
 from gatebook_hub.windows import Execution, Window
 
@@ -204,6 +204,43 @@ class Expectation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoticeChannel:
+    """Where messages go; the URL is in the environment. `to` and `kinds` narrow it: None means everything."""
+
+    name: str
+    url_env: str
+    to: frozenset[str] | None = None
+    kinds: frozenset[NoticeKind] | None = None
+    is_daily: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonalChannel:
+    """A way to one person, whose name stands in the URL of the environment for `{name}`; `to` are who may choose it."""
+
+    name: str
+    title: str
+    url_env: str
+    to: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notifications:
+    """Where messages about change requests go, and when: `digest_min` are minutes after midnight in `zone`."""
+
+    channels: Mapping[str, NoticeChannel] = field(default_factory=dict)
+    personal: Mapping[str, PersonalChannel] = field(default_factory=dict)
+    digest_min: int = 7 * 60
+    zone: str = "UTC"
+    expiring_h: float = 8.0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no message goes anywhere."""
+        return not self.channels and not self.personal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySet:
     """Everything that data owners declared; `revision` is the hash of all its files.
 
@@ -221,6 +258,7 @@ class PolicySet:
     expectations: tuple[Expectation, ...]
     places: Mapping[str, str] = field(default_factory=dict)
     functions: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    notifications: Notifications = field(default_factory=Notifications)
 
     def place_of(self, rule: str) -> str:
         """File and line of a rule, of `action NAME`, `job NAME`, `source NAME` or of the tag `classification NAME`."""

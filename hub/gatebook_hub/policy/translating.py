@@ -18,6 +18,7 @@ from gatebook_hub.policy.documents import (
     GrantDocument,
     JobDocument,
     LimitsDocument,
+    NotificationsFile,
     ParameterDocument,
     ProtectionDocument,
     RequirementDocument,
@@ -33,6 +34,9 @@ from gatebook_hub.policy.rules import (
     Expectation,
     Grant,
     Job,
+    NoticeChannel,
+    Notifications,
+    PersonalChannel,
     PolicySet,
     Protection,
     SourceRule,
@@ -68,6 +72,7 @@ def translate(files: Files, revision: str, places: Mapping[str, str]) -> PolicyS
             for index, test in enumerate(tests.tests)
         ),
         functions=_functions(files, sources),
+        notifications=next((_notifications(document) for document, _ in files.notifications), Notifications()),
     )
 
 
@@ -220,6 +225,35 @@ def _job(document: JobDocument) -> Job:
         owner=document.owner,
         runners=frozenset(document.run_by or ()),
         digest=_digest(document),
+    )
+
+
+def _notifications(document: NotificationsFile) -> Notifications:
+    channels = {
+        name: NoticeChannel(
+            name=name,
+            url_env=channel.url_env,
+            to=frozenset(channel.to) if channel.to else None,
+            kinds=frozenset(channel.kinds) if channel.kinds else None,
+            is_daily=channel.digest is not None,
+        )
+        for name, channel in document.channels.items()
+    }
+    personal = {
+        name: PersonalChannel(
+            name=name,
+            title=channel.title,
+            url_env=channel.url_env,
+            to=frozenset(channel.to) if channel.to else None,
+        )
+        for name, channel in document.personal.items()
+    }
+    return Notifications(
+        channels=channels,
+        personal=personal,
+        digest_min=_minutes(document.digest_at),
+        zone=document.zone,
+        expiring_h=document.expiring_h,
     )
 
 

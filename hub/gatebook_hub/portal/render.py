@@ -15,6 +15,7 @@ from gatebook_hub.portal.pages.catalogue import CataloguePage, SourcePage
 from gatebook_hub.portal.pages.change import ChangePage
 from gatebook_hub.portal.pages.changes import InboxPage
 from gatebook_hub.portal.pages.home import HomePage
+from gatebook_hub.portal.pages.notifications import NotificationsPage
 from gatebook_hub.portal.pages.pattern import PatternPage
 from gatebook_hub.portal.pages.problem import NotFoundPage, ProblemPage
 from gatebook_hub.portal.pages.runs import RunPage, RunsPage
@@ -33,6 +34,7 @@ Page = (
     | RunPage
     | AccessPage
     | WhoCanPage
+    | NotificationsPage
     | SignInPage
     | SignedOutPage
     | ProblemPage
@@ -54,6 +56,7 @@ TEMPLATES: Mapping[type[Page], str] = MappingProxyType(
         RunPage: "run.html",
         AccessPage: "access.html",
         WhoCanPage: "who_can.html",
+        NotificationsPage: "notifications.html",
         SignInPage: "sign_in.html",
         SignedOutPage: "signed_out.html",
         ProblemPage: "problem.html",

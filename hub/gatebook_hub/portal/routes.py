@@ -17,6 +17,7 @@ from gatebook_hub.portal import routes_audit as audit
 from gatebook_hub.portal import routes_catalogue as catalogue
 from gatebook_hub.portal import routes_changes as changes
 from gatebook_hub.portal import routes_home as home
+from gatebook_hub.portal import routes_notifications as notifications
 from gatebook_hub.portal import routes_runs as runs
 from gatebook_hub.portal import routes_who_can as who_can
 from gatebook_hub.portal.files import read_files, send_file
@@ -38,6 +39,7 @@ _PAGES = {
     "/": home.home,
     "/pattern": home.pattern,
     "/changes/{id}": changes.change,
+    "/notifications": notifications.notifications,
     "/catalogue/{source}": catalogue.source,
     "/audit/checkpoint": audit.checkpoint,
     "/audit/{index:int}": audit.event,
@@ -52,6 +54,7 @@ _PRESSES = {
     "/changes/{id}/undo": changes.undo,
     "/changes/{id}/break-glass": changes.break_glass,
     "/changes/{id}/comments": changes.comment,
+    "/notifications": notifications.choose,
 }
 _MACHINES = ("/api/", "/healthz", "/readyz", "/metrics")
 _log = logging.getLogger(__name__)

@@ -115,6 +115,8 @@ class Entrance:
             await run_in_threadpool(self.cases.sessions.close, request.cookies[self.doorman.cookie], session)
             return None
         self.doorman.count(session.principal.id)
+        if not self.cases.preferences.is_known_as(session.principal):
+            await run_in_threadpool(self.cases.preferences.meet, session.principal)
         return Visit(cases=self.cases, hub=self.hub, request=request, session=session, form=form or {})
 
     def stranger(self, xsrf: str = "") -> Frame:

@@ -11,6 +11,7 @@ from gatebook_hub.services.changes import Changes
 from gatebook_hub.services.details import TableDetails
 from gatebook_hub.services.gate import Gate
 from gatebook_hub.services.jobs import Jobs
+from gatebook_hub.services.preferring import Preferences
 from gatebook_hub.services.queries import Queries
 from gatebook_hub.services.sessions import Sessions
 from gatebook_hub.services.transactions import Transactions
@@ -30,6 +31,7 @@ class UseCases:
     auditing: Auditing
     sessions: Sessions
     jobs: Jobs
+    preferences: Preferences
 
 
 def use_cases_of(gate: Gate) -> UseCases:
@@ -48,4 +50,5 @@ def use_cases_of(gate: Gate) -> UseCases:
         auditing=Auditing(gate),
         sessions=sessions,
         jobs=Jobs(gate, sessions),
+        preferences=Preferences(gate),
     )

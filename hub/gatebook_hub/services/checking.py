@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from gatebook_hub.model import Schema
 from gatebook_hub.policy import Finding, PolicySet
 from gatebook_hub.policy.contradicting import did_you_mean
 from gatebook_hub.policy.linting import lint
+from gatebook_hub.policy.notifying import PLACEHOLDER
 from gatebook_hub.policy.personal import suggested_tag
 from gatebook_hub.services.jobs import last_due
 from gatebook_hub.sources.registry import Sources
@@ -39,6 +41,7 @@ def check(
     """What the rules say against each other, and what the live schemas say about them."""
     yield from lint(policy_set, tools=tools, now=now)
     yield from _schedules(policy_set)
+    yield from _channels(policy_set)
     for name in sorted(policy_set.sources):
         try:
             schema = sources.get(name).schema()
@@ -164,6 +167,21 @@ def _schedules(policy_set: PolicySet) -> Iterator[Finding]:
         except (ValueError, KeyError):
             sentence = f"`{job.cron}` in the zone `{job.zone}` is no schedule"
             yield Finding(id="policy.E015", place=policy_set.place_of(f"job {job.name}"), sentence=sentence)
+
+
+def _channels(policy_set: PolicySet) -> Iterator[Finding]:
+    """The environment is the gateway's: that a URL is missing elsewhere, as in a check before a merge, says little."""
+    told = policy_set.notifications
+    named = [("channel", channel.name, channel.url_env) for channel in told.channels.values()]
+    named += [("personal", channel.name, channel.url_env) for channel in told.personal.values()]
+    for section, name, variable in named:
+        place, url = policy_set.place_of(f"{section} {name}"), os.environ.get(variable, "")
+        if not url:
+            sentence = f"channel `{name}`: the environment has no `{variable}`, so its messages wait"
+            yield Finding(id="policy.W030", place=place, sentence=sentence, is_error=False)
+        elif section == "personal" and PLACEHOLDER not in url:
+            sentence = f"channel `{name}`: the URL in `{variable}` has no `{PLACEHOLDER}`: all would go to one address"
+            yield Finding(id="policy.E019", place=place, sentence=sentence)
 
 
 def _untagged(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:

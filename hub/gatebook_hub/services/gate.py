@@ -15,6 +15,7 @@ from gatebook_hub.errors import BookUnavailable, ChangeError, GatebookError, Not
 from gatebook_hub.model import Limits, Principal, Schema
 from gatebook_hub.policy import Circumstances, PolicySet, SourceRule, known_tables, touches
 from gatebook_hub.services.in_force import InForce
+from gatebook_hub.services.notices import Notices
 from gatebook_hub.services.steps import tightest
 from gatebook_hub.settings import Settings
 from gatebook_hub.sources.source import Source
@@ -102,6 +103,7 @@ class Gate:
     sessions: SessionStore
     receipts: ReceiptStore
     runs: RunStore
+    notices: Notices
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
     new_id: Callable[[], str] = lambda: secrets.token_hex(8)
     places: Places = field(default_factory=Places)

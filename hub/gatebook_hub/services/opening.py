@@ -13,6 +13,7 @@ from gatebook_hub.services.checking import check, hold_to, known_tools
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.identities import Identities, rights
 from gatebook_hub.services.in_force import InForce
+from gatebook_hub.services.notices import Notices
 from gatebook_hub.services.policies import load_policy
 from gatebook_hub.settings import Settings
 from gatebook_hub.sources.sqlite import SqliteSource
@@ -22,6 +23,8 @@ from gatebook_hub.stores.changes import ChangeStore
 from gatebook_hub.stores.database import open_database
 from gatebook_hub.stores.identities import IdentityStore
 from gatebook_hub.stores.keys import load_keys
+from gatebook_hub.stores.outbox import Outbox
+from gatebook_hub.stores.preferences import PreferenceStore
 from gatebook_hub.stores.runs import RunStore
 from gatebook_hub.stores.seal import Seal
 
@@ -59,6 +62,7 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
             sessions=SessionStore(database),
             receipts=ReceiptStore(database),
             runs=RunStore(database),
+            notices=Notices(Outbox(database), PreferenceStore(database), in_force, settings.limit_outbox),
         )
         sources.hold(Identities(gate, IdentityStore(database), OPERATOR))
         yield gate

@@ -9,7 +9,7 @@ import datetime as dt
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Engine, Row, Select, insert, select, update
@@ -18,7 +18,7 @@ from gatebook_hub.changes import ChangeRequest, State, missing_after
 from gatebook_hub.errors import NotFound, StateConflict
 from gatebook_hub.stores.codec import read_change, write_change
 from gatebook_hub.stores.seal import Seal
-from gatebook_hub.stores.tables import change
+from gatebook_hub.stores.tables import change, reminder
 
 _KEPT = (change.c.id, change.c.document, change.c.version)
 _NAMED = (change.c.id, change.c.version)
@@ -29,6 +29,15 @@ _MOST_OPENED = 64_000_000
 
 def _marks(request: ChangeRequest) -> dict[str, bool]:
     return {"forgotten": request.forgotten_at is not None, "unsettled": bool(missing_after(request))}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """When an undecided request began, and when it ends."""
+
+    id: str
+    created_at: dt.datetime
+    expires_at: dt.datetime
 
 
 class ChangeStore:
@@ -124,6 +133,24 @@ class ChangeStore:
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
         yield from map(self._read, rows)
+
+    def ending(self, before: dt.datetime) -> tuple[Ending, ...]:
+        """Undecided requests that end before that time, and that nobody was reminded of."""
+        query = select(change.c.id, change.c.created_at, change.c.expires_at).where(
+            change.c.state.in_([str(State.AWAITING_REVIEW), str(State.APPROVED)]),
+            change.c.expires_at <= before.isoformat(),
+            change.c.id.not_in(select(reminder.c.change_id)),
+        )
+        with self._engine.connect() as connection:
+            rows = connection.execute(query.order_by(change.c.expires_at)).all()
+        return tuple(
+            Ending(
+                id=row.id,
+                created_at=dt.datetime.fromisoformat(row.created_at),
+                expires_at=dt.datetime.fromisoformat(row.expires_at),
+            )
+            for row in rows
+        )
 
     def wait(self, change_id: str, state: State, timeout_s: float) -> ChangeRequest:
         """The request once its state differs, or as it is when the time is over."""

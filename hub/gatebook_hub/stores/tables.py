@@ -126,3 +126,30 @@ source_identity = Table(
     Column("source", String(64), primary_key=True),
     Column("identity", String(256), nullable=False),
 )
+notice = Table(
+    "notice",
+    STATE,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("document", Text, nullable=False),
+)
+delivery = Table(
+    "delivery",
+    STATE,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("channel", String(64), nullable=False),
+    Column("person", String(128), nullable=False),
+    Column("is_daily", Boolean, nullable=False),
+    Column("told_at", String(40), nullable=False),
+    Column("due_at", String(40), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("delivery_place", "channel", "person"),
+    Index("delivery_due", "due_at"),
+)
+reminder = Table("reminder", STATE, Column("change_id", String(40), primary_key=True))
+preference = Table(
+    "preference",
+    STATE,
+    Column("principal", String(128), primary_key=True),
+    Column("document", Text, nullable=False),
+)

@@ -74,9 +74,11 @@ def test_services_are_those_asked_for(
 
 def test_service_secrets_reach_the_gateway_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEBOOK_SECRET_WAREHOUSE", "hunter2")
+    monkeypatch.setenv("GATEBOOK_NOTIFY_OPS", "mailto://hunter3")
     c = configured(tmp_path, monkeypatch, hub_api_token="also-secret")
     for service in c.JupyterHub.services:
         assert ("hunter2" in str(service)) == (service["name"] == "gateway")
+        assert ("hunter3" in str(service)) == (service["name"] == "gateway")
         assert "also-secret" not in str(service)
 
 

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from gatebook_hub.policy.loading import json_schema
+from gatebook_hub.policy.loading import NOTIFICATIONS, json_schema
 
 ROOT = Path(__file__).resolve().parents[3]
 FILES = sorted((ROOT / "policies").rglob("*.yaml"))
@@ -20,7 +20,7 @@ FILES = sorted((ROOT / "policies").rglob("*.yaml"))
 def validate(name: str, text: str) -> None:
     schema = json_schema()
     folder = name.split("/", maxsplit=1)[0] if "/" in name else "rules"
-    kind = schema["$defs"][folder]
+    kind = schema["$defs"]["notifications" if name == NOTIFICATIONS else folder]
     jsonschema.Draft202012Validator.check_schema(kind)
     data: Any = YAML(typ="safe", pure=True).load(text)
     # JSON has no dates: an editor sees their text.
@@ -72,3 +72,19 @@ def test_the_example_of_the_reference_is_valid_by_the_schema(monkeypatch: pytest
 def test_what_the_gate_refuses_by_its_form_the_schema_refuses_too(text: str) -> None:
     with pytest.raises(jsonschema.ValidationError):
         validate("rules.yaml", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "channels: {ops: {url_env: 'mailto://x'}}",
+        "channels: {ops: {url_env: GATEBOOK_NOTIFY_X, kinds: [fails]}}",
+        "channels: {ops: {url_env: GATEBOOK_NOTIFY_X, digest: hourly}}",
+        "personal: {mail: {title: Mail, url_env: GATEBOOK_NOTIFY_X, to: 'job:nightly'}}",
+        "digest_at: '7:00'",
+        "grants: []",
+    ],
+)
+def test_the_schema_refuses_what_the_gate_refuses_of_notifications(text: str) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        validate(NOTIFICATIONS, text)

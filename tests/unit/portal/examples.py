@@ -29,6 +29,7 @@ from gatebook_hub.portal.pages.changes import ChangeCard, InboxPage, Quorum
 from gatebook_hub.portal.pages.diff import row_diff_of
 from gatebook_hub.portal.pages.frame import Downloads, FieldError, Frame, Pager, Tab
 from gatebook_hub.portal.pages.home import HomePage, ToolCard
+from gatebook_hub.portal.pages.notifications import ChannelChoice, KindChoice, NotificationsPage
 from gatebook_hub.portal.pages.pattern import pattern_page
 from gatebook_hub.portal.pages.problem import NotFoundPage, ProblemPage
 from gatebook_hub.portal.pages.runs import CellFailure, Progress, RunPage, RunRow, RunsPage
@@ -117,6 +118,7 @@ def typical_pages() -> dict[str, Page]:
         ),
         "access": access("customer", "the grant lets analysts read customers of Germany"),
         "who_can": who_can("group:analysts", "sees it masked as email"),
+        "notifications": notifications("Mail", "waits for review"),
         "sign_in": SignInPage(frame=STRANGER, command="gatebook sign-in --user reviewer"),
         "sign_in_offer": SignInPage(frame=STRANGER, command="", offer=SignInOffer(code="one-time")),
         "sign_in_failed": SignInPage(
@@ -148,6 +150,7 @@ def empty_pages() -> dict[str, Page]:
         "runs_empty": replace(runs(()), pager=nothing),
         "run_queued": replace(run(RunRow(id="9", job="j", title="J", state="due", due_at=NOW)), parameters=()),
         "who_can_empty": WhoCanPage(frame=frame(), target="", revision="3f9c", rows=(), downloads=DOWNLOADS),
+        "notifications_empty": replace(notifications("", ""), channels=()),
         "access_empty": AccessPage(frame=frame(groups=()), revision="3f9c", sources=(), downloads=DOWNLOADS),
     }
     return lists | {f"inbox_empty_{tab}": replace(inbox(()), tab=tab) for tab in ("waiting", "mine", "all", "done")}
@@ -417,6 +420,24 @@ def who_can(principal: str, sentence: str) -> WhoCanPage:
     )
     return WhoCanPage(
         frame=frame(), target="chinook.customer.email", revision="3f9c2ab1", rows=(row,), downloads=DOWNLOADS
+    )
+
+
+def notifications(title: str, words: str) -> NotificationsPage:
+    """Return the choices for two channels."""
+    kinds = (
+        KindChoice(kind="requested", words=words, mode="at_once"),
+        KindChoice(kind="executed", words=words, mode="daily"),
+        KindChoice(kind="failed", words=words, mode="never"),
+    )
+    return NotificationsPage(
+        frame=frame(),
+        channels=(
+            ChannelChoice(name="mail", title=title, kinds=kinds),
+            ChannelChoice(name=title, title=title, kinds=kinds),
+        ),
+        digest_at="07:00 (Europe/Berlin)",
+        expiring_h=8,
     )
 
 

@@ -75,6 +75,7 @@ def pages_saying(text: str, examples: ModuleType) -> dict[str, Page]:
         ),
         "access": replace(examples.access(text, text), frame=said, revision=text),
         "who_can": replace(examples.who_can(text, text), frame=said, target=text, revision=text),
+        "notifications": replace(examples.notifications(text, text), frame=said, digest_at=text),
         "sign_in": SignInPage(
             frame=examples.STRANGER,
             command=text,
