@@ -60,13 +60,14 @@ class Postman:
         if now - self._clock_at >= _CLOCK:
             self._clock_at = now
             self._read_clock(now)
+        dropped = 0
         while told := notices.outbox.told():
             for told_id, notice in told:
                 planned = tuple(self._planned(notice, now))
-                dropped = notices.outbox.plan(told_id, notice, planned, now, _MOST_AT_A_PLACE)
-                if dropped:
-                    _log.error("%s messages about change request %s have no room", dropped, notice.change)
-                    notices.counted(Fate.DROPPED, dropped)
+                dropped += notices.outbox.plan(told_id, notice, planned, now, _MOST_AT_A_PLACE)
+        if dropped:
+            _log.error("%s messages are dropped: so many wait already where they go to", dropped)
+            notices.counted(Fate.DROPPED, dropped)
         down: set[str] = set()
         for place in notices.outbox.places(now):
             # One person's turn tells that a service is away; the others need not wait for it one by one.

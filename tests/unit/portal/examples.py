@@ -434,7 +434,7 @@ def notifications(title: str, words: str) -> NotificationsPage:
         frame=frame(),
         channels=(
             ChannelChoice(name="mail", title=title, kinds=kinds),
-            ChannelChoice(name=title, title=title, kinds=kinds),
+            ChannelChoice(name=f"second-{title}", title=title, kinds=kinds),
         ),
         digest_at="07:00 (Europe/Berlin)",
         expiring_h=8,

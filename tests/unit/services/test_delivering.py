@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -276,6 +278,11 @@ def test_telling_never_raises_and_is_bounded(world: World, caplog: pytest.LogCap
     assert "cannot be told" in caplog.text
 
 
+def test_a_gateway_that_tells_nobody_does_not_load_apprise() -> None:
+    program = "import sys, gatebook_hub.app; sys.exit('apprise' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
 def test_telling_is_cheap(world: World) -> None:
     with world.open() as cases:
         made = request(cases)
@@ -293,7 +300,7 @@ def test_a_place_that_is_full_takes_no_more(world: World, monkeypatch: pytest.Mo
             cases.gate.notices.tell(NoticeKind.UNDONE, made)
         Postman(cases.gate, cases.changes).look()
         assert cases.gate.notices.outbox.waiting() == 2
-    assert world.fates == [(Fate.DROPPED, 1)] * 2
+    assert world.fates == [(Fate.DROPPED, 2)]
 
 
 # ── the clock ──
