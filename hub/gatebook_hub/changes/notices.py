@@ -76,7 +76,8 @@ def words_of(kind: NoticeKind) -> str:
 
 def notice_of(kind: NoticeKind, request: ChangeRequest) -> Notice:
     """What of a request may leave the gate."""
-    reviewers = {f"group:{group}" for requirement in request.requirements for group in requirement.groups}
+    after = [requirement for glass in request.glasses for requirement in glass.review] if request.broken else []
+    reviewers = {f"group:{group}" for requirement in (*request.requirements, *after) for group in requirement.groups}
     return Notice(
         kind=kind,
         change=request.id,

@@ -139,10 +139,7 @@ _DAYS: Any = Field(default_factory=list, description="Only on these days: mon, t
 def _check_window(hours: str | None, zone: str) -> None:
     if hours and hours[:5] == hours[6:]:
         raise ValueError("`hours` begin and end at the same time; leave them out for the whole day")
-    try:
-        ZoneInfo(zone)
-    except (ValueError, KeyError, OSError) as error:
-        raise ValueError(f"`{zone[:64]}` is not a time zone such as `Europe/Berlin`") from error
+    _is_zone(zone)
 
 
 class WindowDocument(Narrowing):

@@ -1,7 +1,6 @@
 """How do messages get from the outbox to people? One thread sorts them out, sends them, and tries again.
 
-Nothing else waits for it. It also is the clock of change requests: it tells that one ends soon, and has one end whose
-time is over though nobody looks at it.
+Nothing else waits for it. It also looks at the clock, and tells that a request ends soon.
 """
 
 from __future__ import annotations
@@ -11,12 +10,10 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
 
 from gatebook_hub import policy
-from gatebook_hub.changes import ChangeRequest, Message, Notice, NoticeMode, daily_message, message_of
-from gatebook_hub.errors import GatebookError
-from gatebook_hub.model import NoticeKind, Principal
+from gatebook_hub.changes import Message, Notice, NoticeMode, daily_message, message_of
+from gatebook_hub.model import NoticeKind
 from gatebook_hub.services.gate import Gate
 from gatebook_hub.services.notices import Fate
 from gatebook_hub.services.preferring import address_in
@@ -34,19 +31,11 @@ _OWN_DOING = frozenset({NoticeKind.REQUESTED, NoticeKind.WITHDRAWN})
 _log = logging.getLogger(__name__)
 
 
-class Looking(Protocol):
-    """Whoever is asked for a request sees to it that it ends in time."""
-
-    def get(self, principal: Principal, change_id: str) -> ChangeRequest:
-        """A request as it is now."""
-
-
 class Postman:
     """Sends what the outbox holds. `look` is one look; `start` has a thread do it."""
 
-    def __init__(self, gate: Gate, changes: Looking, send: Callable[[str, Message], bool] = send) -> None:
+    def __init__(self, gate: Gate, send: Callable[[str, Message], bool] = send) -> None:
         self._gate = gate
-        self._changes = changes
         self._send = send
         self._clock_at = _LONG_AGO
         self._end = threading.Event()
@@ -100,13 +89,8 @@ class Postman:
         notifications = gate.policy.notifications
         if notifications.is_empty:
             return
-        for over in gate.changes.ending(now):
-            try:
-                self._changes.get(gate.changes.get(over.id).requester, over.id)
-            except GatebookError as error:
-                _log.warning("change request %s cannot be ended: %s", over.id, error)
         ahead = dt.timedelta(hours=notifications.expiring_h)
-        for soon in gate.changes.ending(now + ahead, is_reminded=False):
+        for soon in gate.changes.ending(now + ahead):
             # Of a request that lives no longer than that, nobody wants to hear as soon as it begins.
             if now < soon.expires_at <= now + min(ahead, (soon.expires_at - soon.created_at) / 2):
                 gate.notices.remind(gate.changes.get(soon.id))
