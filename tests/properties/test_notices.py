@@ -27,8 +27,9 @@ from gatebook_hub.changes import (
     message_of,
     notice_of,
 )
-from gatebook_hub.changes.request import RowKind
-from gatebook_hub.model import NoticeKind, Principal, PrincipalKind, Requirement, RuleRef
+from gatebook_hub.changes.request import Broken, Comment, RowKind
+from gatebook_hub.changes.risk import Risk
+from gatebook_hub.model import Glass, NoticeKind, Principal, PrincipalKind, Requirement, RuleRef
 from gatebook_hub.stores.outbox import read_notice, write_notice
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
@@ -64,6 +65,7 @@ kinds = st.sampled_from(list(NoticeKind))
 def request(value: Any, text: str, *, rows: int = 2, state: State = State.EXECUTED) -> ChangeRequest:
     """A request with one value wherever data stands, and one text wherever somebody writes."""
     row = RowChange(kind=RowKind.CHANGED, key=(value,), before=(value, value), after=(value, text))
+    review = Review(reviewer="user:rita", groups=frozenset(), verdict=Verdict.REJECT, reason=text, at=NOW)
     return ChangeRequest(
         id="c0ffee",
         state=state,
@@ -83,11 +85,17 @@ def request(value: Any, text: str, *, rows: int = 2, state: State = State.EXECUT
         rules=(RuleRef(id="r", digest="d"),),
         schema_version="v",
         digest=text,
-        reviews=(Review(reviewer="user:rita", groups=frozenset(), verdict=Verdict.REJECT, reason=text, at=NOW),),
+        reviews=(review,),
         failure=text,
         purpose=text,
         notes={text: text},
         returned=Returned(columns=("email",), rows=((value,),), sight=text),
+        image=RowDiff(key=("id",), columns=(text,), rows=(row,)),
+        broken=Broken(reason=text, at=NOW, reviews=(review,)),
+        glasses=(Glass(groups=("oncall",), review=(Requirement(groups=("auditors",), needed=1),)),),
+        comments=(Comment(author="user:rita", text=text, at=NOW),),
+        risks=(Risk(points=1, sentence=text),),
+        left=((value,),),
     )
 
 
@@ -125,6 +133,13 @@ def test_a_name_can_be_no_line_and_no_link(kind: NoticeKind, name: str, table: s
         assert f"{PORTAL}/changes/c0ffee" in sent.body.splitlines()
         if expected is not None:
             assert len(sent.body.splitlines()) == len(expected.body.splitlines())
+
+
+def test_those_who_look_after_a_broken_glass_are_told() -> None:
+    broken = notice_of(NoticeKind.BREAK_GLASS, request("x", "x"))
+    assert broken.parties == {"user:ann", "group:reviewers", "group:auditors"}
+    whole = notice_of(NoticeKind.REQUESTED, replace(request("x", "x"), broken=None))
+    assert whole.parties == {"group:reviewers"}
 
 
 @given(kind=kinds, name=odd_texts, rows=st.integers(0, 5), state=st.sampled_from(list(State)))

@@ -28,7 +28,7 @@ _WORDS = {
     NoticeKind.FAILED: "failed",
     NoticeKind.EXECUTED: "was executed",
     NoticeKind.WITHDRAWN: "was withdrawn",
-    NoticeKind.BREAK_GLASS: "was executed at once, without review",
+    NoticeKind.BREAK_GLASS: "is executed at once, without review",
     NoticeKind.UNDONE: "was undone",
 }
 assert _WORDS.keys() == set(NoticeKind)

@@ -49,7 +49,7 @@ def test_a_request_is_told_in_full() -> None:
     [
         (NoticeKind.EXECUTED, State.EXECUTED, "was executed"),
         (NoticeKind.DRIFTED, State.DRIFTED, "was not executed: the rows had changed"),
-        (NoticeKind.BREAK_GLASS, State.EXECUTED, "was executed at once, without review"),
+        (NoticeKind.BREAK_GLASS, State.EXECUTED, "is executed at once, without review"),
     ],
 )
 def test_what_became_of_it_is_told(kind: NoticeKind, state: State, words: str) -> None:
