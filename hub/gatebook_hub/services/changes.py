@@ -19,7 +19,7 @@ from gatebook_hub.errors import (
     NotPermitted,
     StateConflict,
 )
-from gatebook_hub.model import Principal, Schema
+from gatebook_hub.model import NoticeKind, Principal, Schema
 from gatebook_hub.policy import Action
 from gatebook_hub.services import showing
 from gatebook_hub.services.applying import Prepared, apply_all, note_in_ledger
@@ -90,6 +90,8 @@ class Changes:
             )
         )
         gate.changes.add(request)
+        if request.state is State.AWAITING_REVIEW:
+            gate.notices.tell(NoticeKind.REQUESTED, request)
         return self._execute_if_due(call, request)
 
     @under_one_set
@@ -199,6 +201,10 @@ class Changes:
         )
         gate.book.append(event)
         moved = gate.changes.move(reviewed)
+        if moved.state is State.REJECTED:
+            gate.notices.tell(NoticeKind.REJECTED, moved)
+        elif moved.state is State.APPROVED and not moved.execution.is_at_once:
+            gate.notices.tell(NoticeKind.APPROVED, moved)
         return self._execute_if_due(call, moved)
 
     @under_one_set
@@ -216,7 +222,9 @@ class Changes:
         gate.book.append(gate.event(EventKind.CHANGE_BROKEN, replace(call, reason=reason), **told))
         detail = f"{call.principal.id} had the change {request.id} executed before anybody reviewed it"
         gate.book.append(gate.event(EventKind.ALARM, call, source=request.source, change=request.id, detail=detail))
-        return self._execute(call, gate.changes.move(broken))
+        moved = gate.changes.move(broken)
+        gate.notices.tell(NoticeKind.BREAK_GLASS, moved)
+        return self._execute(call, moved)
 
     def comment(self, call: Call, change_id: str, text: str) -> ChangeRequest:
         """Write a comment; who may see a request may comment on it."""
@@ -231,7 +239,9 @@ class Changes:
         gate = self._gate
         withdrawn = core.withdraw(self.get(call.principal, change_id), call.principal, gate.now())
         gate.book.append(gate.event(EventKind.CHANGE_WITHDRAWN, call, source=withdrawn.source, change=change_id))
-        return gate.changes.move(withdrawn)
+        moved = gate.changes.move(withdrawn)
+        gate.notices.tell(NoticeKind.WITHDRAWN, moved)
+        return moved
 
     @under_one_set
     def execute(self, call: Call, change_id: str) -> ChangeRequest:
@@ -339,7 +349,9 @@ class Changes:
         failed = core.fail(request, sentence=str(known), is_drift=isinstance(error, Drifted), now=gate.now())
         told = {"source": request.source, "change": request.id, "refers_to": intent}
         gate.book.append(gate.ended(EventKind.CHANGE_OUTCOME, call, known, **told))
-        return gate.changes.move(failed)
+        moved = gate.changes.move(failed)
+        gate.notices.tell(NoticeKind.DRIFTED if moved.state is State.DRIFTED else NoticeKind.FAILED, moved)
+        return moved
 
     def _finish(
         self, call: Call, request: ChangeRequest, intent: int | None, returned: Returned | None = None
@@ -361,13 +373,16 @@ class Changes:
                 extra={"digest": request.digest},
             )
         )
-        return gate.changes.move(finished)
+        moved = gate.changes.move(finished)
+        if moved.requirements:  # what needs nobody is told to nobody
+            gate.notices.tell(NoticeKind.EXECUTED, moved)
+        return moved
 
     def _mark_undone(self, change_id: str, by: str) -> None:
         """Before the request that undid it ends: what a crash interrupts here is done at the next start."""
         undone = self._gate.changes.get(change_id)
         if undone.state is State.EXECUTED:
-            self._gate.changes.move(core.undone(undone, by))
+            self._gate.notices.tell(NoticeKind.UNDONE, self._gate.changes.move(core.undone(undone, by)))
 
     def visible(self, principal: Principal, request: Draft) -> tuple[frozenset[str], frozenset[str], bool]:
         """Which columns of the diff this principal sees in clear, which masked, and whether the rows at all."""
@@ -438,6 +453,7 @@ class Changes:
             return gate.changes.get(request.id)
         call = Call(principal=request.requester)
         gate.book.append(gate.event(EventKind.CHANGE_EXPIRED, call, source=request.source, change=request.id))
+        gate.notices.tell(NoticeKind.EXPIRED, moved)
         return moved
 
     def _may_see(self, principal: Principal, request: ChangeRequest) -> bool:
