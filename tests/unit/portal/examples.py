@@ -86,6 +86,7 @@ def typical_pages() -> dict[str, Page]:
             change(),
             review=Permission(is_allowed=False, why_not="nobody approves their own request"),
             withdraw=Permission(is_allowed=True),
+            glass=Permission(is_allowed=True),
         ),
         "change_approved": replace(
             change(),
@@ -100,7 +101,17 @@ def typical_pages() -> dict[str, Page]:
             state="executed",
             review=Permission(is_allowed=False),
             outcome=Outcome(rows_changed=4, audit_index=44, at=NOW, is_linked=True),
+            undo=Permission(is_allowed=True),
         ),
+        "change_broken": replace(change(), state="executed", broken=broken(), glass=Permission(is_allowed=False)),
+        "change_undone": replace(
+            change(),
+            state="undone",
+            review=Permission(is_allowed=False),
+            undo=Permission(is_allowed=False),
+            undone_by="c-82",
+        ),
+        "change_undo": replace(change(), undoes="c-80"),
         "change_failed": replace(change(), state="failed", failure="the column `total` takes no negative value"),
         "audit": audit((event("select email from customer where country = :country"), event("signed in"))),
         "event": event_page("analyst read 13 rows of `customer`"),
@@ -279,22 +290,27 @@ def change(text: str = "") -> ChangePage:
         review=Permission(is_allowed=True),
         withdraw=Permission(is_allowed=False),
         execute=Permission(is_allowed=False),
-        undo=Permission(is_allowed=True),
-        glass=Permission(is_allowed=True),
+        undo=Permission(is_allowed=bool(text)),
+        glass=Permission(is_allowed=bool(text)),
         execution=text or "with the last approval",
         risk_points=5,
         risk_sentences=(text or "it removes rows", "it is in production"),
-        broken=Broken(
-            reason=text or "the shop is down",
-            at=EARLIER,
-            reviews=(Review(reviewer=text or "second", verdict="approve", reason=text or "Yes", at=NOW),),
-            missing=(Quorum(groups=(text or "reviewers",), needed=2, given=1),),
-        ),
+        broken=broken(text) if text else None,
         comments=(Comment(author=text or "second", text=text or "Which invoices?", at=NOW),),
         downloads=DOWNLOADS,
         action=text or None,
-        undoes=text or "c-80",
-        undone_by=text or "c-82",
+        undoes=text or None,
+        undone_by=text or None,
+    )
+
+
+def broken(text: str = "") -> Broken:
+    """Return what is shown after a glass was broken."""
+    return Broken(
+        reason=text or "the shop is down",
+        at=EARLIER,
+        reviews=(Review(reviewer=text or "second", verdict="approve", reason=text or "Yes", at=NOW),),
+        missing=(Quorum(groups=(text or "reviewers",), needed=2, given=1),),
     )
 
 
