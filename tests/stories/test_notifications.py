@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.fixtures.receiver import Receiver
 from tests.stories.alone import Alone
-from tests.stories.gateway import APP, PortalPerson
+from tests.stories.gateway import APP, PortalPerson, field
 from tests.stories.test_without_hub import run_page
 
 from gatebook_hub.model import NoticeKind
@@ -57,9 +57,9 @@ def gateway(tmp_path: Path, chinook_template: Path, policies: Path, receiver: Re
         yield running
 
 
-def ask(gateway: Alone) -> str:
+def ask(gateway: Alone, city: str = "Bonn") -> str:
     """A change request's id."""
-    answer = gateway.ask("update invoice set billingcity = 'Bonn' where invoiceid = 1", reason=REASON)
+    answer = gateway.ask(f"update invoice set billingcity = '{city}' where invoiceid = 1", reason=REASON)
     assert answer.status_code == 202, answer.text
     return str(answer.json()["id"])
 
@@ -75,7 +75,6 @@ def test_a_message_leads_to_a_page_that_wants_a_login_and_does_nothing(
     gateway: Alone, policies: Path, receiver: Receiver
 ) -> None:
     change = ask(gateway)
-    tell(gateway, policies, NoticeKind.REQUESTED, change)
     receiver.wait(1)
     [(path, title, body)] = receiver.messages
     assert (path, title) == ("/reviews", "Gatebook: Update of 1 row of chinook.invoice waits for review")
@@ -99,7 +98,6 @@ def test_a_message_leads_to_a_page_that_wants_a_login_and_does_nothing(
 @pytest.mark.slow
 def test_messages_wait_for_a_restart_and_for_their_receiver(gateway: Alone, policies: Path, receiver: Receiver) -> None:
     change = ask(gateway)
-    tell(gateway, policies, NoticeKind.REQUESTED, change)
     receiver.wait(1)
     gateway.kill()
     tell(gateway, policies, NoticeKind.FAILED, change)
@@ -115,7 +113,6 @@ def test_messages_wait_for_a_restart_and_for_their_receiver(gateway: Alone, poli
 
 @pytest.mark.slow
 def test_a_person_chooses_what_to_hear_and_no_address(gateway: Alone, policies: Path, receiver: Receiver) -> None:
-    change = ask(gateway)
     with gateway.person("analyst", "analysts") as analyst:
         assert "No personal channel is open to you" in analyst.get("/notifications").text
         assert analyst.press("/notifications", channel="mail", executed="at_once").status_code == 404
@@ -133,11 +130,15 @@ def test_a_person_chooses_what_to_hear_and_no_address(gateway: Alone, policies: 
         assert "our choice is kept" in reviewer.get("/notifications?notice=kept").text
         assert chosen(reviewer, "requested") == "at_once"
         assert chosen(reviewer, "executed") == "never"
-    for kind in (NoticeKind.EXECUTED, NoticeKind.REQUESTED):
-        tell(gateway, policies, kind, change)
-    receiver.wait(2)
-    assert len(receiver.to("/mail/reviewer")) == 1
-    assert len(receiver.to("/reviews")) == 1
+        change = ask(gateway)
+        receiver.wait(2)
+        digest = field(reviewer.get(f"/changes/{change}").text, "digest")
+        assert reviewer.press(f"/changes/{change}/review", verdict="approve", digest=digest).status_code == 303
+    assert gateway.rows("select billingcity from invoice where invoiceid = 1") == [("Bonn",)]
+    ask(gateway, "Ulm")
+    receiver.wait(4)
+    assert [title.split("invoice ")[1] for title in receiver.to("/mail/reviewer")] == ["waits for review"] * 2
+    assert len(receiver.to("/reviews")) == 2
 
 
 def chosen(person: PortalPerson, kind: str) -> str:

@@ -22,6 +22,7 @@ from gatebook_hub.stores.outbox import Delivery, Place, Planned
 from gatebook_hub.stores.preferences import Preference
 
 _MOST_AT_A_PLACE = 500
+_MOST_IN_A_ROW = 20
 _FIRST_PAUSE_S = 15
 _LONGEST_PAUSE_S = 3_600
 _GIVE_UP = dt.timedelta(days=2)
@@ -119,7 +120,7 @@ class Postman:
                 yield Planned(place=place, due_at=daily_at if is_daily else now, is_daily=is_daily)
 
     def _deliver(self, place: Place, due: Sequence[Delivery]) -> bool:
-        """Send what is due at a place, in its order; False as soon as one cannot be sent: the rest waits with it."""
+        """Send some of what is due at a place, in its order; False if one cannot be sent: the rest waits with it."""
         portal_url = self._gate.settings.portal_url
         url = self._url_of(place)
         if url is None:
@@ -127,7 +128,9 @@ class Postman:
             self._forget(due, Fate.DROPPED)
             return True
         left = list(due)
-        while left and not self._end.is_set():
+        for _ in range(_MOST_IN_A_ROW):
+            if not left or self._end.is_set():
+                return True
             first = left[0]
             batch = [delivery for delivery in left if delivery.is_daily] if first.is_daily else [first]
             notices = [delivery.notice for delivery in batch]
@@ -137,6 +140,8 @@ class Postman:
                 return False
             self._forget(batch, Fate.SENT)
             left = [delivery for delivery in left if delivery not in batch]
+        if left:
+            self._gate.notices.bell.set()  # others have their turn, and then the next look comes at once
         return True
 
     def _is_sent(self, place: Place, url: str, message: Message) -> bool:
