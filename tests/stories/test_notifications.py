@@ -139,6 +139,8 @@ def test_a_person_chooses_what_to_hear_and_no_address(gateway: Alone, policies: 
     receiver.wait(4)
     assert [title.split("invoice ")[1] for title in receiver.to("/mail/reviewer")] == ["waits for review"] * 2
     assert len(receiver.to("/reviews")) == 2
+    with gateway.client(gateway.token("operator", "operators")) as operator:
+        assert 'gatebook_notices_total{fate="sent"}' in operator.get("/metrics").text
 
 
 def chosen(person: PortalPerson, kind: str) -> str:
