@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gatebook_hub.audit import EventKind
@@ -20,8 +20,8 @@ from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.quorums import approving_of_all, risks_of_write
 from gatebook_hub.services.statements import DecidedWrite, bind, check_reason, decide_write, facts, own_values
 from gatebook_hub.services.steps import tightest
-from gatebook_hub.services.undoing import prepare, unmoved, ways_back
-from gatebook_hub.sources.source import Source
+from gatebook_hub.services.undoing import WayBack, prepare, unmoved, ways_back
+from gatebook_hub.sources.source import Source, WriteSession
 from gatebook_hub.sql import Statement, StatementKind
 from gatebook_hub.values import encode
 
@@ -48,6 +48,7 @@ class _Decided:
     given: Mapping[str, Any]
     action: Action | None
     undoes: str | None = None
+    ways: tuple[WayBack, ...] = ()
     left: tuple[tuple[Any, ...], ...] = ()
 
     @property
@@ -96,22 +97,18 @@ def preview_undo(gate: Gate, call: Call, change: ChangeRequest) -> Previewed:
     ways = ways_back(change.image, schema, change.table)
     prepared = prepare(gate, call, source.name, schema, ways, action)
     limits = gate.limits(rule, tightest(*(one.decided.allowed.limits for one in prepared)))
-    with source.writing(limits) as session:
-        kept = unmoved(session, ways, schema, change.table)
-    if not kept:
-        raise EffectMissed("every row of the change has been changed since, so there is nothing to take back")
     for one in prepared:
         check_reason(call, one.decided.allowed)
     write = _Decided(
         source=source,
         schema=schema,
-        writes=tuple(one for one, way in zip(prepared, ways, strict=True) if way in kept),
+        writes=prepared,
         limits=limits,
-        statement="\n".join(dict.fromkeys(f"{way.text};" for way in kept)),
+        statement="",
         given={},
         action=action,
         undoes=change.id,
-        left=tuple(way.row.key for way in ways if way not in kept),
+        ways=ways,
     )
     return _previewed(gate, call, write, "preview", gate.now())
 
@@ -144,6 +141,8 @@ def opened(gate: Gate, name: str, principal: Principal, action: Action | None) -
 def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
     source, action = write.source, write.action
     with source.writing(write.limits) as session:
+        if write.undoes:
+            write = _of_unmoved(session, write)
         diff = apply_all(session, write.writes, write.schema, gate.settings.preview_rows, write.limits).diff
     if not diff.rows and (action is None or write.undoes):
         raise EffectMissed("no row would change, so there is nothing to ask for")
@@ -181,6 +180,20 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
         risks=_risks(gate, write, len(diff.rows), now),
         undoes=write.undoes,
         left=write.left,
+    )
+
+
+def _of_unmoved(session: WriteSession, write: _Decided) -> _Decided:
+    """An undo without the rows that somebody has changed since; raises EffectMissed when those are all."""
+    kept = unmoved(session, write.ways, write.schema, write.first.write.table.name)
+    if not kept:
+        raise EffectMissed("every row of the change has been changed since, so there is nothing to take back")
+    pairs = [(one, way) for one, way in zip(write.writes, write.ways, strict=True) if way in kept]
+    return replace(
+        write,
+        writes=tuple(one for one, _ in pairs),
+        statement="\n".join(dict.fromkeys(f"{way.text};" for _, way in pairs)),
+        left=tuple(way.row.key for way in write.ways if way not in kept),
     )
 
 

@@ -14,11 +14,21 @@ from tests.unit.services.shop import Shop, ann
 
 from gatebook_hub.changes import ChangeRequest, State, Verdict
 from gatebook_hub.changes.request import RowKind
-from gatebook_hub.errors import AccessRefused, BrokenSeal, EffectMissed, NotFound, ReviewRefused, StateConflict
+from gatebook_hub.errors import (
+    AccessRefused,
+    BookUnavailable,
+    BrokenSeal,
+    EffectMissed,
+    NotFound,
+    ReviewRefused,
+    StateConflict,
+)
 from gatebook_hub.services.actions import Press
 from gatebook_hub.services.cases import UseCases
 from gatebook_hub.services.gate import Call
 from gatebook_hub.services.queries import Question
+from gatebook_hub.sources.sqlite import SqliteSource
+from gatebook_hub.stores.book import Book
 
 RULES = """
 grants:
@@ -115,6 +125,21 @@ def test_where_every_row_was_changed_since_there_is_nothing_to_undo(shop: Shop) 
         run(shop, "insert into customer (id, name) values (1, 'somebody else')")
         with pytest.raises(EffectMissed):
             cases.changes.undo(TEAM, done.id)
+
+
+def test_nothing_of_the_rows_is_looked_at_before_the_book_knows(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    with shop.open() as cases:
+        done = written(cases, "update customer set country = 'XX' where id = 1")
+
+        def refuse(_self: object, _event: object) -> int:
+            raise BookUnavailable("the book cannot be written")
+
+        opened: list[object] = []
+        monkeypatch.setattr(Book, "append", refuse)
+        monkeypatch.setattr(SqliteSource, "writing", lambda *given: opened.append(given))
+        with pytest.raises(BookUnavailable):
+            cases.changes.undo(TEAM, done.id)
+        assert opened == []
 
 
 def test_a_row_that_changes_while_an_undo_waits_is_drift(shop: Shop) -> None:
