@@ -338,9 +338,8 @@ class Changes:
         """After an error the source's own ledger says whether the write is there; None while it cannot be asked."""
         gate = self._gate
         request = gate.changes.get(request.id)
-        source = gate.in_force.sources.get(request.source)
         try:
-            is_written = request.id in source.ledger([request.id])
+            is_written = request.id in gate.in_force.sources.get(request.source).ledger([request.id])
         except GatebookError:
             return None
         if is_written:

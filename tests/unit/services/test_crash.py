@@ -236,3 +236,34 @@ def test_a_request_ends_as_the_book_has_it_if_the_gateway_stops_before_the_move(
         assert found.state is State.DRIFTED
         (outcome,) = gate.book.find(EventFilter(kind=EventKind.CHANGE_OUTCOME, change=request.id))
         assert found.failure == outcome.content["detail"]
+
+
+def test_a_request_whose_source_is_not_there_at_the_start_waits_for_it(tmp_path: Path) -> None:
+    path = _shop(tmp_path)
+    settings = Settings(state=tmp_path / "state", policies=tmp_path / "policies")
+    ann = Principal(kind=PrincipalKind.USER, name="ann", groups=frozenset({"writers"}))
+    rita = replace(ann, name="rita", groups=frozenset({"writers", "reviewers"}), channel=Channel.PORTAL)
+    with open_gate(settings) as gate:
+        gate.in_force.sources.get("shop").prepare()
+        cases = start(gate)
+        question = Question(source="shop", sql="update account set balance = 0", parameters={})
+        request = cases.queries.ask(Call(principal=ann), question)
+        append = gate.book.append
+
+        def stop(entry: Event) -> int:
+            if entry.kind is EventKind.CHANGE_OUTCOME:
+                raise InterruptedError
+            return append(entry)
+
+        gate.book.append = stop  # type: ignore[method-assign]
+        given = {"verdict": Verdict.APPROVE, "reason": "", "digest": request.digest}
+        with pytest.raises(InterruptedError):
+            cases.changes.review(Call(principal=rita), request.id, **given)
+    assert _balance(path) == 0
+    without = settings.model_copy(update={"policies": tmp_path / "without"})
+    without.policies.mkdir()
+    (without.policies / "rules.yaml").write_text("grants: []")
+    for held, state in ((without, State.EXECUTING), (settings, State.EXECUTED)):
+        with open_gate(held) as gate:
+            start(gate)
+            assert gate.changes.get(request.id).state is state
