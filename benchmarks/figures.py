@@ -54,6 +54,8 @@ _FAST = {
         for engine in ("postgresql", "mariadb", "sqlite", "duckdb")
     },
     "points": "## Rows by key\n\n`.venv/bin/python benchmarks/points.py`",
+    "changes": "## Change requests\n\n`.venv/bin/python benchmarks/changes.py`",
+    "inbox": "## The inbox\n\n`.venv/bin/python benchmarks/changes.py --only inbox`",
 }
 
 

@@ -10,11 +10,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 _START_S = 60
+_COMMAND = (sys.executable, "-m", "gatebook_hub.cli")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,11 @@ class Served:
     url: str
     token: str
     process: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+    def command(self, *arguments: str) -> str:
+        """What `gatebook …` prints, with this gateway's settings."""
+        return _gatebook(self.environment, *arguments)
 
     @property
     def peak_mb(self) -> float:
@@ -52,13 +58,11 @@ def serving(state: Path, policies: Path) -> Iterator[Served]:
         "GATEBOOK_POLICIES": str(policies),
         "GATEBOOK_GATEWAY_PORT": str(port),
     }  # fmt: skip
-    command = [sys.executable, "-m", "gatebook_hub.cli"]
-    issue = [*command, "token", "issue", "--user", "analyst", "--groups", "analysts"]
-    token = subprocess.run(issue, env=environment, capture_output=True, text=True, check=True).stdout.strip()
-    process = subprocess.Popen([*command, "serve"], env=environment, stderr=subprocess.DEVNULL)
+    token = _gatebook(environment, "token", "issue", "--user", "analyst", "--groups", "analysts")
+    process = subprocess.Popen([*_COMMAND, "serve"], env=environment, stderr=subprocess.DEVNULL)
     try:
         _wait(f"http://127.0.0.1:{port}/healthz")
-        yield Served(url=f"http://127.0.0.1:{port}", token=token, process=process.pid)
+        yield Served(url=f"http://127.0.0.1:{port}", token=token, process=process.pid, environment=environment)
     finally:
         process.terminate()
         process.wait(20)
@@ -79,6 +83,11 @@ def relaying(served: Served) -> Iterator[Served]:
     finally:
         process.stdin.close()
         process.wait(20)
+
+
+def _gatebook(environment: Mapping[str, str], *arguments: str) -> str:
+    command = [*_COMMAND, *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def _memory_mb(process: int, what: str) -> float:
