@@ -340,7 +340,7 @@ def test_a_failing_run_names_cell_and_error_and_is_tried_again(gateway: Alone, w
     assert "answer == 42" in notebook.cells[1].source, "cells count as in the executed notebook"
     assert "the answer is wrong" in printed(notebook)
     assert "never" not in printed(notebook)
-    again = next(other for other in runs_of(gateway, "broken") if other["trigger"] == "retry")
+    again = next(other for other in runs_of(gateway, "broken") if other["trigger"].startswith("retry of user:"))
     assert end_of(gateway, again["id"])["attempt"] == 2
     time.sleep(3)
     assert len([other for other in runs_of(gateway, "broken") if other["state"] != "skipped"]) == 2

@@ -129,7 +129,8 @@ class Broken:
 class Draft:
     """A write as it was previewed, which nobody filed. `parameters` are encoded values.
 
-    One that undoes a change names it; `left` are the keys of its rows that have changed since, which stay as they are.
+    `behind` are people who had the requester ask: who started the run of a job. One that undoes a change names it;
+    `left` are the keys of its rows that have changed since, which stay as they are.
     """
 
     source: str
@@ -151,6 +152,7 @@ class Draft:
     execution: Execution = field(default_factory=Execution)
     glasses: tuple[Glass, ...] = ()
     risks: tuple[Risk, ...] = ()
+    behind: tuple[str, ...] = ()
     undoes: str | None = None
     left: tuple[tuple[Any, ...], ...] = ()
 

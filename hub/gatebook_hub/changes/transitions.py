@@ -43,7 +43,7 @@ def may_review(request: ChangeRequest, reviewer: Principal, hidden_columns: Iter
         return f"the request is {request.state.replace('_', ' ')}"
     if reviewer.kind is not PrincipalKind.USER:
         return "a review comes from a person"
-    if reviewer.id == request.requester.id:
+    if reviewer.id in own_people(request):
         return "nobody approves their own request"
     asked = _asked_after(request) if is_after else request.requirements
     wanted = {group for requirement in asked for group in requirement.groups}
@@ -110,6 +110,11 @@ def missing_quorum(request: ChangeRequest) -> tuple[tuple[Requirement, int], ...
     return tuple(missing)
 
 
+def own_people(request: ChangeRequest) -> frozenset[str]:
+    """Whose request it is: the requester, and whoever had a job ask."""
+    return frozenset({request.requester.id, *request.behind})
+
+
 def why_no_glass(request: ChangeRequest, principal: Principal) -> str | None:
     """Why this person may not have the request executed before its review, or None if they may."""
     if request.state is not State.AWAITING_REVIEW:
@@ -150,7 +155,7 @@ def missing_after(request: ChangeRequest) -> tuple[tuple[Requirement, int], ...]
     missing = []
     for requirement in _asked_after(request):
         people = {known.reviewer for known in broken.reviews if known.groups & set(requirement.groups)}
-        given = len(people - {request.requester.id})
+        given = len(people - own_people(request))
         if given < requirement.needed:
             missing.append((requirement, given))
     return tuple(missing)
@@ -177,7 +182,7 @@ def approvals_for(request: ChangeRequest, requirement: Requirement) -> int:
         known.reviewer
         for known in request.reviews
         if known.verdict is Verdict.APPROVE
-        and known.reviewer != request.requester.id
+        and known.reviewer not in own_people(request)
         and known.groups & set(requirement.groups)
     }
     return len(people)

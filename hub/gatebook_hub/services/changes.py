@@ -199,8 +199,7 @@ class Changes:
             outcome=Outcome.OK,
             extra={"verdict": verdict, "digest": digest, **({"step": "after"} if request.broken else {})},
         )
-        gate.book.append(event)
-        moved = gate.changes.move(reviewed)
+        moved = self._move_told(call, reviewed, gate.book.append(event), "review")
         if moved.state is State.REJECTED:
             gate.notices.tell(NoticeKind.REJECTED, moved)
         elif moved.state is State.APPROVED and not moved.execution.is_at_once:
@@ -219,10 +218,10 @@ class Changes:
             error.reference = gate.refuse(EventKind.CHANGE_REFUSED, call, error, change=change_id, extra=step)
             raise
         told = {"source": request.source, "change": request.id, "outcome": Outcome.OK, "extra": {"digest": digest}}
-        gate.book.append(gate.event(EventKind.CHANGE_BROKEN, replace(call, reason=reason), **told))
+        index = gate.book.append(gate.event(EventKind.CHANGE_BROKEN, replace(call, reason=reason), **told))
         detail = f"{call.principal.id} had the change {request.id} executed before anybody reviewed it"
         gate.book.append(gate.event(EventKind.ALARM, call, source=request.source, change=request.id, detail=detail))
-        moved = gate.changes.move(broken)
+        moved = self._move_told(call, broken, index, "break_glass")
         gate.notices.tell(NoticeKind.BREAK_GLASS, moved)
         return self._execute(call, moved)
 
@@ -231,15 +230,22 @@ class Changes:
         gate = self._gate
         commented = core.comment(self.get(call.principal, change_id), call.principal, text, gate.now())
         told = {"source": commented.source, "change": change_id, "outcome": Outcome.OK}
-        gate.book.append(gate.event(EventKind.CHANGE_COMMENTED, call, **told))
-        return gate.changes.move(commented)
+        index = gate.book.append(gate.event(EventKind.CHANGE_COMMENTED, call, **told))
+        return self._move_told(call, commented, index, "comment")
 
     def withdraw(self, call: Call, change_id: str) -> ChangeRequest:
         """The requester takes it back."""
         gate = self._gate
-        withdrawn = core.withdraw(self.get(call.principal, change_id), call.principal, gate.now())
-        gate.book.append(gate.event(EventKind.CHANGE_WITHDRAWN, call, source=withdrawn.source, change=change_id))
-        moved = gate.changes.move(withdrawn)
+        request = self.get(call.principal, change_id)
+        try:
+            withdrawn = core.withdraw(request, call.principal, gate.now())
+        except GatebookError as error:
+            step = {"step": "withdraw"}
+            error.reference = gate.refuse(EventKind.CHANGE_REFUSED, call, error, change=change_id, extra=step)
+            raise
+        told = {"source": withdrawn.source, "change": change_id}
+        index = gate.book.append(gate.event(EventKind.CHANGE_WITHDRAWN, call, **told))
+        moved = self._move_told(call, withdrawn, index, "withdraw")
         gate.notices.tell(NoticeKind.WITHDRAWN, moved)
         return moved
 
@@ -250,8 +256,21 @@ class Changes:
         request = self._fresh(gate.changes.get(change_id))
         refusal = core.why_no_execution(request, call.principal, gate.now())
         if refusal is not None:
-            raise NotPermitted(refusal) if request.state is State.APPROVED else StateConflict(refusal)
+            error = NotPermitted(refusal) if request.state is State.APPROVED else StateConflict(refusal)
+            step = {"step": "execute"}
+            error.reference = gate.refuse(EventKind.CHANGE_REFUSED, call, error, change=change_id, extra=step)
+            raise error
         return self._execute(call, request)
+
+    def _move_told(self, call: Call, request: ChangeRequest, index: int, step: str) -> ChangeRequest:
+        """What the book has of a step comes to pass; where another step was faster, the book says that it did not."""
+        gate = self._gate
+        try:
+            return gate.changes.move(request)
+        except StateConflict as error:
+            told = {"change": request.id, "refers_to": index, "extra": {"step": step}}
+            error.reference = gate.refuse(EventKind.CHANGE_REFUSED, call, error, **told)
+            raise
 
     def _execute_if_due(self, call: Call, request: ChangeRequest) -> ChangeRequest:
         """With the last approval, where neither the requester nor a window is waited for."""
@@ -446,12 +465,15 @@ class Changes:
         expired = core.expire(request, gate.now())
         if expired is request:
             return request
+        call = Call(principal=request.requester)
+        event = gate.event(EventKind.CHANGE_EXPIRED, call, source=request.source, change=request.id)
         try:
+            gate.book.append(event)
             moved = gate.changes.move(expired)
+        except BookUnavailable:
+            return expired  # it is over all the same; the next look tells the book
         except StateConflict:
             return gate.changes.get(request.id)
-        call = Call(principal=request.requester)
-        gate.book.append(gate.event(EventKind.CHANGE_EXPIRED, call, source=request.source, change=request.id))
         gate.notices.tell(NoticeKind.EXPIRED, moved)
         return moved
 

@@ -191,7 +191,10 @@ class Jobs:
         job = self._gate.policy.jobs.get(run.job)
         if job is None or run.attempt > job.retries:
             return None
-        return self._run(job, "retry", self._gate.now(), run.parameters, attempt=run.attempt + 1)
+        # Who started the first of them stays known: nobody approves what they had a job ask for.
+        who = run.trigger.rpartition(" ")[2]
+        trigger = f"retry of {who}" if who.startswith("user:") else "retry"
+        return self._run(job, trigger, self._gate.now(), run.parameters, attempt=run.attempt + 1)
 
     def _make_due(self) -> None:
         """Make a run for each job whose time has come since its last one."""

@@ -177,10 +177,19 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
         schema_version=write.schema.version,
         execution=approving.execution,
         glasses=approving.glasses,
+        behind=_behind(gate, call.principal),
         risks=_risks(gate, write, len(diff.rows), now),
         undoes=write.undoes,
         left=write.left,
     )
+
+
+def _behind(gate: Gate, principal: Principal) -> tuple[str, ...]:
+    """Who started the run of a job, if it was a person."""
+    if principal.run_id is None:
+        return ()
+    starter = gate.runs.get(principal.run_id).trigger.rpartition(" ")[2]
+    return (starter,) if starter.startswith("user:") else ()
 
 
 def _of_unmoved(session: WriteSession, write: _Decided) -> _Decided:

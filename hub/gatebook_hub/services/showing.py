@@ -72,6 +72,8 @@ def _obligation(gate: Gate, principal: Principal, request: Draft) -> TableObliga
     """What this principal sees of the table; the requester looks through the tool that the request came from."""
     is_own = principal.id == request.requester.id
     viewer = replace(principal, tool=request.requester.tool) if is_own else principal
+    if request.source not in gate.policy.sources:
+        return None  # it has left the policy; whoever sees nothing reviews nothing
     schema = gate.in_force.sources.get(request.source).schema()
     if request.table not in schema.tables:
         return None

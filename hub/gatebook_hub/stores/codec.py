@@ -72,6 +72,7 @@ def write_change(request: ChangeRequest) -> str:
             "image": _write_diff(request.image) if request.image is not None else None,
             "execution": _write_execution(request.execution),
             "glasses": [[list(glass.groups), _write_requirements(glass.review)] for glass in request.glasses],
+            "behind": list(request.behind),
             "risks": [[risk.points, risk.sentence] for risk in request.risks],
             "broken": _write_broken(request.broken),
             "comments": [[item.author, item.text, item.at.isoformat()] for item in request.comments],
@@ -118,6 +119,7 @@ def read_change(text: str, version: int) -> ChangeRequest:
             Glass(groups=tuple(groups), review=_read_requirements(review))
             for groups, review in found.get("glasses", ())
         ),
+        behind=tuple(found.get("behind", ())),
         risks=tuple(Risk(points=points, sentence=sentence) for points, sentence in found.get("risks", ())),
         broken=_read_broken(found.get("broken")),
         comments=tuple(

@@ -66,6 +66,7 @@ change = Table(
     Column("forgotten", Boolean, nullable=False, server_default="0"),
     Column("unsettled", Boolean, nullable=False, server_default="0"),
     Index("change_state", "state", "created_at"),
+    Index("change_created", "created_at"),
     Index("change_requester", "requester", "created_at"),
 )
 token = Table(

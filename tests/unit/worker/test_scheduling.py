@@ -233,7 +233,11 @@ def test_a_failed_run_is_tried_again_as_often_as_the_job_says(make_site: Callabl
         attempts.append((claimed.run.attempt, claimed.run.trigger, claimed.run.parameters["month"]))
         site.finish(claimed, is_ok=False)
         site.clock.wait(seconds=1)
-    assert attempts == [(1, "user:ann", "2012-01"), (2, "retry", "2012-01"), (3, "retry", "2012-01")]
+    assert attempts == [
+        (1, "user:ann", "2012-01"),
+        (2, "retry of user:ann", "2012-01"),
+        (3, "retry of user:ann", "2012-01"),
+    ]
     assert site.kinds() == [("run.started", "ok"), ("run.finished", "failed")] * 3
 
 
@@ -270,7 +274,7 @@ def test_a_run_whose_worker_is_lost_fails_after_its_lease(make_site: Callable[..
     site.clock.wait(seconds=2)
     again = site.claim()
     assert again is not None
-    assert (again.run.trigger, again.run.attempt) == ("retry", 2)
+    assert (again.run.trigger, again.run.attempt) == ("retry of user:ann", 2)
     lost = site.gate.runs.get(claimed.run.id)
     assert lost.state is RunState.FAILED
     assert lost.error is not None
