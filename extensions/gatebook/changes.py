@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Self
 
@@ -211,7 +211,8 @@ class Change:
         document = self._gate.get(
             "changes", self.id, wait=max(1, round(seconds)), state=self.state, read_timeout_s=seconds + READ_TIMEOUT_S
         )
-        return Change.from_json(document, self.through)
+        newer = Change.from_json(document, self.through)
+        return replace(newer, diff=self.diff) if newer.diff is None else newer
 
     def withdraw(self) -> Change:
         """Take the request back; raises `ChangeRefused` if it is too late."""

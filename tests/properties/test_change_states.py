@@ -273,6 +273,8 @@ class Lives(RuleBasedStateMachine):
         if is_allowed and lost is None:
             asked.state = State.WITHDRAWN
             asked.events.append("change.withdrawn")
+        if not is_allowed and (who == asked.requester or asked.wanted() & self.hub[who]):
+            asked.events.append("change.refused")
 
     @rule(asked=asked, who=some_person, channel=some_channel, lost=some_loss)
     def execute(self, asked: Asked, who: str, channel: Channel, lost: str | None) -> None:
@@ -284,6 +286,8 @@ class Lives(RuleBasedStateMachine):
         assert is_allowed == (is_party and asked.state is State.APPROVED)
         if is_allowed:
             self.executed(asked, lost)
+        else:
+            asked.events.append("change.refused")
 
     @rule(asked=asked, who=some_person)
     def look(self, asked: Asked, who: str) -> None:

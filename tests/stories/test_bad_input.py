@@ -382,7 +382,7 @@ BROKEN = [
         "new.yaml", GRANTS.replace("allow", "alow"), "new.yaml:2", "policy.E002", "`allow`", id="a misspelt key"
     ),
     pytest.param(
-        "new.yaml", GRANTS.replace("select", "read"), "new.yaml:2", "policy.E002", "'select'", id="a wrong word"
+        "new.yaml", GRANTS.replace("select", "read"), "new.yaml:2", "policy.E002", "unknown `read`", id="a wrong word"
     ),
     pytest.param(
         "new.yaml", GRANTS + GRANTS[8:], "new.yaml", "policy.E003", "`one` is already", id="one id, two rules"

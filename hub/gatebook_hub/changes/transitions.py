@@ -14,7 +14,7 @@ from dataclasses import fields, replace
 
 from gatebook_hub.changes.digest import digest_of
 from gatebook_hub.changes.request import Broken, ChangeRequest, Comment, Draft, Review, RowDiff, State, Verdict
-from gatebook_hub.errors import DigestMoved, InvalidInput, PortalOnly, ReviewRefused, StateConflict
+from gatebook_hub.errors import DigestMoved, InvalidInput, NotPermitted, PortalOnly, ReviewRefused, StateConflict
 from gatebook_hub.model import Channel, Principal, PrincipalKind, Requirement
 
 MAX_REASON = 2_000
@@ -166,7 +166,9 @@ def _asked_after(request: ChangeRequest) -> tuple[Requirement, ...]:
 
 
 def comment(request: ChangeRequest, author: Principal, text: str, now: dt.datetime) -> ChangeRequest:
-    """Add a comment; raises InvalidInput."""
+    """Add a comment; raises InvalidInput, and StateConflict while nothing may come between."""
+    if request.state is State.EXECUTING:
+        raise StateConflict("the request is being executed; comment when that is over")
     if not text.strip():
         raise InvalidInput("the comment is empty")
     if len(text) > MAX_REASON:
@@ -205,14 +207,24 @@ def expire(request: ChangeRequest, now: dt.datetime) -> ChangeRequest:
 
 def why_no_execution(request: ChangeRequest, principal: Principal, now: dt.datetime) -> str | None:
     """Why this principal may not have the request carried out now, or None if they may."""
-    if request.state is not State.APPROVED:
-        return f"the request is {request.state.replace('_', ' ')}"
+    try:
+        check_execution(request, principal, now)
+    except (NotPermitted, StateConflict) as refusal:
+        return str(refusal)
+    return None
+
+
+def check_execution(request: ChangeRequest, principal: Principal, now: dt.datetime) -> None:
+    """Raise NotPermitted for somebody who may not have it carried out, or not at this time, and StateConflict."""
     is_own = principal.id == request.requester.id
-    if (request.execution.is_by_requester or request.broken is not None) and not is_own:
-        return "its requester says when it is executed"
     if not (is_own or any(known.reviewer == principal.id for known in request.reviews)):
-        return "the requester or a reviewer executes a request"
-    return why_not_now(request, now)
+        raise NotPermitted("the requester or a reviewer executes a request")
+    _expect(request, State.APPROVED)
+    if (request.execution.is_by_requester or request.broken is not None) and not is_own:
+        raise NotPermitted("its requester says when it is executed")
+    refusal = why_not_now(request, now)
+    if refusal is not None:
+        raise NotPermitted(refusal)
 
 
 def why_not_now(request: ChangeRequest, now: dt.datetime) -> str | None:
@@ -225,6 +237,8 @@ def why_not_now(request: ChangeRequest, now: dt.datetime) -> str | None:
 def begin(request: ChangeRequest, now: dt.datetime) -> ChangeRequest:
     """The execution starts; raises StateConflict unless the quorum stands and its time has come."""
     _expect(request, State.APPROVED)
+    if now >= request.expires_at:
+        raise StateConflict("the request has expired")
     if missing_quorum(request) and request.broken is None:
         raise StateConflict("the quorum is not met")
     refusal = why_not_now(request, now)

@@ -159,9 +159,9 @@ class ChangeSummaryDocument(WriteDocument):
 
 
 class ChangeDocument(ChangeSummaryDocument):
-    """A change request with its rows."""
+    """A change request with its rows, or without them where a wait ended without news."""
 
-    diff: DiffDocument
+    diff: DiffDocument | None
 
 
 class ChangesDocument(BaseModel):

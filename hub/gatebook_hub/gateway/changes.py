@@ -44,8 +44,9 @@ def get_change(
     """One change request; with `wait` and `state`, once it has left that state or the seconds are over."""
     if wait and state is not None:
         request = cases.changes.wait(call.principal, change_id, state, wait)
-    else:
-        request = cases.changes.look(call, change_id)
+        if request.state is state:  # no news: the rows are not shown again
+            return {**change_view(cases, call.principal, request, has_diff=False), "diff": None}
+    request = cases.changes.look(call, change_id)
     return change_view(cases, call.principal, request)
 
 

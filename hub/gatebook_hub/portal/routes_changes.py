@@ -149,7 +149,7 @@ def undo(visit: Visit) -> Response:
     except NotFound:
         raise
     except GatebookError as error:
-        request = visit.cases.changes.get(visit.principal, change_id)
+        request = visit.cases.changes.look(visit.call, change_id)
         page = change_page(visit, request, errors=(_field_error(error, "undo-reason"),), given_reason=reason)
         return shown(page, error.status)
     return leave_for(address(f"/changes/{asked.id}", notice="asked"))
@@ -164,7 +164,7 @@ def _moved(visit: Visit, step: Callable[[str], str], given_reason: str = "", fie
     except NotFound:
         raise
     except GatebookError as error:
-        request = visit.cases.changes.get(visit.principal, change_id)
+        request = visit.cases.changes.look(visit.call, change_id)
         page = change_page(visit, request, errors=(_field_error(error, field),), given_reason=given_reason)
         return shown(page, error.status)
     return leave_for(address(f"/changes/{change_id}", notice=notice))

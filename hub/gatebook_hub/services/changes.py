@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +18,6 @@ from gatebook_hub.errors import (
     Drifted,
     GatebookError,
     NotFound,
-    NotPermitted,
     StateConflict,
 )
 from gatebook_hub.model import NoticeKind, Principal, Schema
@@ -36,6 +37,7 @@ from gatebook_hub.values import decode
 
 _WAIT_AT_MOST_S = 30.0
 _MOST_DUE = 10_000
+_log = logging.getLogger(__name__)
 
 
 class Changes:
@@ -43,6 +45,7 @@ class Changes:
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
+        self._running: set[str] = set()  # what is being executed in this process
 
     @under_one_set
     def propose(
@@ -254,13 +257,16 @@ class Changes:
         """Carry out an approved request, if its rows are still those that were approved."""
         gate = self._gate
         request = self._fresh(gate.changes.get(change_id))
-        refusal = core.why_no_execution(request, call.principal, gate.now())
-        if refusal is not None:
-            error = NotPermitted(refusal) if request.state is State.APPROVED else StateConflict(refusal)
+        try:
+            core.check_execution(request, call.principal, gate.now())
+        except GatebookError as error:
             step = {"step": "execute"}
             error.reference = gate.refuse(EventKind.CHANGE_REFUSED, call, error, change=change_id, extra=step)
-            raise error
-        return self._execute(call, request)
+            raise
+        # Who has lost a right since asking has it executed no more.
+        is_own = call.principal.id == request.requester.id
+        groups = call.principal.groups if is_own else request.requester.groups
+        return self._execute(call, request, replace(request.requester, groups=groups))
 
     def _move_told(self, call: Call, request: ChangeRequest, index: int, step: str) -> ChangeRequest:
         """What the book has of a step comes to pass; where another step was faster, the book says that it did not."""
@@ -290,10 +296,20 @@ class Changes:
             and core.why_not_now(request, gate.now()) is None
         ]
         for request in due:
-            self._execute(call, request)
+            try:
+                self._execute(call, request)
+            except GatebookError as error:
+                _log.warning("the change request %s waits: %s", request.id, error)
         return len(due)
 
-    def _execute(self, call: Call, request: ChangeRequest) -> ChangeRequest:
+    def _execute(self, call: Call, request: ChangeRequest, requester: Principal | None = None) -> ChangeRequest:
+        self._running.add(request.id)
+        try:
+            return self._carry_out(call, request, requester or request.requester)
+        finally:
+            self._running.discard(request.id)
+
+    def _carry_out(self, call: Call, request: ChangeRequest, requester: Principal) -> ChangeRequest:
         gate = self._gate
         begun = gate.changes.move(core.begin(request, gate.now()))
         try:
@@ -312,7 +328,7 @@ class Changes:
             gate.changes.move(replace(begun, state=State.APPROVED))
             raise
         try:
-            begun, returned = self._write(begun)
+            begun, returned = self._write(begun, requester)
         except Exception as error:
             settled = self._settle(call, begun, intent, error)
             if isinstance(error, GatebookError) and settled is not None:
@@ -340,10 +356,13 @@ class Changes:
         return len(old)
 
     def recover(self, call: Call) -> int:
-        """After a crash: requests that were executing are completed from the book, or from their sources' ledgers."""
+        """What a crash or a source that was away has left executing is completed from the book, or from the ledger."""
         gate = self._gate
+        executing = gate.changes.find(states=(State.EXECUTING,), limit=_MOST_DUE)
+        stuck = [request for request in executing if request.id not in self._running]
+        if not stuck:
+            return 0
         intents = {event.content.get("change"): event.index for event in gate.book.open_intents()}
-        stuck = gate.changes.find(states=(State.EXECUTING,), limit=10_000)
         for request in stuck:
             told = gate.book.find(EventFilter(kind=EventKind.CHANGE_OUTCOME, change=request.id, limit=1))
             if told:  # the gateway stopped between the outcome and the move
@@ -398,26 +417,31 @@ class Changes:
 
     def _mark_undone(self, change_id: str, by: str) -> None:
         """Before the request that undid it ends: what a crash interrupts here is done at the next start."""
-        undone = self._gate.changes.get(change_id)
-        if undone.state is State.EXECUTED:
-            self._gate.notices.tell(NoticeKind.UNDONE, self._gate.changes.move(core.undone(undone, by)))
+        store = self._gate.changes
+        while (undone := store.get(change_id)).state is State.EXECUTED:
+            with suppress(StateConflict):  # somebody looked at it at the same moment
+                self._gate.notices.tell(NoticeKind.UNDONE, store.move(core.undone(undone, by)))
 
     def visible(self, principal: Principal, request: Draft) -> tuple[frozenset[str], frozenset[str], bool]:
         """Which columns of the diff this principal sees in clear, which masked, and whether the rows at all."""
         return showing.visible(self._gate, principal, request)
 
+    def sees_all_rows(self, principal: Principal, request: Draft) -> bool:
+        """Whether no row of the request's table is hidden from this principal."""
+        return showing.sees_all_rows(self._gate, principal, request)
+
     def returned_to(self, principal: Principal, request: ChangeRequest) -> Returned | None:
         """What an executed request returned, for the one who asked, if it would be shown in the same way today."""
         return showing.returned_to(self._gate, principal, request)
 
-    def _write(self, request: ChangeRequest) -> tuple[ChangeRequest, Returned | None]:
+    def _write(self, request: ChangeRequest, principal: Principal) -> tuple[ChangeRequest, Returned | None]:
         """The write itself: decided anew, compared with what was approved, noted in the ledger, kept, committed."""
         gate = self._gate
         action = gate.policy.actions.get(request.action) if request.action else None
         if request.action and action is None:
             raise Drifted(f"the action `{request.action}` is gone; ask again")
-        requester = Call(principal=request.requester, reason=request.reason, purpose=request.purpose)
-        source, rule, schema = opened(gate, request.source, request.requester, action)
+        requester = Call(principal=principal, reason=request.reason, purpose=request.purpose)
+        source, rule, schema = opened(gate, request.source, principal, action)
         if schema.version != request.schema_version:
             raise Drifted("the schema of the source changed since the approval; ask again")
         writes = self._writes(requester, request, schema, action)
@@ -432,7 +456,15 @@ class Changes:
             if core.diff_digest(diff) != core.diff_digest(request.diff):
                 raise Drifted("the rows changed since they were approved; nothing was written, ask again")
             approving = approving_of_all(
-                gate.policy, source.name, writes, len(diff.rows), request.requester, action, given, request.created_at
+                gate.policy,
+                source.name,
+                writes,
+                len(diff.rows),
+                request.requester,
+                action,
+                given,
+                request.created_at,
+                is_undo=request.undoes is not None,
             )
             asked = (approving.requirements, approving.execution, approving.glasses)
             if asked != (request.requirements, request.execution, request.glasses):

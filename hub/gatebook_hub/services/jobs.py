@@ -27,7 +27,7 @@ from gatebook_hub.policy import Job, may_read_book
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.sessions import Sessions
 from gatebook_hub.stores.access import secret_digest
-from gatebook_hub.stores.runs import Run, RunState
+from gatebook_hub.stores.runs import Run, RunState, starter_of
 
 _LATE = dt.timedelta(minutes=2)
 _TOKEN_SLACK = dt.timedelta(seconds=60)
@@ -68,7 +68,11 @@ class Jobs:
             _check_parameter(job, given, value)
         if job.overlap == "skip" and self._gate.runs.is_active(job.name):
             raise StateConflict(f"a run of the job `{name}` waits or goes on already")
-        run = self._run(job, call.principal.id, self._gate.now(), {**job.parameters, **parameters})
+        starter = (
+            None if call.principal.run_id is None else starter_of(self._gate.runs.get(call.principal.run_id).trigger)
+        )
+        trigger = call.principal.id if starter is None else f"{call.principal.id} for {starter}"
+        run = self._run(job, trigger, self._gate.now(), {**job.parameters, **parameters})
         self._gate.runs.add(run)
         return run
 
@@ -192,8 +196,8 @@ class Jobs:
         if job is None or run.attempt > job.retries:
             return None
         # Who started the first of them stays known: nobody approves what they had a job ask for.
-        who = run.trigger.rpartition(" ")[2]
-        trigger = f"retry of {who}" if who.startswith("user:") else "retry"
+        who = starter_of(run.trigger)
+        trigger = "retry" if who is None else f"retry of {who}"
         return self._run(job, trigger, self._gate.now(), run.parameters, attempt=run.attempt + 1)
 
     def _make_due(self) -> None:

@@ -24,6 +24,7 @@ class Keeper:
     def look(self) -> None:
         """Do what is due."""
         self._changes.expire_overdue()
+        self._changes.recover(self._call)
         self._changes.execute_due(self._call)
         self._changes.forget(self._call)
 

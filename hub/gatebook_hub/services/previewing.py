@@ -11,18 +11,19 @@ from typing import Any
 from gatebook_hub.audit import EventKind
 from gatebook_hub.changes import ChangeRequest, Draft, RowDiff
 from gatebook_hub.changes.risk import Risk
-from gatebook_hub.errors import AccessRefused, EffectMissed, GatebookError
+from gatebook_hub.errors import AccessRefused, EffectMissed, GatebookError, WriteRefused
 from gatebook_hub.model import Limits, Principal, Schema
 from gatebook_hub.policy import Action
 from gatebook_hub.policy.rules import SourceRule
-from gatebook_hub.services.applying import Prepared, apply_all
+from gatebook_hub.services.applying import Prepared, apply_all, locked_row
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.quorums import approving_of_all, risks_of_write
-from gatebook_hub.services.statements import DecidedWrite, bind, check_reason, decide_write, facts, own_values
+from gatebook_hub.services.statements import DecidedWrite, bind, check_reason, decide_write, facts, own_values, used
 from gatebook_hub.services.steps import tightest
 from gatebook_hub.services.undoing import WayBack, prepare, unmoved, ways_back
 from gatebook_hub.sources.source import Source, WriteSession
 from gatebook_hub.sql import Statement, StatementKind
+from gatebook_hub.stores.runs import starter_of
 from gatebook_hub.values import encode
 
 _MANY_ROWS = 100
@@ -91,7 +92,7 @@ def preview_undo(gate: Gate, call: Call, change: ChangeRequest) -> Previewed:
 
     Rows that somebody has changed since are left as they are.
     """
-    action = gate.policy.actions.get(change.action) if change.action else None
+    action = _action_of(gate, change)
     source, rule, schema = opened(gate, change.source, call.principal, action)
     assert change.image is not None
     ways = ways_back(change.image, schema, change.table)
@@ -147,7 +148,15 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
     if not diff.rows and (action is None or write.undoes):
         raise EffectMissed("no row would change, so there is nothing to ask for")
     approving = approving_of_all(
-        gate.policy, source.name, write.writes, len(diff.rows), call.principal, action, write.given, now
+        gate.policy,
+        source.name,
+        write.writes,
+        len(diff.rows),
+        call.principal,
+        action,
+        write.given,
+        now,
+        is_undo=bool(write.undoes),
     )
     if approving.needs_reason and not (call.reason or "").strip():
         ask = "the same write with `reason=…`"
@@ -184,16 +193,37 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
     )
 
 
+def _check_sight(session: WriteSession, write: _Decided) -> None:
+    """Who undoes a change sees all of its rows: a part of it would be called undone otherwise. Raises WriteRefused."""
+    table = write.first.write.table
+    for one, way in zip(write.writes, write.ways, strict=True):
+        plan = one.decided.steps[0].plan
+        if one.decided.write.kind is StatementKind.INSERT or session.select(plan, used(one.parameters, plan), 2):
+            continue
+        if locked_row(session, table, way.row.key, write.schema) is not None:
+            raise WriteRefused("rows of the change are outside of what you may see; who sees all of them may undo it")
+
+
+def _action_of(gate: Gate, change: ChangeRequest) -> Action | None:
+    """The action that made a change, while it is the same one: by its right it may be taken back."""
+    action = gate.policy.actions.get(change.action) if change.action else None
+    if action is None or action.source != change.source:
+        return None
+    known = {rule.id: rule.digest for rule in change.rules}
+    return action if known.get(f"action:{action.name}") == action.digest else None
+
+
 def _behind(gate: Gate, principal: Principal) -> tuple[str, ...]:
     """Who started the run of a job, if it was a person."""
     if principal.run_id is None:
         return ()
-    starter = gate.runs.get(principal.run_id).trigger.rpartition(" ")[2]
-    return (starter,) if starter.startswith("user:") else ()
+    starter = starter_of(gate.runs.get(principal.run_id).trigger)
+    return () if starter is None else (starter,)
 
 
 def _of_unmoved(session: WriteSession, write: _Decided) -> _Decided:
     """An undo without the rows that somebody has changed since; raises EffectMissed when those are all."""
+    _check_sight(session, write)
     kept = unmoved(session, write.ways, write.schema, write.first.write.table.name)
     if not kept:
         raise EffectMissed("every row of the change has been changed since, so there is nothing to take back")
@@ -225,6 +255,8 @@ def _warnings(write: _Decided, diff: RowDiff) -> tuple[str, ...]:
     if reached := sorted({name for one in write.writes for name in one.decided.write.reached}):
         named = ", ".join(f"`{name}`" for name in reached)
         found.append(f"rows of {named} go or change with these, and are not shown here")
+    if write.undoes and write.action is not None:
+        found.append(f"the conditions of the action `{write.action.name}` are not checked for an undo")
     if write.left:
         rows = "1 row has" if len(write.left) == 1 else f"{len(write.left):,} rows have"
         found.append(f"{rows} been changed since, and stay as they are")

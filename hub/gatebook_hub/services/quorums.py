@@ -51,8 +51,15 @@ def approving_of_all(
     action: Action | None,
     given: Mapping[str, Any],
     at: dt.datetime,
+    *,
+    is_undo: bool,
 ) -> Approving:
-    """What the rules ask for of several writes that are one request of so many rows, asked for at that time."""
+    """What the rules ask for of several writes that are one request of so many rows, asked for at that time.
+
+    A rule that frees an action from people speaks of its statement and its parameters: it frees no undo.
+    """
+    if is_undo:
+        policy_set = replace(policy_set, approvals=tuple(rule for rule in policy_set.approvals if rule.require))
     different = {id(one.decided): one.decided for one in writes}.values()
     return strictest(
         approving_for(policy_set, source, decided, rows, requester, action, given, rows_together=rows, at=at)

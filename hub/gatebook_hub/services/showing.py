@@ -20,6 +20,12 @@ def visible(gate: Gate, principal: Principal, request: Draft) -> tuple[frozenset
     return _seen(_obligation(gate, principal, request), principal, request)
 
 
+def sees_all_rows(gate: Gate, principal: Principal, request: Draft) -> bool:
+    """Whether no row filter hides a row of the table from this principal, whoever asked."""
+    obligation = _obligation(gate, principal, request)
+    return obligation is not None and not obligation.row_filters
+
+
 def returned_to(gate: Gate, principal: Principal, request: ChangeRequest) -> Returned | None:
     """What an executed request returned, for the one who asked, as long as their sight of the table is the same."""
     returned = request.returned

@@ -123,4 +123,5 @@ def _skeleton(tree: exp.Expr, target: exp.Expr, others: Sequence[exp.Expr]) -> e
 
 
 def _has_condition(tree: exp.Expr) -> bool:
-    return tree.args.get("where") is not None or tree.args.get("limit") is not None
+    where = tree.args.get("where")
+    return (where is not None and where.find(exp.Column) is not None) or tree.args.get("limit") is not None

@@ -61,7 +61,7 @@ class ChangeStore:
                     expires_at=request.expires_at.isoformat(),
                     version=request.version,
                     **_marks(request),
-                    document=self._write(request),
+                    document=self._write(request, request.version),
                 )
             )
 
@@ -74,7 +74,7 @@ class ChangeStore:
                 state=request.state,
                 version=request.version + 1,
                 expires_at=request.expires_at.isoformat(),
-                document=self._write(request),
+                document=self._write(request, request.version + 1),
                 **_marks(request),
             )
         )
@@ -128,7 +128,10 @@ class ChangeStore:
         """Requests that were made before that moment and are over, and that still hold values of rows."""
         ended = [str(state) for state in State if state.is_final]
         query = select(*_KEPT).where(
-            change.c.state.in_(ended), change.c.created_at < when.isoformat(), change.c.forgotten.is_(False)
+            change.c.state.in_(ended),
+            change.c.created_at < when.isoformat(),
+            change.c.forgotten.is_(False),
+            change.c.unsettled.is_(False),
         )
         with self._engine.connect() as connection:
             rows = connection.execute(query).all()
@@ -158,8 +161,8 @@ class ChangeStore:
             self._moved.wait_for(lambda: self.get(change_id).state is not state, timeout=timeout_s)
         return self.get(change_id)
 
-    def _write(self, request: ChangeRequest) -> str:
-        return self._seal.close(write_change(request), request.id)
+    def _write(self, request: ChangeRequest, version: int) -> str:
+        return self._seal.close(write_change(request), f"{request.id} {version}")
 
     def _found(self, query: Select[Any]) -> tuple[ChangeRequest, ...]:
         """The requests that a query of `_NAMED` names; documents are read of those alone that are not at hand."""
@@ -173,7 +176,7 @@ class ChangeStore:
         return tuple(request for request in known.values() if request is not None)
 
     def _read(self, row: Row[Any, Any, Any]) -> ChangeRequest:
-        text = self._seal.open(row.document, row.id)
+        text = self._seal.open(row.document, f"{row.id} {row.version}")
         request = read_change(text, row.version)
         self._opened.put(request, len(text))
         return request

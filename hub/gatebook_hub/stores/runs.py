@@ -123,6 +123,12 @@ class RunStore:
         return str(found) if found is not None else None
 
 
+def starter_of(trigger: str) -> str | None:
+    """The person at the begin of it: who started the run, or the one that it repeats, or the job that started it."""
+    who = trigger.removeprefix("retry of ").rpartition(" for ")[2]
+    return who if who.startswith("user:") else None
+
+
 def _columns(new: Run) -> dict[str, Any]:
     return {
         "id": new.id,

@@ -164,6 +164,7 @@ def diff_view(cases: UseCases, principal: Principal, request: Draft) -> dict[str
     diff = request.diff
     kept = [index for index, name in enumerate(diff.columns) if name in clear or name in masked]
     is_anything = is_open and bool(kept)
+    is_all = cases.changes.sees_all_rows(principal, request)
 
     def values(row: tuple[Any, ...] | None, assigned: frozenset[str]) -> list[Any] | None:
         if row is None:
@@ -178,7 +179,9 @@ def diff_view(cases: UseCases, principal: Principal, request: Draft) -> dict[str
 
     def key(row: RowChange) -> list[Any]:
         is_assigned = bool(diff.assigned_in(row) & set(diff.key))
-        return [ASSIGNED["value"]] * len(diff.key) if is_assigned else [shown(part) for part in row.key]
+        if is_assigned:
+            return [ASSIGNED["value"]] * len(diff.key)
+        return [shown(part) if name in clear else MASKED for name, part in zip(diff.key, row.key, strict=False)]
 
     rows = [
         {
@@ -194,7 +197,7 @@ def diff_view(cases: UseCases, principal: Principal, request: Draft) -> dict[str
         "columns": [diff.columns[index] for index in kept],
         "rows": rows,
         "is_complete": is_anything,
-        "left": [[shown(part) for part in key] for key in request.left] if is_open and set(diff.key) <= clear else [],
+        "left": [[shown(part) for part in key] for key in request.left] if is_all and set(diff.key) <= clear else [],
         "masked": sorted(masked & set(diff.columns)),
         "hidden": sorted(diff.changed_columns() - clear - masked),
     }

@@ -110,7 +110,7 @@ def test_what_has_expired_is_told_once_the_book_is_back(shop: Shop, monkeypatch:
         assert kinds.count(EventKind.CHANGE_EXPIRED) == 1
 
 
-@pytest.mark.parametrize("trigger", ["user:rea", "retry of user:rea"])
+@pytest.mark.parametrize("trigger", ["user:rea", "retry of user:rea", "job:other for user:rea"])
 def test_nobody_approves_what_they_had_a_job_ask_for(shop: Shop, trigger: str) -> None:
     with shop.open() as cases:
         now = dt.datetime.now(dt.UTC).isoformat()
