@@ -22,7 +22,7 @@ from gatebook_hub.errors import (
     StateConflict,
     WriteRefused,
 )
-from gatebook_hub.services import changes as room
+from gatebook_hub.services import executing as room
 from gatebook_hub.services.actions import Press
 from gatebook_hub.services.cases import UseCases
 from gatebook_hub.services.gate import Call
@@ -158,7 +158,7 @@ def test_an_approval_that_ran_out_is_not_carried_out_by_a_look_of_before(shop: S
         request = approved(cases, asked(cases))
         cases.gate.now = lambda: dt.datetime.now(dt.UTC) + dt.timedelta(hours=5)
         with pytest.raises(StateConflict, match="expired"):
-            cases.changes._execute(TEAM, request)  # as `execute_due` does with what it found a while ago
+            cases.changes._executing.execute(TEAM, request)  # as `execute_due` does with what it found a while ago
 
 
 def test_a_source_that_was_away_keeps_nothing_executing(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ PROGRAM = textwrap.dedent(
     from gatebook_hub.services.opening import open_gate, start
     from gatebook_hub.changes import Verdict
     from gatebook_hub.model import Channel, Principal, PrincipalKind
-    from gatebook_hub.services import changes as room
+    from gatebook_hub.services import executing as room
     from gatebook_hub.services.gate import Call
     from gatebook_hub.services.queries import Question
     from gatebook_hub.settings import Settings

@@ -1,0 +1,229 @@
+"""How is an approved request carried out, exactly once, whatever stops in between?"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from gatebook_hub import changes as core
+from gatebook_hub import sql
+from gatebook_hub.audit import EventKind, Outcome
+from gatebook_hub.changes import ChangeRequest, Returned, State
+from gatebook_hub.errors import BookUnavailable, Drifted, GatebookError, StateConflict
+from gatebook_hub.model import NoticeKind, Principal, Schema
+from gatebook_hub.policy import Action
+from gatebook_hub.services.applying import Prepared, apply_all, note_in_ledger
+from gatebook_hub.services.expiring import fresh
+from gatebook_hub.services.gate import Call, Gate
+from gatebook_hub.services.previewing import opened
+from gatebook_hub.services.quorums import approving_of_all
+from gatebook_hub.services.statements import decide_write, own_values
+from gatebook_hub.services.steps import tightest
+from gatebook_hub.services.undoing import prepare, ways_back
+from gatebook_hub.stores.book import EventFilter
+from gatebook_hub.values import decode
+
+_MOST_DUE = 10_000
+_log = logging.getLogger(__name__)
+
+
+class Executing:
+    """Carries out what is approved; every call is made under one policy set."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._running: set[str] = set()  # what is being executed in this process
+
+    def if_due(self, call: Call, request: ChangeRequest) -> ChangeRequest:
+        """With the last approval, where neither the requester nor a window is waited for."""
+        is_due = request.state is State.APPROVED and request.execution.is_at_once
+        return self.execute(call, request) if is_due else request
+
+    def all_due(self, call: Call) -> int:
+        """Carry out what waits for its window, once that is open; how many requests that were."""
+        gate = self._gate
+        due = [
+            request
+            for request in (fresh(gate, one) for one in gate.changes.find(states=(State.APPROVED,), limit=_MOST_DUE))
+            if request.state is State.APPROVED
+            and request.execution.windows
+            and not request.execution.is_by_requester
+            and core.why_not_now(request, gate.now()) is None
+        ]
+        for request in due:
+            try:
+                self.execute(call, request)
+            except GatebookError as error:
+                _log.warning("the change request %s waits: %s", request.id, error)
+        return len(due)
+
+    def execute(self, call: Call, request: ChangeRequest, requester: Principal | None = None) -> ChangeRequest:
+        """Carry out an approved request, if its rows are still those that were approved, by its requester's rights."""
+        self._running.add(request.id)
+        try:
+            return self._carry_out(call, request, requester or request.requester)
+        finally:
+            self._running.discard(request.id)
+
+    def _carry_out(self, call: Call, request: ChangeRequest, requester: Principal) -> ChangeRequest:
+        gate = self._gate
+        begun = gate.changes.move(core.begin(request, gate.now()))
+        try:
+            intent = gate.book.append(
+                gate.event(
+                    EventKind.CHANGE_INTENT,
+                    call,
+                    source=request.source,
+                    change=request.id,
+                    action=request.action,
+                    rows=len(request.diff.rows),
+                    extra={"digest": request.digest},
+                )
+            )
+        except BookUnavailable:
+            gate.changes.move(replace(begun, state=State.APPROVED))
+            raise
+        try:
+            begun, returned = self._write(begun, requester)
+        except Exception as error:
+            settled = self._settle(call, begun, intent, error)
+            if isinstance(error, GatebookError) and settled is not None:
+                return settled
+            raise
+        return self._finish(call, begun, intent, returned)
+
+    def recover(self, call: Call) -> int:
+        """What a crash or a source that was away has left executing is completed from the book, or from the ledger."""
+        gate = self._gate
+        executing = gate.changes.find(states=(State.EXECUTING,), limit=_MOST_DUE)
+        stuck = [request for request in executing if request.id not in self._running]
+        if not stuck:
+            return 0
+        intents = {event.content.get("change"): event.index for event in gate.book.open_intents()}
+        for request in stuck:
+            told = gate.book.find(EventFilter(kind=EventKind.CHANGE_OUTCOME, change=request.id, limit=1))
+            if told:  # the gateway stopped between the outcome and the move
+                gate.changes.move(_ended_as(request, told[0].content, gate.now()))
+                continue
+            sentence = "the gateway stopped before the write; nothing was written"
+            self._settle(call, request, intents.get(request.id), StateConflict(sentence))
+        return len(stuck)
+
+    def _settle(self, call: Call, request: ChangeRequest, intent: int | None, error: Exception) -> ChangeRequest | None:
+        """After an error the source's own ledger says whether the write is there; None while it cannot be asked."""
+        gate = self._gate
+        request = gate.changes.get(request.id)
+        try:
+            is_written = request.id in gate.in_force.sources.get(request.source).ledger([request.id])
+        except GatebookError:
+            return None
+        if is_written:
+            return self._finish(call, request, intent)
+        known = error if isinstance(error, GatebookError) else StateConflict("the write failed; nothing was written")
+        failed = core.fail(request, sentence=str(known), is_drift=isinstance(error, Drifted), now=gate.now())
+        told = {"source": request.source, "change": request.id, "refers_to": intent}
+        gate.book.append(gate.ended(EventKind.CHANGE_OUTCOME, call, known, **told))
+        moved = gate.changes.move(failed)
+        gate.notices.tell(NoticeKind.DRIFTED if moved.state is State.DRIFTED else NoticeKind.FAILED, moved)
+        return moved
+
+    def _finish(
+        self, call: Call, request: ChangeRequest, intent: int | None, returned: Returned | None = None
+    ) -> ChangeRequest:
+        gate = self._gate
+        rows = len(request.diff.rows)
+        if request.undoes is not None:
+            self._mark_undone(request.undoes, request.id)
+        finished = replace(core.finish(request, rows=rows, index=intent, now=gate.now()), returned=returned)
+        gate.book.append(
+            gate.event(
+                EventKind.CHANGE_OUTCOME,
+                call,
+                source=request.source,
+                change=request.id,
+                refers_to=intent,
+                outcome=Outcome.OK,
+                rows=rows,
+                extra={"digest": request.digest},
+            )
+        )
+        moved = gate.changes.move(finished)
+        if moved.requirements:  # what needs nobody is told to nobody
+            gate.notices.tell(NoticeKind.EXECUTED, moved)
+        return moved
+
+    def _mark_undone(self, change_id: str, by: str) -> None:
+        """Before the request that undid it ends: what a crash interrupts here is done at the next start."""
+        store = self._gate.changes
+        while (undone := store.get(change_id)).state is State.EXECUTED:
+            with suppress(StateConflict):  # somebody looked at it at the same moment
+                self._gate.notices.tell(NoticeKind.UNDONE, store.move(core.undone(undone, by)))
+
+    def _write(self, request: ChangeRequest, principal: Principal) -> tuple[ChangeRequest, Returned | None]:
+        """The write itself: decided anew, compared with what was approved, noted in the ledger, kept, committed."""
+        gate = self._gate
+        action = gate.policy.actions.get(request.action) if request.action else None
+        if request.action and action is None:
+            raise Drifted(f"the action `{request.action}` is gone; ask again")
+        requester = Call(principal=principal, reason=request.reason, purpose=request.purpose)
+        source, rule, schema = opened(gate, request.source, principal, action)
+        if schema.version != request.schema_version:
+            raise Drifted("the schema of the source changed since the approval; ask again")
+        writes = self._writes(requester, request, schema, action)
+        known = {rule.id: rule.digest for rule in request.rules}
+        if any(known.get(rule.id) != rule.digest for one in writes for rule in one.decided.allowed.rules):
+            raise Drifted("the rules that allowed this changed since the approval; ask again")
+        limits = gate.limits(rule, tightest(*(one.decided.allowed.limits for one in writes)))
+        given = {} if request.undoes else writes[0].parameters
+        with source.writing(limits) as session:
+            applied = apply_all(session, writes, schema, gate.settings.preview_rows, limits)
+            diff = applied.diff
+            if core.diff_digest(diff) != core.diff_digest(request.diff):
+                raise Drifted("the rows changed since they were approved; nothing was written, ask again")
+            approving = approving_of_all(
+                gate.policy,
+                source.name,
+                writes,
+                len(diff.rows),
+                request.requester,
+                action,
+                given,
+                request.created_at,
+                is_undo=request.undoes is not None,
+            )
+            asked = (approving.requirements, approving.execution, approving.glasses)
+            if asked != (request.requirements, request.execution, request.glasses):
+                raise Drifted("the rules ask for something else since the approval; nothing was written, ask again")
+            note_in_ledger(session, schema, request.id, request.digest, gate.now().isoformat())
+            kept = gate.changes.move(core.keep_image(request, diff))
+            session.commit()
+        told = writes[0].decided.returning
+        return kept, None if told is None else Returned(columns=told.columns, rows=applied.returned, sight=told.sight)
+
+    def _writes(
+        self, requester: Call, request: ChangeRequest, schema: Schema, action: Action | None
+    ) -> tuple[Prepared, ...]:
+        """What a request would have done, decided as if its requester sent it now."""
+        gate = self._gate
+        if request.undoes is not None:
+            undone = gate.changes.get(request.undoes)
+            core.check_undo(undone)
+            assert undone.image is not None
+            ways = [way for way in ways_back(undone.image, schema, request.table) if way.row.key not in request.left]
+            return prepare(gate, requester, request.source, schema, ways, action)
+        statement = sql.parse(request.statement, schema.engine, schema.functions)
+        parameters = {name: decode(value, name) for name, value in request.parameters.items()}
+        parameters |= own_values(gate, request.source, request.requester)
+        return (Prepared(decided=decide_write(gate, requester, statement, schema, action), parameters=parameters),)
+
+
+def _ended_as(request: ChangeRequest, outcome: Mapping[str, Any], now: dt.datetime) -> ChangeRequest:
+    """The request at the end that the book has for it."""
+    if outcome["outcome"] == Outcome.OK:
+        return core.finish(request, rows=outcome["rows"], index=outcome.get("refers_to"), now=now)
+    is_drift = outcome["code"] == Drifted.code
+    return core.fail(request, sentence=outcome["detail"], is_drift=is_drift, now=now)
