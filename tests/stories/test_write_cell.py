@@ -253,7 +253,7 @@ def test_who_may_see_the_request_but_not_its_rows_does_not_see_them(gateway: Gat
 
 
 def test_each_step_is_in_the_book(gateway: Gateway, second: PortalPerson) -> None:
-    """Proposal, verdict, intent and outcome, each by whom it was; a refused verdict too."""
+    """Proposal, verdict, intent and outcome, each by whom it was; a refused verdict too, whose page shows the rows."""
     change, _ = ask(gateway, 11, "Booked")
     second.press(f"/changes/{change.id}/review", verdict="approve", digest="0" * 64)
     second.press(f"/changes/{change.id}/review", verdict="approve", digest=str(change.digest))
@@ -263,6 +263,7 @@ def test_each_step_is_in_the_book(gateway: Gateway, second: PortalPerson) -> Non
     assert ours == [
         ("change.proposed", "user:analyst"),
         ("change.refused", "user:second"),
+        ("change.read", "user:second"),
         ("change.reviewed", "user:second"),
         ("change.intent", "user:second"),
         ("change.outcome", "user:second"),
