@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import shutil
@@ -197,17 +198,19 @@ def check_cut(cursor: Cursor) -> None:
 
 @contextlib.contextmanager
 def interrupted(*, after_s: float) -> Iterator[None]:
-    """As Control-C does it."""
+    """As Control-C does it; not while garbage is collected, where whoever listens to that swallows it."""
 
     def interrupt(_: int, __: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     old = signal.signal(signal.SIGUSR1, interrupt)
     timer = threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGUSR1))
+    gc.disable()
     timer.start()
     try:
         yield
     finally:
+        gc.enable()
         timer.cancel()
         timer.join()
         signal.signal(signal.SIGUSR1, old)
