@@ -40,7 +40,7 @@ def may_review(request: ChangeRequest, reviewer: Principal, hidden_columns: Iter
     """
     is_after = bool(missing_after(request))
     if request.state is not State.AWAITING_REVIEW and not is_after:
-        return f"the request is {request.state.replace('_', ' ')}"
+        return _is(request)
     if reviewer.kind is not PrincipalKind.USER:
         return "a review comes from a person"
     if reviewer.id in own_people(request):
@@ -118,7 +118,7 @@ def own_people(request: ChangeRequest) -> frozenset[str]:
 def why_no_glass(request: ChangeRequest, principal: Principal) -> str | None:
     """Why this person may not have the request executed before its review, or None if they may."""
     if request.state is not State.AWAITING_REVIEW:
-        return f"the request is {request.state.replace('_', ' ')}"
+        return _is(request)
     if principal.kind is not PrincipalKind.USER or principal.id != request.requester.id:
         return "its requester alone may break the glass"
     if not request.glasses:
@@ -268,7 +268,7 @@ def keep_image(request: ChangeRequest, image: RowDiff) -> ChangeRequest:
 def why_no_undo(request: ChangeRequest) -> str | None:
     """Why the change cannot be undone, or None if it can, as far as the request tells."""
     if request.state is not State.EXECUTED:
-        return f"the request is {request.state.replace('_', ' ')}"
+        return _is(request)
     if request.image is None or request.forgotten_at is not None:
         return "what the rows were before is no longer kept"
     return None
@@ -308,7 +308,11 @@ def forget(request: ChangeRequest, now: dt.datetime) -> ChangeRequest:
 
 def _expect(request: ChangeRequest, *states: State) -> None:
     if request.state not in states:
-        raise StateConflict(f"the request is {request.state.replace('_', ' ')}")
+        raise StateConflict(_is(request))
+
+
+def _is(request: ChangeRequest) -> str:
+    return f"the request is {request.state.replace('_', ' ')}"
 
 
 def _any_of(groups: set[str]) -> str:

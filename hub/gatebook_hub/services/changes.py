@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +12,7 @@ from gatebook_hub import changes as core
 from gatebook_hub import policy
 from gatebook_hub.audit import EventKind, Outcome
 from gatebook_hub.changes import ChangeRequest, Draft, Returned, State, Verdict
-from gatebook_hub.errors import (
-    GatebookError,
-    NotFound,
-    StateConflict,
-)
+from gatebook_hub.errors import GatebookError, NotFound
 from gatebook_hub.model import NoticeKind, Principal
 from gatebook_hub.policy import Action
 from gatebook_hub.services import showing
@@ -28,8 +24,6 @@ from gatebook_hub.services.previewing import Previewed, preview, preview_undo
 from gatebook_hub.sql import Statement
 
 _WAIT_AT_MOST_S = 30.0
-_MOST_DUE = 10_000
-_log = logging.getLogger(__name__)
 
 
 class Changes:
@@ -54,16 +48,10 @@ class Changes:
     @under_one_set
     def undo(self, call: Call, change_id: str) -> ChangeRequest:
         """Ask for the rows of an executed change as they were: a write like any other, which needs whom it needs."""
-        gate = self._gate
         request = self.get(call.principal, change_id)
-        try:
+        with self._refusals(call, change_id, "undo"):
             core.check_undo(request)
-            previewed = preview_undo(gate, call, request)
-        except GatebookError as error:
-            if error.reference is None:
-                step = {"step": "undo"}
-                error.reference = gate.refuse(EventKind.CHANGE_REFUSED, call, error, change=change_id, extra=step)
-            raise
+            previewed = preview_undo(self._gate, call, request)
         return self._file(call, previewed)
 
     def _file(self, call: Call, previewed: Previewed) -> ChangeRequest:
@@ -172,7 +160,7 @@ class Changes:
         """A person's verdict; the last approval executes the request."""
         gate = self._gate
         request = self.get(call.principal, change_id)
-        try:
+        with self._refusals(call, change_id, "review"):
             reviewed = core.review(
                 request,
                 call.principal,
@@ -182,11 +170,6 @@ class Changes:
                 now=gate.now(),
                 hidden_columns=showing.hidden(gate, call.principal, request),
             )
-        except GatebookError as error:
-            error.reference = gate.refuse(
-                EventKind.CHANGE_REFUSED, call, error, change=change_id, extra={"step": "review"}
-            )
-            raise
         # The book first: a review that nobody could prove must not count.
         event = gate.event(
             EventKind.CHANGE_REVIEWED,
@@ -208,12 +191,8 @@ class Changes:
         """The requester has it executed at once; an alarm says so, and others look at it afterwards."""
         gate = self._gate
         request = self.get(call.principal, change_id)
-        try:
+        with self._refusals(call, change_id, "break_glass"):
             broken = core.break_glass(request, call.principal, reason=reason, digest=digest, now=gate.now())
-        except GatebookError as error:
-            step = {"step": "break_glass"}
-            error.reference = gate.refuse(EventKind.CHANGE_REFUSED, call, error, change=change_id, extra=step)
-            raise
         told = {"source": request.source, "change": request.id, "outcome": Outcome.OK, "extra": {"digest": digest}}
         index = gate.book.append(gate.event(EventKind.CHANGE_BROKEN, replace(call, reason=reason), **told))
         detail = f"{call.principal.id} had the change {request.id} executed before anybody reviewed it"
@@ -234,12 +213,8 @@ class Changes:
         """The requester takes it back."""
         gate = self._gate
         request = self.get(call.principal, change_id)
-        try:
+        with self._refusals(call, change_id, "withdraw"):
             withdrawn = core.withdraw(request, call.principal, gate.now())
-        except GatebookError as error:
-            step = {"step": "withdraw"}
-            error.reference = gate.refuse(EventKind.CHANGE_REFUSED, call, error, change=change_id, extra=step)
-            raise
         told = {"source": withdrawn.source, "change": change_id}
         index = gate.book.append(gate.event(EventKind.CHANGE_WITHDRAWN, call, **told))
         moved = self._move_told(call, withdrawn, index, "withdraw")
@@ -251,12 +226,8 @@ class Changes:
         """Carry out an approved request, if its rows are still those that were approved."""
         gate = self._gate
         request = fresh(gate, gate.changes.get(change_id))
-        try:
+        with self._refusals(call, change_id, "execute"):
             core.check_execution(request, call.principal, gate.now())
-        except GatebookError as error:
-            step = {"step": "execute"}
-            error.reference = gate.refuse(EventKind.CHANGE_REFUSED, call, error, change=change_id, extra=step)
-            raise
         # Who has lost a right since asking has it executed no more.
         is_own = call.principal.id == request.requester.id
         groups = call.principal.groups if is_own else request.requester.groups
@@ -264,12 +235,18 @@ class Changes:
 
     def _move_told(self, call: Call, request: ChangeRequest, index: int, step: str) -> ChangeRequest:
         """What the book has of a step comes to pass; where another step was faster, the book says that it did not."""
-        gate = self._gate
+        with self._refusals(call, request.id, step, refers_to=index):
+            return self._gate.changes.move(request)
+
+    @contextmanager
+    def _refusals(self, call: Call, change_id: str, step: str, **more: Any) -> Iterator[None]:
+        """Have a refusal of the step in the book, unless it is there already; the error refers to it."""
         try:
-            return gate.changes.move(request)
-        except StateConflict as error:
-            told = {"change": request.id, "refers_to": index, "extra": {"step": step}}
-            error.reference = gate.refuse(EventKind.CHANGE_REFUSED, call, error, **told)
+            yield
+        except GatebookError as error:
+            if error.reference is None:
+                told = {"change": change_id, "extra": {"step": step}, **more}
+                error.reference = self._gate.refuse(EventKind.CHANGE_REFUSED, call, error, **told)
             raise
 
     @under_one_set
@@ -293,7 +270,7 @@ class Changes:
         old = [
             request
             for request in gate.changes.ended_before(since)
-            if request.forgotten_at is None and (request.finished_at or request.created_at) < since
+            if (request.finished_at or request.created_at) < since
         ]
         for request in old:
             gate.book.append(gate.event(EventKind.CHANGE_FORGOTTEN, call, source=request.source, change=request.id))

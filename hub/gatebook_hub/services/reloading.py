@@ -17,6 +17,7 @@ from gatebook_hub.policy import PolicySet
 from gatebook_hub.services.checking import check, hold_to, known_tools
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import Trouble
+from gatebook_hub.services.looking import Looker
 from gatebook_hub.sources.registry import Sources, open_sources
 from gatebook_hub.stores.policies import Print, SetMoved, print_of, read_policies
 
@@ -116,21 +117,21 @@ class Reloading:
         gate.book.append(gate.event(kind, call, outcome=outcome, extra=extra, detail=detail, code=code))
 
 
-class Watcher:
+class Watcher(Looker):
     """Looks at the policy folder again and again. `look` is one look; `start` has a thread do it."""
 
     def __init__(self, gate: Gate, reloading: Reloading, call: Call) -> None:
+        every_s = gate.settings.policy_poll_s
+        super().__init__("policy", every_s if every_s > 0 else 1.0, "the policy folder cannot be looked at")
         self._folder: Path = gate.settings.policies
         self._request: Path = gate.settings.state / REQUEST
-        self._interval_s = gate.settings.policy_poll_s
+        self._interval_s = every_s
         self._reloading = reloading
         self._call = call
         # Nothing is taken as seen: what changed between the start and the first look would never be noticed.
         self._seen: Print | None = ()
         self._before: Print | None = ()
         self._asked = _moment(self._request)
-        self._end = threading.Event()
-        self._thread: threading.Thread | None = None
 
     def look(self) -> Reload | None:
         """Reload when somebody asks, or when the folder has changed and then stayed the same for one look.
@@ -151,24 +152,6 @@ class Watcher:
         if found.result is not Result.MOVING:
             self._seen = now
         return found
-
-    def start(self) -> None:
-        """Look until `stop`."""
-        self._thread = threading.Thread(target=self._run, name="policy", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._end.set()
-        if self._thread is not None:
-            self._thread.join(timeout=10)
-
-    def _run(self) -> None:
-        while not self._end.wait(self._interval_s if self._interval_s > 0 else 1.0):
-            try:
-                self.look()
-            except Exception:  # noqa: BLE001 - the next look may do better, and this thread must live to take it
-                _log.exception("the policy folder cannot be looked at")
 
 
 def _sources(gate: Gate, old: PolicySet, new: PolicySet) -> tuple[Sources, Sources, frozenset[str]]:
