@@ -5,12 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.services.shop import ACTION, Shop, ann
+from tests.unit.services.shop import ACTION, REVIEWER, Shop, ann, person
 
 from gatebook_hub.audit import EventKind
 from gatebook_hub.changes import ChangeRequest, State, Verdict
@@ -48,13 +47,6 @@ LATE = "  - {id: late, on: shop.customer, require: [{groups: [reviewers]}], exec
 NIGHT = "  - {id: late, on: shop.customer, require: [{groups: [reviewers]}], execute: window, window: {hours: '22:00-04:00'}}\n"
 TEAM = ann("team")
 SQL = "update customer set name = 'New'"
-
-
-def person(name: str, *groups: str) -> Call:
-    return Call(principal=replace(ann(*groups).principal, name=name))
-
-
-REVIEWER = person("rea", "reviewers")
 
 
 @pytest.fixture

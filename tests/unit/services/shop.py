@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from gatebook_hub.model import Channel, Principal, PrincipalKind, Tool
@@ -122,6 +123,14 @@ def ann(*groups: str, tool: str | None = None) -> Call:
             kind=PrincipalKind.USER, name="ann", groups=frozenset(groups), tool=attested, channel=Channel.PORTAL
         )
     )
+
+
+def person(name: str, *groups: str) -> Call:
+    """A call of somebody else, in these groups."""
+    return Call(principal=replace(ann(*groups).principal, name=name))
+
+
+REVIEWER = person("rea", "reviewers")
 
 
 def ask(cases: UseCases, call: Call, sql: str) -> list[tuple[object, ...]]:

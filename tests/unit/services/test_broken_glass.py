@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.services.shop import Shop, ann
+from tests.unit.services.shop import Shop, ann, person
 
 from gatebook_hub.audit import EventKind
 from gatebook_hub.changes import ChangeRequest, State, Verdict
@@ -35,10 +35,6 @@ approvals:
 OTHER = "  - {id: many, on: shop.customer, when: rows > 2, require: [{groups: [owners]}]}\n"
 SQL = "update customer set name = 'New' where id = 1"
 NIGHT = ann("team", "night")
-
-
-def person(name: str, *groups: str) -> Call:
-    return Call(principal=replace(ann(*groups).principal, name=name))
 
 
 @pytest.fixture

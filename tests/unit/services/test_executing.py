@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.services.shop import Shop, ann
+from tests.unit.services.shop import REVIEWER, Shop, ann
 
 from gatebook_hub.changes import ChangeRequest, State, Verdict
 from gatebook_hub.errors import NotPermitted, StateConflict
@@ -29,7 +29,6 @@ approvals:
 NIGHT = "execute: window, window: {hours: '22:00-04:00', zone: Europe/Berlin}"
 NOON = dt.datetime(2026, 3, 2, 11, tzinfo=dt.UTC)
 TEAM = ann("team")
-REVIEWER = Call(principal=replace(ann("reviewers").principal, name="rea"))
 
 
 class Clock:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.services.shop import SOURCE, Shop, ann
+from tests.unit.services.shop import REVIEWER, SOURCE, Shop, ann, person
 
 from gatebook_hub.audit import EventKind
 from gatebook_hub.changes import ChangeRequest, State, Verdict
@@ -28,13 +28,6 @@ grants:
   - {id: reviewers, to: 'group:reviewers', on: shop.customer, allow: [select]}
 """
 TEAM = ann("team")
-
-
-def person(name: str, *groups: str) -> Call:
-    return Call(principal=replace(ann(*groups).principal, name=name))
-
-
-REVIEWER = person("rea", "reviewers")
 
 
 @pytest.fixture

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.services.shop import Shop, ann
+from tests.unit.services.shop import REVIEWER, Shop, ann
 
 from gatebook_hub.changes import ChangeRequest, Returned, State, Verdict
 from gatebook_hub.errors import AccessRefused, LimitExceeded, WriteRefused
 from gatebook_hub.services.cases import UseCases
-from gatebook_hub.services.gate import Call
 from gatebook_hub.services.queries import Question
 
 GRANT = """
@@ -25,7 +23,6 @@ grants:
     on: shop.customer
     allow: [select]
 """
-REVIEWER = Call(principal=replace(ann("reviewers").principal, name="rea"))
 MASKED = """
 protections:
   - {id: mask-email, on: shop.customer.email, mask: email}

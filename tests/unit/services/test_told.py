@@ -5,17 +5,15 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.services.shop import Shop, ann
+from tests.unit.services.shop import REVIEWER, Shop, ann
 
 from gatebook_hub.changes import ChangeRequest, Verdict
 from gatebook_hub.model import NoticeKind
 from gatebook_hub.services.actions import Press
 from gatebook_hub.services.cases import UseCases
-from gatebook_hub.services.gate import Call
 from gatebook_hub.services.keeping import Keeper
 from gatebook_hub.services.notices import Notices
 from gatebook_hub.services.opening import OPERATOR
@@ -33,7 +31,6 @@ approvals:
   - {id: credits, actions: credit, require: []}
 """
 TEAM = ann("team")
-REVIEWER = Call(principal=replace(ann("reviewers").principal, name="rea"))
 
 
 @pytest.fixture

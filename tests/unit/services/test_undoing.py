@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.services.shop import Shop, ann
+from tests.unit.services.shop import REVIEWER, Shop, ann
 
 from gatebook_hub.changes import ChangeRequest, State, Verdict
 from gatebook_hub.changes.request import RowKind
@@ -37,7 +37,6 @@ grants:
   - {id: reviewers, to: 'group:reviewers', on: shop.customer, allow: [select]}
 """
 TEAM = ann("team")
-REVIEWER = Call(principal=replace(ann("reviewers").principal, name="rea"))
 
 
 @pytest.fixture
