@@ -104,7 +104,7 @@ class Column:
     """A column as the source's own catalogue describes it; `type` is the engine's spelling.
 
     `name` is folded as the engine looks it up, `declared` is how answers spell it, if that differs. A `*` leaves out
-    what is invisible.
+    what is invisible. An enumeration is a type of its own, whatever its spelling looks like.
     """
 
     name: str
@@ -113,6 +113,7 @@ class Column:
     is_generated: bool = False
     declared: str | None = None
     is_invisible: bool = False
+    is_enumeration: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""How is a write carried out inside a transaction? Read keys and values, lock, write by key, compare."""
+"""How is a write carried out inside a transaction? Read keys and values, lock, write by keys, compare."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from gatebook_hub.changes import RowChange, RowDiff
 from gatebook_hub.changes.request import RowKind
 from gatebook_hub.errors import Drifted, LimitExceeded, WriteRefused
 from gatebook_hub.model import Limits, Schema, Table
-from gatebook_hub.services.statements import DecidedReturning, DecidedWrite, used
+from gatebook_hub.services.by_key import Row, RowsByKey, named, numbered
+from gatebook_hub.services.statements import DecidedReturning, DecidedStep, DecidedWrite, RowScope, used
 from gatebook_hub.sources.source import LEDGER, WriteSession
-from gatebook_hub.sql import KeyedStatements, Plan, StatementKind
+from gatebook_hub.sql import StatementKind, WriteStep
 from gatebook_hub.sql.generating import bound, quote_for_driver
 from gatebook_hub.values import decode, encode
 
-Row = tuple[Any, ...]
 # Characters of what a write returns, as JSON: it is an answer at once, not a stream.
 _MOST_RETURNED = 10_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A decided write with the values that it binds, the gate's own among them."""
+    """A decided write with the sets of values that it binds, the gate's own among them."""
 
     decided: DecidedWrite
-    parameters: Mapping[str, Any]
+    sets: tuple[Mapping[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,43 +42,44 @@ class Applied:
 def apply(
     session: WriteSession,
     decided: DecidedWrite,
-    parameters: Mapping[str, Any],
+    sets: Sequence[Mapping[str, Any]],
     schema: Schema,
     limit_rows: int,
     limits: Limits,
 ) -> Applied:
-    """Carry out a write in an open transaction and return what it changed; the caller commits or rolls back.
+    """Carry out a write, for these sets of parameters at once, in an open transaction; what it changed.
 
+    First all is read, then all is written: no set sees what another one wrote. The caller commits or rolls back.
     Raises WriteRefused when a written row leaves the caller's row scope, Drifted when a row vanished meanwhile.
     """
     write = decided.write
-    found = [session.select(step.plan, used(parameters, step.plan), limit_rows) for step in decided.steps]
+    width = len(write.table.key)
+    table = RowsByKey(session, write.table, schema)
+    found = [_found(session, step, sets, limit_rows) for step in decided.steps]
     if sum(map(len, found)) > limit_rows:
         raise LimitExceeded(f"the write concerns more than {limit_rows:,} rows; narrow it")
     _check_once(decided, found)
     for decided_step, rows in zip(decided.steps, found, strict=True):
         if decided_step.scope is not None and decided_step.step.kind is not StatementKind.INSERT:
-            for key in (row[: len(write.table.key)] for row in rows):
-                _check_scope(session, decided_step.scope, key, parameters)
+            _check_scope(session, decided_step.scope, [row[:width] for row in rows], sets[0])
     changed: list[RowChange] = []
-    scoped: list[tuple[Plan, RowChange]] = []
     left: list[Row] = []
-    returned = _Returned(session, decided.returning, parameters, limits)
+    scoped: list[tuple[RowScope, list[Row]]] = []
+    returned = _Returned(session, decided.returning, sets[0] if sets else {}, limits)
     for decided_step, rows in zip(decided.steps, found, strict=True):
         step = decided_step.step
-        statements = sql.keyed_statements(write.table, step.columns, schema)
         if step.kind is StatementKind.DELETE:
-            returned.read([row[: len(write.table.key)] for row in rows])
-        written = [_one(session, statements, step.kind, write.table, row) for row in rows]
+            returned.read([row[:width] for row in rows])
+        written = _written(table, step, rows, width)
         if step.kind is not StatementKind.DELETE:
             left += [row.key for row in written]
         # Not by `==`, for which 1.0 is 1.00, and a list is one of other bounds.
         moved = [row for row in written if repr(row.before) != repr(row.after)]
         if decided_step.scope is not None and step.kind is not StatementKind.DELETE:
-            scoped += [(decided_step.scope, row) for row in moved]
+            scoped.append((decided_step.scope, [row.key for row in moved]))
         changed += moved
-    for scope, row in scoped:  # after the last write: a scope may look at other rows of the table
-        _check_scope(session, scope, row.key, parameters)
+    for scope, keys in scoped:  # after the last write: a scope may look at other rows of the table
+        _check_scope(session, scope, keys, sets[0])
     returned.read(left)
     every = tuple(column.name for column in write.table.columns)
     given = [set(step.step.columns) for step in decided.steps if step.step.kind is StatementKind.INSERT]
@@ -95,7 +96,7 @@ def apply_all(
     session: WriteSession, writes: Sequence[Prepared], schema: Schema, limit_rows: int, limits: Limits
 ) -> Applied:
     """Carry out several writes of one table, one after the other; raises as `apply` does."""
-    each = [apply(session, one.decided, one.parameters, schema, limit_rows, limits) for one in writes]
+    each = [apply(session, one.decided, one.sets, schema, limit_rows, limits) for one in writes]
     if len(each) == 1:
         return each[0]
     diffs = [one.diff for one in each]
@@ -110,11 +111,11 @@ def apply_all(
     )
 
 
-def locked_row(session: WriteSession, table: Table, key: Row, schema: Schema) -> Row | None:
-    """A row as storable values, by its storable key; it is locked, where rows are."""
-    statements = sql.keyed_statements(table, (), schema)
-    found = _read(session, statements.select_locked, tuple(decode(part, "key") for part in key))
-    return None if found is None else tuple(encode(value) for value in found)
+def locked_rows(session: WriteSession, table: Table, keys: Sequence[Row], schema: Schema) -> list[Row | None]:
+    """Rows as storable values, by their storable keys; they are locked, where rows are."""
+    wanted = [tuple(decode(part, "key") for part in key) for key in keys]
+    found = RowsByKey(session, table, schema).read(wanted, locked=True)
+    return [None if row is None else tuple(encode(value) for value in row) for row in found]
 
 
 class Gathered:
@@ -162,7 +163,7 @@ class _Returned(Gathered):
             return
         plan = self._returning.plan
         for key in keys:
-            bindings = used({**self._parameters, **_named(sql.RETURNED_KEY, key)}, plan)
+            bindings = used({**self._parameters, **named(sql.RETURNED_KEY, key)}, plan)
             self.add(self._session.select(plan, bindings, 1))
 
 
@@ -188,44 +189,69 @@ def note_in_ledger(session: WriteSession, schema: Schema, change_id: str, digest
     session.run(statement, {"change_id": change_id, "digest": digest, "executed_at": at})
 
 
-def _one(session: WriteSession, statements: KeyedStatements, kind: StatementKind, table: Table, row: Row) -> RowChange:
-    """Write one row; keys and values are raw here, `_encoded` makes them storable."""
-    width = len(table.key)
-    if kind is StatementKind.INSERT:
-        returned, _ = session.run(statements.insert, _named("v", row), returns=True)
-        if not returned:
+def _found(
+    session: WriteSession, decided: DecidedStep, sets: Sequence[Mapping[str, Any]], limit_rows: int
+) -> list[Row]:
+    """What a step is about to write, for all sets."""
+    plan = decided.plan
+    if len(sets) == 1:
+        return session.select(plan, used(sets[0], plan), limit_rows)
+    each = session.select_many(plan, [used(one, plan) for one in sets], limit_rows)
+    return [row for rows in each for row in rows]
+
+
+def _written(table: RowsByKey, step: WriteStep, rows: Sequence[Row], width: int) -> list[RowChange]:
+    """Write the rows of one step; keys and values are raw here, `_encoded` makes them storable."""
+    if not rows:
+        return []
+    if step.kind is StatementKind.INSERT:
+        keys = table.add(step.columns, rows)
+        if len(keys) < len(rows):
             raise WriteRefused("the database left out a row that was to be added (a trigger, or a rule of its own)")
-        key = returned[0]
-        return RowChange(kind=RowKind.ADDED, key=key, before=None, after=_read(session, statements.select, key))
-    key, values = row[:width], row[width:]
-    before = _read(session, statements.select_locked, key)
-    if before is None:
+        return [
+            RowChange(kind=RowKind.ADDED, key=key, before=None, after=after)
+            for key, after in zip(keys, table.read(keys), strict=True)
+        ]
+    keys = [row[:width] for row in rows]
+    before = table.read(keys, locked=True)
+    if None in before:
         raise Drifted("a row vanished while the write was prepared; send it again")
-    if kind is StatementKind.DELETE:
-        _, count = session.run(statements.delete, _named("k", key))
-        if count == 0:
+    if step.kind is StatementKind.DELETE:
+        if table.remove(keys) < len(keys):
             raise WriteRefused("the database kept a row that was to be removed (a trigger, or a rule of its own)")
-        return RowChange(kind=RowKind.REMOVED, key=key, before=before, after=None)
-    session.run(statements.update, {**_named("v", values), **_named("k", key)})
-    return RowChange(kind=RowKind.CHANGED, key=key, before=before, after=_read(session, statements.select, key))
+        return [
+            RowChange(kind=RowKind.REMOVED, key=key, before=was, after=None)
+            for key, was in zip(keys, before, strict=True)
+        ]
+    table.change(step.columns, rows)
+    return [
+        RowChange(kind=RowKind.CHANGED, key=key, before=was, after=now)
+        for key, was, now in zip(keys, before, table.read(keys), strict=True)
+    ]
 
 
-def _read(session: WriteSession, statement: str, key: Row) -> Row | None:
-    rows, _ = session.run(statement, _named("k", key))
-    if len(rows) > 1:
-        raise WriteRefused("several rows have the key, in tables that inherit from this one perhaps; write those")
-    return rows[0] if rows else None
-
-
-def _check_scope(session: WriteSession, scope: Plan, key: Row, parameters: Mapping[str, Any]) -> None:
-    """Look whether a row is one that the caller may see: before it is written, and after."""
-    bindings = used({**parameters, **_named("k", key)}, scope)
-    if not session.select(scope, bindings, 2):
+def _check_scope(session: WriteSession, scope: RowScope, keys: Sequence[Row], parameters: Mapping[str, Any]) -> None:
+    if unseen(session, scope, keys, parameters):
         raise WriteRefused("the write concerns rows outside of what you may see; nothing was written")
 
 
-def _named(prefix: str, values: Sequence[Any]) -> dict[str, Any]:
-    return {f"{prefix}{index}": value for index, value in enumerate(values)}
+def unseen(
+    session: WriteSession, scope: RowScope, keys: Sequence[Row], parameters: Mapping[str, Any]
+) -> tuple[Row, ...]:
+    """Those of the keys whose rows the caller may not see, or that have no row."""
+    found: list[Row] = []
+    size = next((size for size in RowScope.SIZES if size >= len(keys)), RowScope.SIZES[-1])
+    plan = scope.plan(size)
+    for start in range(0, len(keys), size):
+        some = keys[start : start + size]
+        padded = [*some, *([some[-1]] * (size - len(some)))]
+        rows = session.select(plan, used({**parameters, **numbered(padded)}, plan), 2 * size)
+        seen = {repr(row) for row in rows}
+        found += [key for key in some if repr(key) not in seen]
+    if size == 1 or not found:
+        return tuple(found)
+    # A key that is the same may look different in the answer.
+    return tuple(key for key in found if unseen(session, scope, [key], parameters))
 
 
 def _encoded(row: RowChange) -> RowChange:

@@ -178,7 +178,7 @@ class Executing:
         if any(known.get(rule.id) != rule.digest for one in writes for rule in one.decided.allowed.rules):
             raise Drifted("the rules that allowed this changed since the approval; ask again")
         limits = gate.limits(rule, tightest(*(one.decided.allowed.limits for one in writes)))
-        given = {} if request.undoes else writes[0].parameters
+        given = {} if request.undoes else writes[0].sets[0]
         with source.writing(limits) as session:
             applied = apply_all(session, writes, schema, gate.settings.preview_rows, limits)
             diff = applied.diff
@@ -218,7 +218,7 @@ class Executing:
         statement = sql.parse(request.statement, schema.engine, schema.functions)
         parameters = {name: decode(value, name) for name, value in request.parameters.items()}
         parameters |= own_values(gate, request.source, request.requester)
-        return (Prepared(decided=decide_write(gate, requester, statement, schema, action), parameters=parameters),)
+        return (Prepared(decided=decide_write(gate, requester, statement, schema, action), sets=(parameters,)),)
 
 
 def _ended_as(request: ChangeRequest, outcome: Mapping[str, Any], now: dt.datetime) -> ChangeRequest:

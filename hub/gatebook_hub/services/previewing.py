@@ -15,10 +15,11 @@ from gatebook_hub.errors import AccessRefused, EffectMissed, GatebookError, Writ
 from gatebook_hub.model import Limits, Principal, Schema
 from gatebook_hub.policy import Action
 from gatebook_hub.policy.rules import SourceRule
-from gatebook_hub.services.applying import Prepared, apply_all, locked_row
+from gatebook_hub.services.applying import Prepared, apply_all, unseen
+from gatebook_hub.services.by_key import RowsByKey
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.quorums import approving_of_all, risks_of_write
-from gatebook_hub.services.statements import DecidedWrite, bind, check_reason, decide_write, facts, own_values, used
+from gatebook_hub.services.statements import DecidedWrite, bind, check_reason, decide_write, facts, own_values
 from gatebook_hub.services.steps import tightest
 from gatebook_hub.services.undoing import WayBack, prepare, unmoved, ways_back
 from gatebook_hub.sources.source import Source, WriteSession
@@ -78,7 +79,7 @@ def preview(
     write = _Decided(
         source=source,
         schema=schema,
-        writes=(Prepared(decided=decided, parameters=parameters),),
+        writes=(Prepared(decided=decided, sets=(parameters,)),),
         limits=gate.limits(rule, decided.allowed.limits),
         statement=statement.text,
         given=given,
@@ -143,7 +144,7 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
     source, action = write.source, write.action
     with source.writing(write.limits) as session:
         if write.undoes:
-            write = _of_unmoved(session, write)
+            write = _of_unmoved(gate, call, session, write)
         diff = apply_all(session, write.writes, write.schema, gate.settings.preview_rows, write.limits).diff
     if not diff.rows and (action is None or write.undoes):
         raise EffectMissed("no row would change, so there is nothing to ask for")
@@ -172,7 +173,7 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
         table=write.first.write.table.name,
         operation=kinds[0] if len(kinds) == 1 else str(StatementKind.MERGE),
         statement=write.statement,
-        parameters={name: encode(value) for name, value in write.writes[0].parameters.items() if name in named},
+        parameters={name: encode(value) for name, value in write.writes[0].sets[0].items() if name in named},
         action=action.name if action else None,
         requester=call.principal,
         reason=call.reason,
@@ -196,11 +197,13 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
 def _check_sight(session: WriteSession, write: _Decided) -> None:
     """Who undoes a change sees all of its rows: a part of it would be called undone otherwise. Raises WriteRefused."""
     table = write.first.write.table
-    for one, way in zip(write.writes, write.ways, strict=True):
-        plan = one.decided.steps[0].plan
-        if one.decided.write.kind is StatementKind.INSERT or session.select(plan, used(one.parameters, plan), 2):
+    for one in write.writes:
+        scope = one.decided.steps[0].scope
+        if scope is None or one.decided.write.kind is StatementKind.INSERT:
             continue
-        if locked_row(session, table, way.row.key, write.schema) is not None:
+        keys = [tuple(values[f"k{index}"] for index in range(len(table.key))) for values in one.sets]
+        hidden = unseen(session, scope, keys, one.sets[0])
+        if any(row is not None for row in RowsByKey(session, table, write.schema).read(hidden)):
             raise WriteRefused("rows of the change are outside of what you may see; who sees all of them may undo it")
 
 
@@ -221,18 +224,18 @@ def _behind(gate: Gate, principal: Principal) -> tuple[str, ...]:
     return () if starter is None else (starter,)
 
 
-def _of_unmoved(session: WriteSession, write: _Decided) -> _Decided:
+def _of_unmoved(gate: Gate, call: Call, session: WriteSession, write: _Decided) -> _Decided:
     """An undo without the rows that somebody has changed since; raises EffectMissed when those are all."""
     _check_sight(session, write)
     kept = unmoved(session, write.ways, write.schema, write.first.write.table.name)
     if not kept:
         raise EffectMissed("every row of the change has been changed since, so there is nothing to take back")
-    pairs = [(one, way) for one, way in zip(write.writes, write.ways, strict=True) if way in kept]
+    moved = set(map(id, write.ways)) - set(map(id, kept))
     return replace(
         write,
-        writes=tuple(one for one, _ in pairs),
-        statement="\n".join(dict.fromkeys(f"{way.text};" for _, way in pairs)),
-        left=tuple(way.row.key for way in write.ways if way not in kept),
+        writes=prepare(gate, call, write.source.name, write.schema, kept, write.action),
+        statement="\n".join(dict.fromkeys(f"{way.text};" for way in kept)),
+        left=tuple(way.row.key for way in write.ways if id(way) in moved),
     )
 
 

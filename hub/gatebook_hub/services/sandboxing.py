@@ -245,7 +245,7 @@ class Sandbox:
                 gathered.add(rows)
             else:
                 most = gate.settings.preview_rows
-                applied = apply(session, plan.decided, parameters, plan.schema, most, plan.limits)
+                applied = apply(session, plan.decided, (parameters,), plan.schema, most, plan.limits)
                 changed = len(applied.diff.rows)
                 gathered.extend(applied.returned)
             count += changed

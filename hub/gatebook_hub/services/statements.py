@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from gatebook_hub import policy, sql
 from gatebook_hub.audit import EventKind, recorded_parameters, recorded_values
 from gatebook_hub.errors import AccessRefused, GatebookError, ParameterMismatch, UnknownRelation, WriteRefused
-from gatebook_hub.model import Access, Allowed, Denied, Principal, Schema, TableObligation, TableUse
+from gatebook_hub.model import Access, Allowed, Denied, Principal, Schema, Table, TableObligation, TableUse
 from gatebook_hub.policy import Action, PolicySet
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.steps import decide_returning, decide_steps, together
@@ -51,13 +51,34 @@ class DecidedRead:
     recorded: Recorded
 
 
+class RowScope:
+    """Which rows of a written table its writer may see: reads that find them by their keys, so many at once."""
+
+    SIZES = (1, 10, 100)
+
+    def __init__(self, table: Table, allowed: Allowed, schema: Schema, nonce: str) -> None:
+        self._table = table
+        self._allowed = allowed
+        self._schema = schema
+        self._nonce = nonce
+        self._plans: dict[int, Plan] = {}
+
+    def plan(self, size: int) -> Plan:
+        """The read that yields those of so many keys, `k0_0…`, whose rows may be seen."""
+        if size not in self._plans:
+            statement = sql.keyed_lookup(self._table, self._schema, size)
+            analysis = sql.analyse(statement, self._schema)
+            self._plans[size] = sql.rewrite(analysis, self._allowed.obligations, self._schema, nonce=self._nonce)
+        return self._plans[size]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecidedStep:
-    """One step of a write: the read that yields its rows, and the one that tells whether a row may be seen after it."""
+    """One step of a write: the read that yields its rows, and which rows may be seen; None without row filters."""
 
     step: WriteStep
     plan: Plan
-    scope: Plan | None
+    scope: RowScope | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,12 +253,9 @@ def _check_clear(write: WritePlan, obligation: TableObligation) -> None:
         raise WriteRefused(f"the key `{masked[0]}` of `{write.table.name}` is masked for you, so no row is found by it")
 
 
-def _scope(write: WritePlan, allowed: Allowed, schema: Schema, nonce: str) -> Plan | None:
-    """The read that tells whether a written row is still one that the principal may see; None without row scopes."""
-    if not allowed.obligations[write.table.name].row_filters:
-        return None
-    statement = sql.keyed_lookup(write.table, schema)
-    return sql.rewrite(sql.analyse(statement, schema), allowed.obligations, schema, nonce=nonce)
+def _scope(write: WritePlan, allowed: Allowed, schema: Schema, nonce: str) -> RowScope | None:
+    is_filtered = bool(allowed.obligations[write.table.name].row_filters)
+    return RowScope(write.table, allowed, schema, nonce) if is_filtered else None
 
 
 def sight_of(obligation: TableObligation) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from gatebook_hub import sql
@@ -13,7 +14,7 @@ from gatebook_hub.changes.request import RowKind
 from gatebook_hub.errors import Drifted
 from gatebook_hub.model import Schema, Table
 from gatebook_hub.policy import Action
-from gatebook_hub.services.applying import Prepared, locked_row
+from gatebook_hub.services.applying import Prepared, locked_rows
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.statements import DecidedWrite, decide_write, own_values
 from gatebook_hub.sources.source import WriteSession
@@ -46,21 +47,24 @@ def ways_back(image: RowDiff, schema: Schema, table_name: str) -> tuple[WayBack,
 
 def unmoved(session: WriteSession, ways: Sequence[WayBack], schema: Schema, table_name: str) -> tuple[WayBack, ...]:
     """Those whose rows are still as the change left them; the rows are locked."""
-    table = schema.tables[table_name]
-    return tuple(way for way in ways if _same(locked_row(session, table, way.row.key, schema), way.row.after))
+    found = locked_rows(session, schema.tables[table_name], [way.row.key for way in ways], schema)
+    return tuple(way for way, row in zip(ways, found, strict=True) if _same(row, way.row.after))
 
 
 def prepare(
     gate: Gate, call: Call, source: str, schema: Schema, ways: Sequence[WayBack], action: Action | None
 ) -> tuple[Prepared, ...]:
-    """Each decided as if its caller had sent it; raises AccessRefused and what `sql` raises."""
+    """Each decided as if its caller had sent it, what is alike together; raises AccessRefused and what `sql` raises."""
     decided: dict[str, DecidedWrite] = {}
     own = own_values(gate, source, call.principal)
     for way in ways:
         if way.text not in decided:
             statement = sql.parse(way.text, schema.engine, schema.functions)
             decided[way.text] = decide_write(gate, call, statement, schema, action)
-    return tuple(Prepared(decided=decided[way.text], parameters={**way.parameters, **own}) for way in ways)
+    return tuple(
+        Prepared(decided=decided[text], sets=tuple({**way.parameters, **own} for way in alike))
+        for text, alike in groupby(ways, key=lambda way: way.text)
+    )
 
 
 def _way_back(image: RowDiff, row: RowChange, table: Table, schema: Schema) -> WayBack:

@@ -34,6 +34,7 @@ from gatebook_hub.sql import Plan
 DEFAULT_TIME_S = 60.0
 _COMMIT_S = 60.0
 _MOST_SENTENCE = 400
+_SETS_AT_ONCE = 500
 Bindable = Callable[[Mapping[str, Any]], dict[str, Any]]
 _ERRORS: Mapping[str, type[GatebookError]] = {
     kind.__name__: kind
@@ -166,9 +167,34 @@ class WorkerWriting(Ending):
         self.last_id = self._worker.last_id
         return answered
 
+    def select_many(
+        self, plan: Plan, sets: Sequence[Mapping[str, Any]], limit_rows: int
+    ) -> list[list[tuple[Any, ...]]]:
+        """The person's read for each set of parameters, each watched."""
+        request = {"op": "select", "limit_rows": limit_rows, **request_of(plan, {})}
+        return [rows for rows, _ in self._ask_many(request, sets)]
+
+    def run_many(
+        self, sql: str, sets: Sequence[Mapping[str, Any]], *, returns: bool = False
+    ) -> list[tuple[list[tuple[Any, ...]], int]]:
+        """One of the gate's own statements, for each set of parameters."""
+        return self._ask_many({"op": "run", "sql": sql, "returns": returns}, sets)
+
     def commit(self) -> None:
         """Make it last when the session ends."""
         self.is_committed = True
+
+    def _ask_many(
+        self, request: Mapping[str, Any], sets: Sequence[Mapping[str, Any]]
+    ) -> list[tuple[list[tuple[Any, ...]], int]]:
+        """The answers to one request for each set, in as few frames as they fit into."""
+        self._check_open()
+        found = []
+        for start in range(0, len(sets), _SETS_AT_ONCE):
+            packed = [_packed(self._bindable(one)) for one in sets[start : start + _SETS_AT_ONCE]]
+            self._worker.ask({**request, "sets": packed}, self._time_s)
+            found += _answers(self._worker)
+        return found
 
     def ask(self, request: Mapping[str, Any], time_s: float | None = None) -> tuple[list[tuple[Any, ...]], int]:
         """Send a request and wait for its rows and their number."""
@@ -308,14 +334,31 @@ def _schema(kind: bytes, value: Any) -> pa.Schema:
 
 
 def _answer(worker: Worker) -> tuple[list[tuple[Any, ...]], int]:
+    reply = _reply(worker)
+    last_id = reply.get("last_id")
+    worker.last_id = last_id if isinstance(last_id, int) else None
+    return _unpacked(reply.get("rows", []), reply.get("count", 0))
+
+
+def _answers(worker: Worker) -> list[tuple[list[tuple[Any, ...]], int]]:
+    """What it says to each of many sets."""
+    answers = _reply(worker).get("answers")
+    if not isinstance(answers, list) or not all(isinstance(one, list) and len(one) == 2 for one in answers):
+        raise StatementFailed("the process that ran the statement gave no answer")
+    return [_unpacked(rows, count) for rows, count in answers]
+
+
+def _reply(worker: Worker) -> dict[str, Any]:
     kind, reply = worker.receive()
     if not isinstance(reply, dict):
         raise StatementFailed(f"the process that ran the statement gave no answer ({kind!r})")
     raise_told(reply)
-    last_id = reply.get("last_id")
-    worker.last_id = last_id if isinstance(last_id, int) else None
+    return reply
+
+
+def _unpacked(rows: Any, count: Any) -> tuple[list[tuple[Any, ...]], int]:
     try:
-        return unpack_rows(reply.get("rows", [])), int(reply.get("count", 0))
+        return unpack_rows(rows), int(count)
     except (FrameError, TypeError, ValueError) as error:
         raise StatementFailed("the process that ran the statement gave no answer") from error
 

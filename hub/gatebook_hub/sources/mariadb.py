@@ -76,6 +76,9 @@ class MariadbSource(ServerSource):
         tell = partial(self.sizes.tell, plan.sql)
         return BatchStream(read, lambda: CountedBatches(batches_of(read), tell))
 
+    def _session(self, connection: Any) -> ServerWriting:
+        return _Writing(connection, self._translate, self._reading_within, self._limit_time)
+
     def _reading(self, pooled: Any, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
         return _Read(pooled, connection, plan.sql, parameters, self._kill)
 
@@ -150,6 +153,13 @@ def _reset(connection: Any) -> None:
     """Forget what a session holds (variables, temporary tables, locks, prepared statements), as if it were new."""
     connection._execute_command(_RESET, b"")  # noqa: SLF001 - the driver has no public way
     connection._read_ok_packet()  # noqa: SLF001 - as above
+
+
+class _Writing(ServerWriting):
+    """A WriteSession whose reads are fetched as they are asked for: what is too much is never held."""
+
+    def _reader(self) -> Any:
+        return SSCursor(self._connection)
 
 
 class _ReadWithin:

@@ -9,7 +9,6 @@ from typing import Any
 import psycopg
 import pyarrow as pa
 from psycopg import errors as pg
-from psycopg.adapt import AdaptersMap
 from psycopg.types.string import TextLoader
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -19,6 +18,7 @@ from gatebook_hub.sources.arrow import decimal_of
 from gatebook_hub.sources.arrow_link import ArrowLinks
 from gatebook_hub.sources.choosing import ByRows, ChosenRead
 from gatebook_hub.sources.postgresql_session import identity, limit_time, pins
+from gatebook_hub.sources.postgresql_writing import INTERVAL, PostgresqlWriting
 from gatebook_hub.sources.server import MOST_CONNECTIONS, ServerSource
 from gatebook_hub.sources.source import LEDGER
 from gatebook_hub.sources.stream import BatchStream, Driven, cut
@@ -26,7 +26,6 @@ from gatebook_hub.sources.writing import ServerWriting
 from gatebook_hub.sql import Plan
 
 _NAMESPACE = "public"
-_INTERVAL = 1186
 _TYPES: Mapping[int, pa.DataType] = {
     16: pa.bool_(),
     17: pa.binary(),
@@ -42,11 +41,10 @@ _TYPES: Mapping[int, pa.DataType] = {
     1083: pa.time64("us"),
     1114: pa.timestamp("us"),
     1184: pa.timestamp("us", tz="UTC"),
-    _INTERVAL: pa.duration("us"),
+    INTERVAL: pa.duration("us"),
     2950: pa.string(),
 }
 _NUMERIC = 1700
-_LISTS = tuple(sorted({kind.array_oid for kind in psycopg.adapters.types if kind.array_oid}))
 # JSON, records, ranges, multiranges, addresses and times with a zone come as the server writes them: what the driver
 # makes of one type may be of several.
 _AS_TEXT = (
@@ -158,7 +156,7 @@ class PostgresqlSource(ServerSource):
         read_as_text(connection)
 
     def _session(self, connection: Any) -> ServerWriting:
-        return _Writing(connection, self._translate, self._reading_within, self._limit_time)
+        return PostgresqlWriting(connection, self._translate, self._reading_within, self._limit_time)
 
     def _limit_time(self, connection: Any, seconds: float | None) -> None:
         connection.execute(limit_time(seconds).encode())
@@ -170,28 +168,6 @@ class PostgresqlSource(ServerSource):
 
     def _translate(self, error: Exception) -> Exception:
         return translate(error)
-
-
-class _Writing(ServerWriting):
-    """A month is another interval than thirty days, and lists have bounds: the driver's own values do not say so."""
-
-    _adapters: AdaptersMap | None = None
-
-    def _cursor(self) -> Any:
-        self._check_open()
-        if self._adapters is None:  # once for all statements of the session
-            self._adapters = AdaptersMap(self._connection.adapters)
-            for oid in (_INTERVAL, *_LISTS):
-                self._adapters.register_loader(oid, TextLoader)
-        return _AdaptedCursor(self._connection, self._adapters)
-
-
-class _AdaptedCursor(psycopg.Cursor[Any]):
-    """A cursor whose values are loaded as it is told, and not as its connection's."""
-
-    def __init__(self, connection: psycopg.Connection[Any], adapters: AdaptersMap) -> None:
-        super().__init__(connection)
-        self._adapters = adapters
 
 
 class _ReadWithin:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Engine as Database
-from sqlalchemy import inspect, text
+from sqlalchemy import Enum, inspect, text
 from sqlalchemy.engine.reflection import Inspector
 
 from gatebook_hub.model import Column, Engine, Schema, Table
@@ -91,6 +91,7 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
                     is_generated="computed" in item,
                     declared=item["name"] if of_column(item["name"]) != item["name"] else None,
                     is_invisible=(found_name, item["name"]) in invisible,
+                    is_enumeration=isinstance(item["type"], Enum),
                 )
                 for item in found
             ),

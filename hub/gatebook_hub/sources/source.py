@@ -84,6 +84,16 @@ class WriteSession(Protocol):
         `returns` says that a write has a `returning`; its rows look like a count to one engine.
         """
 
+    def select_many(
+        self, plan: Plan, sets: Sequence[Mapping[str, Any]], limit_rows: int
+    ) -> list[list[tuple[Any, ...]]]:
+        """As `select`, for each set of parameters, without a way there and back for each."""
+
+    def run_many(
+        self, sql: str, sets: Sequence[Mapping[str, Any]], *, returns: bool = False
+    ) -> list[tuple[list[tuple[Any, ...]], int]]:
+        """As `run`, for each set of parameters in this order, without a way there and back for each."""
+
     def commit(self) -> None:
         """Make it last."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from gatebook_hub.sources.source import Ending, ReadStream, within
@@ -44,14 +45,14 @@ class ServerWriting(Ending):
 
     def select(self, plan: Plan, parameters: Mapping[str, Any], limit_rows: int) -> list[tuple[Any, ...]]:
         """Rows of a governed read."""
-        cursor = self._cursor()
+        self._check_open()
+        cursor = self._reader()
         try:
-            cursor.execute(plan.sql, dict(parameters))
-            rows = [tuple(row) for row in cursor.fetchmany(limit_rows + 1)]
+            with closing(cursor):  # which may read the rest, and fail
+                cursor.execute(plan.sql, dict(parameters))
+                rows = [tuple(row) for row in cursor.fetchmany(limit_rows + 1)]
         except Exception as error:
             raise self._translate(error) from error
-        finally:
-            cursor.close()
         within(rows, limit_rows)
         return rows
 
@@ -74,6 +75,18 @@ class ServerWriting(Ending):
         finally:
             cursor.close()
 
+    def select_many(
+        self, plan: Plan, sets: Sequence[Mapping[str, Any]], limit_rows: int
+    ) -> list[list[tuple[Any, ...]]]:
+        """Rows of a governed read, for each set of parameters."""
+        return [self.select(plan, parameters, limit_rows) for parameters in sets]
+
+    def run_many(
+        self, sql: str, sets: Sequence[Mapping[str, Any]], *, returns: bool = False
+    ) -> list[tuple[list[tuple[Any, ...]], int]]:
+        """One of the gate's own statements, for each set of parameters."""
+        return [self.run(sql, parameters, returns=returns) for parameters in sets]
+
     def limit_time(self, seconds: float | None) -> None:
         """What the next statements may take; told each time, since a savepoint may have undone it."""
         self._check_open()
@@ -81,6 +94,10 @@ class ServerWriting(Ending):
             self._timed(self._connection, seconds)
         except Exception as error:
             raise self._translate(error) from error
+
+    def _reader(self) -> Any:
+        """The cursor of a governed read."""
+        return self._cursor()
 
     def _cursor(self) -> Any:
         self._check_open()

@@ -9,7 +9,14 @@ from gatebook_hub.sql.defining import Definition, defines, parse_definition, wri
 from gatebook_hub.sql.direct import can_be_direct, write_directly
 from gatebook_hub.sql.generating import Plan
 from gatebook_hub.sql.inverse import inverse_text
-from gatebook_hub.sql.keyed import KeyedStatements, keyed_lookup, keyed_statements
+from gatebook_hub.sql.keyed import (
+    KeyedStatements,
+    ListedStatements,
+    keyed_lookup,
+    keyed_statements,
+    listed_statements,
+    select_any,
+)
 from gatebook_hub.sql.kinds import refusal_of
 from gatebook_hub.sql.lifting import LiftedStatement, lift
 from gatebook_hub.sql.masks import check_mask
@@ -26,6 +33,7 @@ __all__ = [
     "Explain",
     "KeyedStatements",
     "LiftedStatement",
+    "ListedStatements",
     "Plan",
     "ShowColumns",
     "ShowTables",
@@ -43,11 +51,13 @@ __all__ = [
     "keyed_lookup",
     "keyed_statements",
     "lift",
+    "listed_statements",
     "parse",
     "parse_definition",
     "plan_write",
     "refusal_of",
     "rewrite",
+    "select_any",
     "write_definition",
     "write_directly",
 ]

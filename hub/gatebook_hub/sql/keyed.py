@@ -1,4 +1,4 @@
-"""What are the gate's own statements: writes by key with bound values, and the read that finds a row by its key?"""
+"""What are the gate's own statements: writes by key with bound values, and the read that finds rows by their keys?"""
 
 from __future__ import annotations
 
@@ -13,6 +13,12 @@ from gatebook_hub.sql.parsing import Statement, StatementKind, statement_from
 
 # One writer at a time has the whole database there.
 _LOCKS_ALL = frozenset({Engine.SQLITE, Engine.DUCKDB})
+# The engines whose types say what a list of their values is: what a statement with one value would make of it.
+_LISTED = {
+    "bigint": "bigint", "integer": "bigint", "smallint": "bigint", "boolean": "boolean", "date": "date",
+    "double precision": "double precision", "numeric": "numeric", "text": "text", "timestamp": "timestamp",
+    "uuid": "uuid", "varchar": "text",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,16 +32,27 @@ class KeyedStatements:
     delete: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedStatements:
+    """The same for many rows at once: each parameter is the list of what the rows have in that place.
+
+    `types` are what the values of a key, and then of a row, must be for that: names of PostgreSQL's types.
+    """
+
+    statements: KeyedStatements
+    key_types: tuple[str, ...]
+    value_types: tuple[str, ...]
+
+
 def keyed_statements(table: Table, columns: Sequence[str], schema: Schema) -> KeyedStatements:
     """Compose the keyed statements that write `columns` of `table`."""
     engine = schema.engine
-    name = f"{quote_for_driver(schema.namespace or '', engine)}.{quote_for_driver(table.name, engine)}"
+    name = _named(table, schema)
     where = " AND ".join(
         f"{quote_for_driver(part, engine)} = {bound(f'k{i}', engine)}" for i, part in enumerate(table.key)
     )
-    everything = ", ".join(quote_for_driver(column.name, engine) for column in table.columns)
     pairs = [(quote_for_driver(column, engine), bound(f"v{i}", engine)) for i, column in enumerate(columns)]
-    select = f"SELECT {everything} FROM {name} WHERE {where}"  # noqa: S608 - quoted names and bound values only
+    select = f"SELECT {_everything(table, engine)} FROM {name} WHERE {where}"  # noqa: S608 - quoted names and bound values only
     into = f"({', '.join(column for column, _ in pairs)}) VALUES ({', '.join(value for _, value in pairs)})"
     returning = f" RETURNING {', '.join(quote_for_driver(part, engine) for part in table.key)}"
     insert = f"INSERT INTO {name} {into}{returning}"
@@ -49,9 +66,87 @@ def keyed_statements(table: Table, columns: Sequence[str], schema: Schema) -> Ke
     )
 
 
-def keyed_lookup(table: Table, schema: Schema) -> Statement:
-    """The read that finds a row by its key, as parameters `k0…`; the gate's own, governed like any other."""
+def listed_statements(table: Table, columns: Sequence[str], schema: Schema) -> ListedStatements | None:
+    """The statements that take lists; None where the engine, or a type, has none that mean just the same."""
+    key_types = tuple(_listed(table, name) for name in table.key)
+    value_types = tuple(_listed(table, name) for name in columns)
+    if schema.engine is not Engine.POSTGRESQL or not key_types or None in (*key_types, *value_types):
+        return None
+    engine, name = schema.engine, _named(table, schema)
+
+    def quoted(names: Sequence[str]) -> list[str]:
+        return [quote_for_driver(one, engine) for one in names]
+
+    keys = [f"%(k{index})s::{kind}[]" for index, kind in enumerate(key_types)]
+    values = [f"%(v{index})s::{kind}[]" for index, kind in enumerate(value_types)]
+    names = [*(f"k{index}" for index in range(len(keys))), *(f"v{index}" for index in range(len(values)))]
+    same = " AND ".join(f"gb_t.{part} = gb_n.k{index}" for index, part in enumerate(quoted(table.key)))
+    by_key = f"unnest({', '.join(keys)}) AS gb_n({', '.join(names[: len(keys)])})"
+    every = ", ".join(f"gb_t.{one}" for one in quoted([column.name for column in table.columns]))
+    select = f"SELECT {every} FROM {name} AS gb_t JOIN {by_key} ON {same}"  # noqa: S608 - quoted names and bound values only
+    into = ", ".join(quoted(columns))
+    pairs = ", ".join(f"{one} = gb_n.v{index}" for index, one in enumerate(quoted(columns)))
+    both = f"unnest({', '.join([*keys, *values])}) AS gb_n({', '.join(names)})"
+    made = f"unnest({', '.join(values)})"
+    statements = KeyedStatements(
+        select=select,
+        select_locked=f"{select} FOR UPDATE OF gb_t",
+        insert=f"INSERT INTO {name} ({into}) SELECT * FROM {made} RETURNING {', '.join(quoted(table.key))}",  # noqa: S608
+        update=f"UPDATE {name} AS gb_t SET {pairs} FROM {both} WHERE {same}",  # noqa: S608 - as above
+        delete=f"DELETE FROM {name} AS gb_t USING {by_key} WHERE {same}",  # noqa: S608 - as above
+    )
+    return ListedStatements(
+        statements=statements, key_types=tuple(map(str, key_types)), value_types=tuple(map(str, value_types))
+    )
+
+
+def select_any(table: Table, count: int, schema: Schema, *, locked: bool) -> str:
+    """The rows that have one of so many keys, bound as `k0_0…`: first the number of the key, then that of its part."""
+    engine = schema.engine
+    parts = [quote_for_driver(part, engine) for part in table.key]
+    marks = [[bound(f"k{row}_{index}", engine) for index in range(len(parts))] for row in range(count)]
+    if len(parts) == 1:
+        where = f"{parts[0]} IN ({', '.join(mark for (mark,) in marks)})"
+    else:
+        each = (" AND ".join(f"{part} = {mark}" for part, mark in zip(parts, row, strict=True)) for row in marks)
+        where = " OR ".join(f"({one})" for one in each)
+    select = f"SELECT {_everything(table, engine)} FROM {_named(table, schema)} WHERE {where}"  # noqa: S608 - as above
+    return f"{select} FOR UPDATE" if locked and engine not in _LOCKS_ALL else select
+
+
+def keyed_lookup(table: Table, schema: Schema, count: int = 1) -> Statement:
+    """The read that finds rows by so many keys, as parameters `k0_0…`; the gate's own, governed like any other."""
     keys = [exp.column(exp.to_identifier(part, quoted=True)) for part in table.key]
-    conditions = [exp.EQ(this=key.copy(), expression=exp.Placeholder(this=f"k{i}")) for i, key in enumerate(keys)]
-    tree = exp.select(*keys).from_(exp.Table(this=exp.to_identifier(table.name, quoted=True))).where(*conditions)
-    return statement_from(tree, kind=StatementKind.READ, text="", engine=schema.engine)
+    each: list[exp.Expr] = [
+        exp.and_(
+            *(
+                exp.EQ(this=key.copy(), expression=exp.Placeholder(this=f"k{row}_{index}"))
+                for index, key in enumerate(keys)
+            )
+        )
+        for row in range(count)
+    ]
+    tree = exp.select(*keys).from_(exp.Table(this=exp.to_identifier(table.name, quoted=True)))
+    return statement_from(_where(tree, keys, each), kind=StatementKind.READ, text="", engine=schema.engine)
+
+
+def _where(tree: exp.Select, keys: Sequence[exp.Column], each: Sequence[exp.Expr]) -> exp.Select:
+    if len(keys) > 1 or len(each) == 1:
+        return tree.where(exp.or_(*each))
+    marks = [exp.Placeholder(this=f"k{row}_0") for row in range(len(each))]
+    return tree.where(exp.In(this=keys[0].copy(), expressions=marks))
+
+
+def _named(table: Table, schema: Schema) -> str:
+    engine = schema.engine
+    return f"{quote_for_driver(schema.namespace or '', engine)}.{quote_for_driver(table.name, engine)}"
+
+
+def _everything(table: Table, engine: Engine) -> str:
+    return ", ".join(quote_for_driver(column.name, engine) for column in table.columns)
+
+
+def _listed(table: Table, name: str) -> str | None:
+    column = table.column(name)
+    is_plain = column is not None and not column.is_enumeration
+    return _LISTED.get(column.type.partition("(")[0].strip()) if column is not None and is_plain else None

@@ -119,6 +119,10 @@ def _answer(channel: Channel, served: Served, request: dict[str, Any]) -> dict[s
         finally:
             stream.close()
         return {"end": True}
+    if "sets" in request:
+        sets = [{name: unpack(value) for name, value in one.items()} for one in request["sets"]]
+        done = (served.do(request, one, deadline, number) for one in sets)
+        return {"answers": [[pack_rows(rows), count] for rows, count in done]}
     rows, count = served.do(request, parameters, deadline, number)
     return {"rows": pack_rows(rows), "count": count, "last_id": served.last_id}
 
