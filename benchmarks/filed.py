@@ -69,8 +69,13 @@ def _draft(chance: random.Random, number: int, at: dt.datetime) -> Draft:
         reason=f"ticket {number}: the price list of this week",
         created_at=at,
         expires_at=at + dt.timedelta(hours=72),
-        diff=RowDiff(
-            key=("id",), columns=_COLUMNS, rows=tuple(_row(chance, key) for key in range(first, first + rows))
+        diffs=(
+            RowDiff(
+                table="sale",
+                key=("id",),
+                columns=_COLUMNS,
+                rows=tuple(_row(chance, key) for key in range(first, first + rows)),
+            ),
         ),
         warnings=(),
         requirements=chance.choice(_QUORUMS),
@@ -111,7 +116,7 @@ def _ended(chance: random.Random, request: ChangeRequest) -> ChangeRequest:
         request,
         state=state,
         reviews=reviews if state not in {State.EXPIRED, State.WITHDRAWN} else (),
-        outcome_rows=len(request.diff.rows) if is_done else None,
+        outcome_rows=request.rows if is_done else None,
         outcome_index=7 if is_done else None,
         finished_at=at,
         failure="the rows changed since they were approved" if state is State.DRIFTED else None,

@@ -67,7 +67,7 @@ def card_of(change: Change) -> str:
         f'<p class="gb-head">{escape(change.sentence)}{state}</p>',
         _paragraph(_sentence(change.next_step)),
         *(_paragraph(f"Warning: {warning}") for warning in change.warnings),
-        _diff_table(change, change.diff) if change.diff and (change.diff.rows or change.diff.hidden) else "",
+        *(_diff_table(change, diff) for diff in change.diffs or () if diff.rows or diff.hidden),
         *(_paragraph(_sentence(str(review))) for review in change.reviews),
         _paragraph(_sentence(f"your reason: {change.reason}")) if change.reason else "",
         _place(change),
@@ -96,15 +96,16 @@ def _diff_table(change: Change, diff: Diff) -> str:
         where = "in `diff.rows`" if change.state is State.DRAFT else "on the request's page"
         notes.append(f"{counted(len(diff.rows) - len(shown), 'more row')} {where}.")
     if not diff.is_complete:
-        notes.append("This is a sample of the rows.")
+        notes.append(f"This is a sample of {counted(diff.total, 'row')}; the digest covers all of them.")
     left_out = len(diff.columns) - len(columns)
     if left_out > 0:
         notes.append(f"{counted(left_out, 'other column')} not shown.")
     if diff.hidden:
         notes.append(f"Changed, but hidden from you: {', '.join(diff.hidden)}.")
-    return (
-        f"<table><caption>Rows before and after</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        + "".join(_paragraph(note, small=True) for note in notes)
+    where = f" in {escape(diff.table or 'another table')}" if len(change.diffs or ()) > 1 else ""
+    caption = f"<caption>Rows before and after{where}</caption>"
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" + "".join(
+        _paragraph(note, small=True) for note in notes
     )
 
 

@@ -42,18 +42,27 @@ FINAL = frozenset(State) - {State.AWAITING_REVIEW, State.APPROVED, State.EXECUTI
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffRow:
-    """One row before and after, in the order of the diff's columns; `kind` is changed, added or removed."""
+    """One row before and after, in the order of the diff's columns; `kind` is changed, added or removed.
+
+    The database itself changes one that goes along.
+    """
 
     key: tuple[object, ...]
     kind: str
     before: tuple[object, ...] | None = None
     after: tuple[object, ...] | None = None
+    is_along: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diff:
-    """The rows that would change; a sample if not `is_complete`. `masked` names columns whose values are masked."""
+    """The rows of one table that would change; a sample of `total` if not `is_complete`.
 
+    `table` is None where you may not know it; `masked` names columns whose values are masked.
+    """
+
+    table: str | None = None
+    total: int = 0
     key: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     rows: tuple[DiffRow, ...] = ()
@@ -118,7 +127,7 @@ class Change:
     summary: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    diff: Diff | None = None
+    diffs: tuple[Diff, ...] | None = None
     quorum: tuple[Quorum, ...] = ()
     reviews: tuple[Review, ...] = ()
     outcome: Outcome | None = None
@@ -160,7 +169,7 @@ class Change:
             summary=str(document.get("summary") or ""),
             counts=document.get("counts") or {},
             warnings=tuple(str(one) for one in document.get("warnings") or ()),
-            diff=_diff(document["diff"]) if document.get("diff") else None,
+            diffs=tuple(map(_diff, document["diffs"])) if document.get("diffs") is not None else None,
             quorum=tuple(
                 Quorum(groups=tuple(one["groups"]), needed=int(one["needed"]), given=int(one.get("given") or 0))
                 for one in document.get("quorum") or ()
@@ -180,6 +189,11 @@ class Change:
             audit_index=document.get("audit_index"),
             through=through,
         )
+
+    @property
+    def diff(self) -> Diff | None:
+        """The rows of the table that is written, or is written first."""
+        return self.diffs[0] if self.diffs else None
 
     @property
     def is_final(self) -> bool:
@@ -212,7 +226,7 @@ class Change:
             "changes", self.id, wait=max(1, round(seconds)), state=self.state, read_timeout_s=seconds + READ_TIMEOUT_S
         )
         newer = Change.from_json(document, self.through)
-        return replace(newer, diff=self.diff) if newer.diff is None else newer
+        return replace(newer, diffs=self.diffs) if newer.diffs is None else newer
 
     def withdraw(self) -> Change:
         """Take the request back; raises `ChangeRefused` if it is too late."""
@@ -304,6 +318,8 @@ class Change:
 
 def _diff(document: Json) -> Diff:
     return Diff(
+        table=document.get("table"),
+        total=int(document.get("total") or 0),
         key=tuple(document.get("key") or ()),
         columns=tuple(document.get("columns") or ()),
         rows=tuple(
@@ -312,6 +328,7 @@ def _diff(document: Json) -> Diff:
                 kind=str(one["kind"]),
                 before=_values(one.get("before")),
                 after=_values(one.get("after")),
+                is_along=bool(one.get("is_along")),
             )
             for one in document.get("rows") or ()
         ),

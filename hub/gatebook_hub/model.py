@@ -117,12 +117,26 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """Columns of a table that name a row of another one by its `key`, and follow it.
+
+    When that row is deleted the row goes too (`is_cascade`), or its columns are set to something else.
+    """
+
+    columns: tuple[str, ...]
+    table: str
+    key: tuple[str, ...]
+    is_cascade: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """A base table or a view; `key` is its primary key, empty if it has none. A grant names a view by itself.
 
     A part of another table (a partition, a child that inherits) is told as a view: its rows are the other's. Deleting
     a row deletes or changes rows of the tables in `cascades` too; changing a column of `followed` changes other rows.
-    `triggers` are what the database itself does at a write, by name.
+    `references` are its own to rows with which its rows go, or change. `triggers` are what the database itself does at
+    a write, by name.
     """
 
     name: str
@@ -133,6 +147,7 @@ class Table:
     cascades: frozenset[str] = frozenset()
     followed: frozenset[str] = frozenset()
     triggers: frozenset[str] = frozenset()
+    references: tuple[Reference, ...] = ()
 
     def column(self, name: str) -> Column | None:
         """The column of that name, or None."""

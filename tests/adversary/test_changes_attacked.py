@@ -112,9 +112,9 @@ def test_keys_that_are_masked_are_masked_wherever_they_stand(shop: Shop) -> None
     shop.write(f"{RULES}\nprotections:\n  - {{id: ids, on: shop.customer.id, mask: hash, unless: 'group:team'}}\n")
     with shop.open() as cases:
         view = change_view(cases, REVIEWER.principal, asked(cases))
-        assert [row["key"] for row in view["diff"]["rows"]] == [[MASKED]] * 3
+        assert [row["key"] for row in view["diffs"][0]["rows"]] == [[MASKED]] * 3
         own = change_view(cases, TEAM.principal, cases.changes.find(TEAM.principal)[0])
-        assert [row["key"] for row in own["diff"]["rows"]] == [[1], [2], [3]]
+        assert [row["key"] for row in own["diffs"][0]["rows"]] == [[1], [2], [3]]
 
 
 def test_a_comment_comes_between_no_steps_of_an_execution(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

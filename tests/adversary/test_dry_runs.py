@@ -99,7 +99,7 @@ def test_a_dry_run_writes_nothing_files_nothing_and_is_in_the_book(
             answer = rehearsed(shop, sql)
             assert isinstance(answer, Previewed), (sql, answer)
             told = draft_view(shop.cases, principal, answer)
-            assert told["diff"]["rows"], sql
+            assert told["diffs"][0]["rows"], sql
             assert "s-" not in repr(told), sql
             assert bool(told["quorum"]) != sandbox, sql
             outcome, intent = book.find(EventFilter())[:2]

@@ -21,8 +21,8 @@ def proposed(walls: Fortress, text: str) -> ChangeRequest:
 
 def rows_of(request: ChangeRequest) -> dict[int, tuple[RowKind, str | None]]:
     """Kind of change and subject after it, by ticket."""
-    place = request.diff.columns.index("subject")
-    return {row.key[0]: (row.kind, row.after[place] if row.after else None) for row in request.diff.rows}
+    place = request.diffs[0].columns.index("subject")
+    return {row.key[0]: (row.kind, row.after[place] if row.after else None) for row in request.diffs[0].rows}
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def test_a_column_that_was_set_is_not_read_on_mariadb(walls: Fortress) -> None:
     if walls.engine is Engine.MARIADB:
         assert walls.refused(text).code == "GB-209"
         return
-    after = [row.after for row in proposed(walls, text).diff.rows]
-    place = proposed(walls, text).diff.columns.index("body")
+    after = [row.after for row in proposed(walls, text).diffs[0].rows]
+    place = proposed(walls, text).diffs[0].columns.index("body")
     assert after
     assert "x" not in [row[place] for row in after if row]
 
@@ -132,7 +132,7 @@ def test_a_merge_is_its_clauses_in_order(walls: Fortress, tickets: tuple[list[in
     seen, _ = tickets
     keys = seen[:3]
     found = proposed(walls, MERGE.format(keys=", ".join(map(str, keys)), first=keys[0]))
-    kinds = [row.kind for row in found.diff.rows]
+    kinds = [row.kind for row in found.diffs[0].rows]
     by_key = rows_of(found)
     assert by_key[keys[0]][0] is RowKind.REMOVED
     joined = "select t.ticketid, c.lastname from support_ticket t join customer c on c.customerid = t.customerid"

@@ -50,7 +50,7 @@ def test_no_row_outside_of_the_scope_is_written(shop: Stand) -> None:
             continue
         finally:
             assert shop.run("select id, country, email from person where id > 1 order by id") == hidden, sql
-        assert not isinstance(answer, ChangeRequest) or all(row.key == (1,) for row in answer.diff.rows), sql
+        assert not isinstance(answer, ChangeRequest) or all(row.key == (1,) for row in answer.diffs[0].rows), sql
 
 
 def test_the_words_of_a_write_mean_the_table_and_those_of_its_queries_what_is_named(shop: Stand) -> None:
@@ -80,7 +80,7 @@ def test_a_change_request_holds_no_row_of_others(walls: Fortress) -> None:
             walls.check_text(str(error), typed=sql)
             return
         assert isinstance(request, ChangeRequest)
-        walls.check_text(repr(request.diff), typed=sql)
+        walls.check_text(repr(request.diffs), typed=sql)
 
     every(
         [

@@ -31,9 +31,9 @@ def in_world(walls: Fortress, sql: str) -> Changes:
 
 def in_gate(request: ChangeRequest) -> Changes:
     """The rows that the request would change; those that stay the same are left out."""
-    places = [request.diff.columns.index(name) for name in _COLUMNS]
+    places = [request.diffs[0].columns.index(name) for name in _COLUMNS]
     found: Changes = {}
-    for row in request.diff.rows:
+    for row in request.diffs[0].rows:
         old, new = (tuple(side[place] for place in places) if side else None for side in (row.before, row.after))
         if old != new:
             found[row.key[0]] = new

@@ -92,7 +92,7 @@ grants:
     with stand(request, Engine.POSTGRESQL, tmp_path, setup, rules, sandbox=True) as shop:
         answer = shop.ask(sql)
         assert isinstance(answer, ChangeRequest)
-        shown = {row.key[0] for row in answer.diff.rows}
+        shown = {row.key[0] for row in answer.diffs[0].rows}
         changed = {row[0] for row in shop.run("select id from plan where period::text <> '1 mon'")}
         assert changed == shown
 
@@ -113,7 +113,7 @@ grants:
         merge = "merge into plan using (select v from plan where id = 2) s on plan.id = 1 when matched then update set v = s.v"
         answer = shop.ask(merge)
         assert isinstance(answer, ChangeRequest)
-        assert len(answer.diff.rows) == 1
+        assert len(answer.diffs[0].rows) == 1
         assert shop.run("select v::text from plan where id = 1") == [("[2:3]={1,2}",)]
         shop.ask("update named set v = v + 1 where v in (select 2 as n)")
         assert shop.run("select v from named order by v") == [(1,), (3,)]

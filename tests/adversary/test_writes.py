@@ -159,12 +159,12 @@ def test_a_write_reaches_visible_rows_alone(walls: Fortress) -> None:
     before = _snapshot(walls)
     request = _proposed(walls, "update customer set company = 'x'")
     visible = {row[0] for row in walls.world("select customerid from customer").rows}
-    assert {row.key[0] for row in request.diff.rows} == visible
+    assert {row.key[0] for row in request.diffs[0].rows} == visible
     assert request.state is State.AWAITING_REVIEW
     assert request.warnings
     request = _proposed(walls, "update invoice set total = 0 where total > 5")
     visible = {row[0] for row in walls.world("select invoiceid from invoice where total > 5").rows}
-    assert {row.key[0] for row in request.diff.rows} == visible
+    assert {row.key[0] for row in request.diffs[0].rows} == visible
     assert _snapshot(walls) == before
 
 
@@ -269,7 +269,8 @@ def test_an_expired_request_is_not_executed(walls: Fortress) -> None:
 
 def test_the_requesters_own_view_of_a_change_stays_masked(walls: Fortress) -> None:
     request = _proposed(walls, "update customer set firstname = 'x' where customerid = 2")
-    clear, masked, _ = walls.cases.changes.visible(ANALYST, request)
+    sight = walls.cases.changes.sights(ANALYST).of(request, request.diffs[0])
+    clear, masked = sight.clear, sight.masked
     assert {"email", "phone", "fax"} <= masked
     assert not clear & {"email", "phone", "fax"}
 
@@ -277,7 +278,7 @@ def test_the_requesters_own_view_of_a_change_stays_masked(walls: Fortress) -> No
 def test_a_delete_does_not_show_its_requester_the_hidden_columns(walls: Fortress) -> None:
     """The diff of a delete holds whole rows; the requester may see three columns of this table."""
     request = _proposed(walls, "delete from refund where refundid = 1")
-    clear, _, _ = walls.cases.changes.visible(ANALYST, request)
+    clear = walls.cases.changes.sights(ANALYST).of(request, request.diffs[0]).clear
     assert clear == {"refundid", "invoiceid", "amount"}
 
 

@@ -59,7 +59,7 @@ class Life(RuleBasedStateMachine):
                 reason=None,
                 created_at=START,
                 expires_at=START + dt.timedelta(hours=10),
-                diff=RowDiff(key=("id",), columns=("id",), rows=()),
+                diffs=(RowDiff(table="t", key=("id",), columns=("id",), rows=()),),
                 warnings=(),
                 requirements=requirements,
                 rules=(),

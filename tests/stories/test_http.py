@@ -128,7 +128,7 @@ def test_a_dry_run_is_answered_with_a_draft_and_leaves_the_book_alone_behind(gat
         answer = gateway.ask(write, dry_run=True)
         assert client.get("/api/v1/changes").json() == before
     assert answer.status_code == 200
-    assert DraftDocument.model_validate(answer.json(), extra="forbid").diff.rows
+    assert DraftDocument.model_validate(answer.json(), extra="forbid").diffs[0].rows
     assert gateway.rows("select count(*) from invoice where billingcity = 'Aachen'") == [(0,)]
     last = gateway.events(kind="query.outcome")[-1]
     assert last["refers_to"] == answer.json()["audit_index"]

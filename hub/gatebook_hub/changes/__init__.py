@@ -10,7 +10,21 @@ from gatebook_hub.changes.notices import (
     notice_of,
     words_of,
 )
-from gatebook_hub.changes.request import ChangeRequest, Draft, Returned, Review, RowChange, RowDiff, State, Verdict
+from gatebook_hub.changes.request import (
+    ChangeRequest,
+    Draft,
+    Effect,
+    Returned,
+    Review,
+    RowChange,
+    RowDiff,
+    RowKey,
+    State,
+    Verdict,
+    along_rows,
+    asked_rows,
+)
+from gatebook_hub.changes.together import together
 from gatebook_hub.changes.transitions import (
     begin,
     break_glass,
@@ -39,6 +53,7 @@ from gatebook_hub.changes.transitions import (
 __all__ = [
     "ChangeRequest",
     "Draft",
+    "Effect",
     "Message",
     "Notice",
     "NoticeMode",
@@ -46,8 +61,11 @@ __all__ = [
     "Review",
     "RowChange",
     "RowDiff",
+    "RowKey",
     "State",
     "Verdict",
+    "along_rows",
+    "asked_rows",
     "begin",
     "break_glass",
     "check_execution",
@@ -69,6 +87,7 @@ __all__ = [
     "notice_of",
     "open_request",
     "review",
+    "together",
     "undone",
     "why_no_execution",
     "why_no_glass",

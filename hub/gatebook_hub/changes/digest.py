@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from gatebook_hub.changes.request import ChangeRequest, RowChange, RowDiff
 from gatebook_hub.windows import Execution
 
+_WRITER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
-def diff_digest(diff: RowDiff) -> str:
-    """The digest of the rows before and after; columns assigned at execution are left out."""
-    rows = [_bound(diff, row) for row in diff.rows]
-    rows.sort(key=lambda row: json.dumps(row, sort_keys=True))
-    return _sha256([list(diff.key), list(diff.columns), sorted(diff.assigned), rows])
+
+def diff_digest(diffs: Sequence[RowDiff]) -> str:
+    """The digest of the rows before and after, of all tables; columns assigned at execution are left out."""
+    each = sorted((diff.table, rows_digest(diff)) for diff in diffs if diff.total)
+    return _sha256(_text(each))
+
+
+def rows_digest(diff: RowDiff) -> str:
+    """The digest of the rows of one table."""
+    shape = _text([list(diff.key), list(diff.columns), sorted(diff.assigned)])
+    if diff.beyond is not None:
+        return _sha256(shape, diff.beyond.digest, _text(dict(diff.beyond.counts)))
+    return _sha256(shape, *sorted(row_text(diff, row) for row in diff.rows))
+
+
+def row_text(diff: RowDiff, row: RowChange) -> str:
+    """What of a row is bound, as text."""
+    return _text(_bound(diff, row))
 
 
 def _bound(diff: RowDiff, row: RowChange) -> list[Any]:
@@ -26,7 +41,8 @@ def _bound(diff: RowDiff, row: RowChange) -> list[Any]:
         return [value for name, value in zip(diff.columns, found, strict=True) if name not in assigned]
 
     is_key_known = not assigned & set(diff.key)
-    return [row.kind, list(row.key) if is_key_known else None, values(row.before), values(row.after)]
+    along = ["along"] if row.is_along else []
+    return [row.kind, list(row.key) if is_key_known else None, values(row.before), values(row.after), *along]
 
 
 def digest_of(request: ChangeRequest) -> str:
@@ -37,19 +53,27 @@ def digest_of(request: ChangeRequest) -> str:
         "parameters": dict(request.parameters),
         "action": request.action,
         "requester": request.requester.id,
-        "diff": diff_digest(request.diff),
+        "diff": diff_digest(request.diffs),
         "schema": request.schema_version,
         "rules": sorted([rule.id, rule.digest] for rule in request.rules),
     }
+    if request.sets:
+        bound["sets"] = _text([dict(one) for one in request.sets])
+    if request.effects:
+        bound["effects"] = _text([[one.table, one.kind, one.rows] for one in request.effects])
     if request.purpose is not None:
         bound["purpose"] = request.purpose
     if request.execution != Execution():
         bound["execution"] = {"when": str(request.execution), "valid_h": request.execution.valid_h}
     if request.undoes is not None:
-        bound["undoes"] = {"change": request.undoes, "left": [list(key) for key in request.left]}
-    return _sha256(bound)
+        bound["undoes"] = {"change": request.undoes, "left": [[one.table, list(one.key)] for one in request.left]}
+    return _sha256(_text(bound))
 
 
-def _sha256(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+def _text(value: Any) -> str:
+    return _WRITER.encode(value)
+
+
+def _sha256(*texts: str) -> str:
+    """Over texts of JSON, none of which has a line break in it."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()

@@ -85,7 +85,7 @@ def notice_of(kind: NoticeKind, request: ChangeRequest) -> Notice:
         source=request.source,
         table=request.table,
         operation=request.operation,
-        rows=len(request.diff.rows),
+        rows=request.rows,
         state=request.state,
         expires_at=request.expires_at,
         parties=frozenset(reviewers if kind in _FOR_REVIEWERS else {request.requester.id, *reviewers}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -50,22 +50,55 @@ class RowKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowChange:
-    """One row before and after, values encoded as in `values.py`, in the order of the diff's columns."""
+    """One row before and after, values encoded as in `values.py`, in the order of the diff's columns.
+
+    `place` is its turn among all rows of the change. The database itself changes one that goes along: by a reference to
+    a row that is removed.
+    """
 
     kind: RowKind
     key: tuple[Any, ...]
     before: tuple[Any, ...] | None
     after: tuple[Any, ...] | None
+    place: int = 0
+    is_along: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beyond:
+    """What is known of rows that are not kept one by one: how many of each kind, and the digest of them all.
+
+    `columns` are those that may differ in them.
+    """
+
+    counts: Mapping[RowKind, int]
+    digest: str
+    columns: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowDiff:
-    """Every row that a write changes. In added rows `assigned` columns get their values at execution."""
+    """Every row that a write changes in one table. In added rows `assigned` columns get their values at execution.
 
+    Where there is a `beyond`, the rows are a sample of what it counts, or none of them.
+    """
+
+    table: str
     key: tuple[str, ...]
     columns: tuple[str, ...]
     rows: tuple[RowChange, ...]
     assigned: frozenset[str] = frozenset()
+    beyond: Beyond | None = None
+
+    @property
+    def total(self) -> int:
+        """How many rows change, those that are not kept among them."""
+        return len(self.rows) if self.beyond is None else sum(self.beyond.counts.values())
+
+    @property
+    def is_along(self) -> bool:
+        """Whether the database itself changes all of them."""
+        return bool(self.rows) and all(row.is_along for row in self.rows)
 
     def assigned_in(self, row: RowChange) -> frozenset[str]:
         """The columns of this row that get their values at execution and are not compared."""
@@ -73,7 +106,7 @@ class RowDiff:
 
     def changed_columns(self) -> frozenset[str]:
         """The columns whose values differ in any row, other than those assigned at execution."""
-        changed: set[str] = set()
+        changed: set[str] = set() if self.beyond is None else set(self.beyond.columns)
         for row in self.rows:
             for index, name in enumerate(self.columns):
                 before = row.before[index] if row.before is not None else None
@@ -84,7 +117,47 @@ class RowDiff:
 
     def count(self, kind: RowKind) -> int:
         """How many rows are of that kind."""
+        if self.beyond is not None:
+            return self.beyond.counts.get(kind, 0)
         return sum(row.kind is kind for row in self.rows)
+
+
+def asked_rows(diffs: Iterable[RowDiff]) -> dict[str, int]:
+    """How many rows were asked for, by table: without those that go along."""
+    found: dict[str, int] = {}
+    for diff in diffs:
+        rows = diff.total - sum(row.is_along for row in diff.rows)
+        found[diff.table] = found.get(diff.table, 0) + rows
+    return found
+
+
+def along_rows(diffs: Iterable[RowDiff]) -> dict[str, int]:
+    """How many rows go along, by table."""
+    found: dict[str, int] = {}
+    for diff in diffs:
+        if rows := sum(row.is_along for row in diff.rows):
+            found[diff.table] = found.get(diff.table, 0) + rows
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """Rows that the database itself writes beside those of the diffs (its triggers do): how many, no more is known.
+
+    `kind` and `table` are None where the database does not tell, or where the requester may not know.
+    """
+
+    rows: int
+    kind: RowKind | None = None
+    table: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowKey:
+    """Which row of which table."""
+
+    table: str
+    key: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +202,10 @@ class Broken:
 class Draft:
     """A write as it was previewed, which nobody filed. `parameters` are encoded values.
 
-    `behind` are people who had the requester ask: who started the run of a job. One that undoes a change names it;
-    `left` are the keys of its rows that have changed since, which stay as they are.
+    The first of the `diffs` is that of the `table` that is written, or is written first. `sets` are the parameters of
+    one statement that is done many times, in the place of `parameters`. `behind` are people who had the requester ask:
+    who started the run of a job. One that undoes a change names it; `left` are its rows that have changed since, which
+    stay as they are.
     """
 
     source: str
@@ -143,7 +218,7 @@ class Draft:
     reason: str | None
     created_at: dt.datetime
     expires_at: dt.datetime
-    diff: RowDiff
+    diffs: tuple[RowDiff, ...]
     warnings: tuple[str, ...]
     requirements: tuple[Requirement, ...]
     rules: tuple[RuleRef, ...]
@@ -154,7 +229,18 @@ class Draft:
     risks: tuple[Risk, ...] = ()
     behind: tuple[str, ...] = ()
     undoes: str | None = None
-    left: tuple[tuple[Any, ...], ...] = ()
+    left: tuple[RowKey, ...] = ()
+    sets: tuple[Mapping[str, Any], ...] = ()
+    effects: tuple[Effect, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """How many rows change, in all tables."""
+        return sum(diff.total for diff in self.diffs)
+
+    def count(self, kind: RowKind) -> int:
+        """How many rows are of that kind, in all tables."""
+        return sum(diff.count(kind) for diff in self.diffs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +261,7 @@ class ChangeRequest(Draft):
     version: int = 0
     notes: Mapping[str, str] = field(default_factory=dict)
     returned: Returned | None = None
-    image: RowDiff | None = None
+    image: tuple[RowDiff, ...] | None = None
     undone_by: str | None = None
     forgotten_at: dt.datetime | None = None
     broken: Broken | None = None

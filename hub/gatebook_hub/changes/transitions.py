@@ -259,7 +259,7 @@ def fail(request: ChangeRequest, *, sentence: str, is_drift: bool, now: dt.datet
     return replace(request, state=State.DRIFTED if is_drift else State.FAILED, failure=sentence, finished_at=now)
 
 
-def keep_image(request: ChangeRequest, image: RowDiff) -> ChangeRequest:
+def keep_image(request: ChangeRequest, image: tuple[RowDiff, ...]) -> ChangeRequest:
     """What is about to be committed, kept before it is."""
     _expect(request, State.EXECUTING)
     return replace(request, image=image)
@@ -294,14 +294,14 @@ def forget(request: ChangeRequest, now: dt.datetime) -> ChangeRequest:
         rows = tuple(replace(row, key=(), before=None, after=None) for row in diff.rows)
         return replace(diff, rows=rows)
 
-    parameters = dict.fromkeys(request.parameters)
     return replace(
         request,
-        diff=bare(request.diff),
+        diffs=tuple(map(bare, request.diffs)),
         image=None,
         returned=None,
-        parameters=parameters,
-        left=tuple(() for _ in request.left),
+        parameters=dict.fromkeys(request.parameters),
+        sets=tuple(dict.fromkeys(one) for one in request.sets),
+        left=tuple(replace(one, key=()) for one in request.left),
         forgotten_at=now,
     )
 

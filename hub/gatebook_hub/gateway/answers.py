@@ -36,15 +36,19 @@ class RowDocument(BaseModel):
     kind: RowKind
     before: list[Any] | None = Field(description="Null for a row that is added.")
     after: list[Any] | None = Field(description="Null for a row that is removed.")
+    is_along: bool = Field(description="The database itself changes it: it follows a removed row.")
 
 
 class DiffDocument(BaseModel):
-    """Exact rows by primary key, under the reader's own masks."""
+    """Exact rows of one table by primary key, under the reader's own masks."""
 
+    table: str | None = Field(description="Null where the reader may not know it.")
+    total: int = Field(description="How many rows change, also those that are not listed.")
+    counts: dict[str, int] = Field(description="Rows changed, added, removed.")
     key: list[str]
     columns: list[str]
     rows: list[RowDocument]
-    is_complete: bool = Field(description="Whether the reader sees every row.")
+    is_complete: bool = Field(description="Whether `rows` are all of them, and the reader sees them.")
     left: list[list[Any]] = Field(description="Keys of rows that an undo leaves: they were changed since.")
     masked: list[str] = Field(description="Columns whose values are masked for the reader.")
     hidden: list[str] = Field(description="Columns that the reader may not see.")
@@ -119,6 +123,7 @@ class WriteDocument(BaseModel):
     operation: Literal["insert", "update", "delete", "merge"]
     statement: str
     params: dict[str, Any] = Field(description="Shown to the requester and to those who see every column.")
+    sets: list[dict[str, Any]] = Field(description="The same, where one statement is done many times.")
     requester: str
     reason: str | None
     summary: str
@@ -133,7 +138,7 @@ class DraftDocument(WriteDocument):
     """What a write would change and who would have to agree: a dry run. It has no id, for nothing was filed."""
 
     state: Literal["draft"]
-    diff: DiffDocument
+    diffs: list[DiffDocument]
     audit_index: int = Field(description="Index of its intent in the book.")
 
 
@@ -161,7 +166,7 @@ class ChangeSummaryDocument(WriteDocument):
 class ChangeDocument(ChangeSummaryDocument):
     """A change request with its rows, or without them where a wait ended without news."""
 
-    diff: DiffDocument | None
+    diffs: list[DiffDocument] | None
 
 
 class ChangesDocument(BaseModel):

@@ -45,7 +45,7 @@ def get_change(
     if wait and state is not None:
         request = cases.changes.wait(call.principal, change_id, state, wait)
         if request.state is state:  # no news: the rows are not shown again
-            return {**change_view(cases, call.principal, request, has_diff=False), "diff": None}
+            return {**change_view(cases, call.principal, request, has_diff=False), "diffs": None}
     request = cases.changes.look(call, change_id)
     return change_view(cases, call.principal, request)
 

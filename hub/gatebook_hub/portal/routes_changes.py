@@ -241,7 +241,7 @@ def change_page(
         expires_at=request.expires_at if not request.state.is_final else None,
         digest=view["digest"],
         warnings=tuple(view["warnings"]),
-        diff=row_diff_of(view["diff"], total=len(request.diff.rows)),
+        diffs=tuple(map(row_diff_of, view["diffs"])),
         quorum=_quorums(view["quorum"]),
         reviews=tuple(map(_review_of, view["reviews"])),
         broken=Broken(

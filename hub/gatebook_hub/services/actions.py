@@ -19,6 +19,7 @@ from gatebook_hub.policy import Action
 from gatebook_hub.services.changes import Changes
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
+from gatebook_hub.services.previewing import Asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +76,8 @@ class Actions:
             schema = gate.policy.governed(source.schema())
             statement = sql.parse(action.sql, schema.engine, schema.functions)
             used = {name: value for name, value in given.items() if name in statement.parameters}
-            request = self._changes.propose(call, action.source, statement, used, action)
+            asked = Asked(statements=(statement,), sets=(used,), text=statement.text)
+            request = self._changes.propose(call, action.source, asked, action)
         except GatebookError as error:
             if press.idempotency_key is not None:
                 gate.receipts.release(call.principal.id, press.idempotency_key)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from gatebook_hub import changes as core
 from gatebook_hub import sql
-from gatebook_hub.changes import RowChange, RowDiff
+from gatebook_hub.changes import Effect, RowChange, RowDiff
 from gatebook_hub.changes.request import RowKind
 from gatebook_hub.errors import Drifted, LimitExceeded, WriteRefused
 from gatebook_hub.model import Limits, Schema, Table
+from gatebook_hub.services.along import Followers, Watch, counts_of
 from gatebook_hub.services.by_key import Row, RowsByKey, named, numbered
 from gatebook_hub.services.statements import DecidedReturning, DecidedStep, DecidedWrite, RowScope, used
-from gatebook_hub.sources.source import LEDGER, WriteSession
+from gatebook_hub.sources.source import LEDGER, WriteSession, within
 from gatebook_hub.sql import StatementKind, WriteStep
 from gatebook_hub.sql.generating import bound, quote_for_driver
 from gatebook_hub.values import decode, encode
@@ -33,10 +36,40 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a write changed, and what it returns of the rows that it wrote, as storable values."""
+    """What a write changed, what the database wrote beside it, and what it returned, as storable values."""
 
-    diff: RowDiff
+    diffs: tuple[RowDiff, ...]
     returned: tuple[Row, ...]
+    effects: tuple[Effect, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """How many rows the write itself changed."""
+        return sum(self.asked.values())
+
+    @property
+    def asked(self) -> Mapping[str, int]:
+        """How many rows the writes themselves changed, by table."""
+        return core.asked_rows(self.diffs)
+
+
+def apply_all(
+    session: WriteSession, writes: Sequence[Prepared], schema: Schema, limit_rows: int, limits: Limits
+) -> Applied:
+    """Carry out several writes, one after the other, as one change; raises as `apply` does."""
+    watch = Watch(session, schema)
+    steps: list[RowDiff] = []
+    own: Counter[tuple[str | None, RowKind | None]] = Counter()
+    returned: tuple[Row, ...] = ()
+    for one in writes:
+        applying = _Applying(session, one.decided, one.sets, schema, limit_rows, limits)
+        applied = applying.run()
+        steps += applied.diffs
+        own += applying.counts
+        returned = applied.returned
+    diffs = core.together(steps)
+    within(range(sum(diff.total for diff in diffs)), limit_rows)
+    return Applied(diffs, returned, watch.effects(own))
 
 
 def apply(
@@ -52,63 +85,125 @@ def apply(
     First all is read, then all is written: no set sees what another one wrote. The caller commits or rolls back.
     Raises WriteRefused when a written row leaves the caller's row scope, Drifted when a row vanished meanwhile.
     """
-    write = decided.write
-    width = len(write.table.key)
-    table = RowsByKey(session, write.table, schema)
-    found = [_found(session, step, sets, limit_rows) for step in decided.steps]
-    if sum(map(len, found)) > limit_rows:
-        raise LimitExceeded(f"the write concerns more than {limit_rows:,} rows; narrow it")
-    _check_once(decided, found)
-    for decided_step, rows in zip(decided.steps, found, strict=True):
-        if decided_step.scope is not None and decided_step.step.kind is not StatementKind.INSERT:
-            _check_scope(session, decided_step.scope, [row[:width] for row in rows], sets[0])
-    changed: list[RowChange] = []
-    left: list[Row] = []
-    scoped: list[tuple[RowScope, list[Row]]] = []
-    returned = _Returned(session, decided.returning, sets[0] if sets else {}, limits)
-    for decided_step, rows in zip(decided.steps, found, strict=True):
-        step = decided_step.step
+    return _Applying(session, decided, sets, schema, limit_rows, limits).run()
+
+
+class _Applying:
+    """One write under way."""
+
+    def __init__(
+        self,
+        session: WriteSession,
+        decided: DecidedWrite,
+        sets: Sequence[Mapping[str, Any]],
+        schema: Schema,
+        limit_rows: int,
+        limits: Limits,
+    ) -> None:
+        self._session = session
+        self._decided = decided
+        self._sets = sets
+        self._schema = schema
+        self._limit_rows = limit_rows
+        self._own: Mapping[str, Any] = sets[0] if sets else {}
+        self._table = decided.write.table
+        self._width = len(self._table.key)
+        self._rows = RowsByKey(session, self._table, schema)
+        self._returned = _Returned(session, decided.returning, self._own, limits)
+        self._along: list[RowDiff] = []
+        # What was written, as the database counts it.
+        self.counts: Counter[tuple[str | None, RowKind | None]] = Counter()
+
+    def run(self) -> Applied:
+        """All of its steps."""
+        decided, width = self._decided, self._width
+        found = [_found(self._session, step, self._sets, self._limit_rows) for step in decided.steps]
+        if sum(map(len, found)) > self._limit_rows:
+            raise LimitExceeded(f"the write concerns more than {self._limit_rows:,} rows; narrow it")
+        _check_once(decided, found)
+        for step, rows in zip(decided.steps, found, strict=True):
+            if step.step.kind is not StatementKind.INSERT:
+                self._check_scope(step, [row[:width] for row in rows])
+        changed: list[RowChange] = []
+        left: list[Row] = []
+        scoped: list[tuple[DecidedStep, list[Row]]] = []
+        for step, rows in zip(decided.steps, found, strict=True):
+            is_deleting = step.step.kind is StatementKind.DELETE
+            if is_deleting:
+                self._returned.read([row[:width] for row in rows])
+            written = self._written(step.step, rows)
+            # Not by `==`, for which 1.0 is 1.00, and a list is one of other bounds.
+            moved = [row for row in written if repr(row.before) != repr(row.after)]
+            if not is_deleting:
+                left += [row.key for row in written]
+                scoped.append((step, [row.key for row in moved]))
+            changed += moved
+        for step, keys in scoped:  # after the last write: a scope may look at other rows of the table
+            self._check_scope(step, keys)
+        self._returned.read(left)
+        return Applied((*self._along, self._diff(self._table, changed)), tuple(self._returned.rows))
+
+    def _written(self, step: WriteStep, rows: Sequence[Row]) -> list[RowChange]:
+        """Write the rows of one step; keys and values are raw here, `_encoded` makes them storable."""
+        if not rows:
+            return []
+        if step.kind is StatementKind.INSERT:
+            return self._added(step, rows)
+        keys = [row[: self._width] for row in rows]
+        before = [row for row in self._rows.read(keys, locked=True) if row is not None]
+        if len(before) < len(keys):
+            raise Drifted("a row vanished while the write was prepared; send it again")
         if step.kind is StatementKind.DELETE:
-            returned.read([row[:width] for row in rows])
-        written = _written(table, step, rows, width)
-        if step.kind is not StatementKind.DELETE:
-            left += [row.key for row in written]
-        # Not by `==`, for which 1.0 is 1.00, and a list is one of other bounds.
-        moved = [row for row in written if repr(row.before) != repr(row.after)]
-        if decided_step.scope is not None and step.kind is not StatementKind.DELETE:
-            scoped.append((decided_step.scope, [row.key for row in moved]))
-        changed += moved
-    for scope, keys in scoped:  # after the last write: a scope may look at other rows of the table
-        _check_scope(session, scope, keys, sets[0])
-    returned.read(left)
-    every = tuple(column.name for column in write.table.columns)
-    given = [set(step.step.columns) for step in decided.steps if step.step.kind is StatementKind.INSERT]
-    diff = RowDiff(
-        key=write.table.key,
-        columns=every,
-        rows=tuple(_encoded(row) for row in changed),
-        assigned=frozenset().union(*(set(every) - columns for columns in given)),
-    )
-    return Applied(diff, tuple(returned.rows))
+            return self._removed(keys, before)
+        self._rows.change(step.columns, rows)
+        self.counts += counts_of(self._table.name, RowKind.CHANGED, len(keys))
+        return [
+            RowChange(kind=RowKind.CHANGED, key=key, before=was, after=now)
+            for key, was, now in zip(keys, before, self._rows.read(keys), strict=True)
+        ]
 
+    def _added(self, step: WriteStep, rows: Sequence[Row]) -> list[RowChange]:
+        keys = self._rows.add(step.columns, rows)
+        if len(keys) < len(rows):
+            raise WriteRefused("the database left out a row that was to be added (a trigger, or a rule of its own)")
+        self.counts += counts_of(self._table.name, RowKind.ADDED, len(keys))
+        return [
+            RowChange(kind=RowKind.ADDED, key=key, before=None, after=after)
+            for key, after in zip(keys, self._rows.read(keys), strict=True)
+        ]
 
-def apply_all(
-    session: WriteSession, writes: Sequence[Prepared], schema: Schema, limit_rows: int, limits: Limits
-) -> Applied:
-    """Carry out several writes of one table, one after the other; raises as `apply` does."""
-    each = [apply(session, one.decided, one.sets, schema, limit_rows, limits) for one in writes]
-    if len(each) == 1:
-        return each[0]
-    diffs = [one.diff for one in each]
-    return Applied(
-        RowDiff(
-            key=diffs[0].key,
-            columns=diffs[0].columns,
-            rows=tuple(row for diff in diffs for row in diff.rows),
-            assigned=frozenset().union(*(diff.assigned for diff in diffs)),
-        ),
-        (),
-    )
+    def _removed(self, keys: Sequence[Row], before: Sequence[Row]) -> list[RowChange]:
+        followers = Followers(self._session, self._schema, self._limit_rows)
+        followers.look(self._table, keys, before)
+        if self._rows.remove(keys) < len(keys):
+            raise WriteRefused("the database kept a row that was to be removed (a trigger, or a rule of its own)")
+        self.counts += counts_of(self._table.name, RowKind.REMOVED, len(keys))
+        for table, changes in followers.changes():
+            if changes:
+                self._along.append(self._diff(table, changes))
+            for change in changes:
+                self.counts += counts_of(table.name, change.kind, 1)
+        return [
+            RowChange(kind=RowKind.REMOVED, key=key, before=was, after=None)
+            for key, was in zip(keys, before, strict=True)
+        ]
+
+    def _diff(self, table: Table, changes: Sequence[RowChange]) -> RowDiff:
+        every = tuple(column.name for column in table.columns)
+        inserts = [step.step for step in self._decided.steps if step.step.kind is StatementKind.INSERT]
+        assigned = (set(every) - set(step.columns) for step in inserts) if table is self._table else ()
+        return RowDiff(
+            table=table.name,
+            key=table.key,
+            columns=every,
+            rows=tuple(_encoded(row) for row in changes),
+            assigned=frozenset().union(*assigned),
+        )
+
+    def _check_scope(self, step: DecidedStep, keys: Sequence[Row]) -> None:
+        """Look whether rows are such as the caller may see: before they are written, and after."""
+        if step.scope is not None and keys and unseen(self._session, step.scope, keys, self._own):
+            raise WriteRefused("the write concerns rows outside of what you may see; nothing was written")
 
 
 def locked_rows(session: WriteSession, table: Table, keys: Sequence[Row], schema: Schema) -> list[Row | None]:
@@ -200,41 +295,6 @@ def _found(
     return [row for rows in each for row in rows]
 
 
-def _written(table: RowsByKey, step: WriteStep, rows: Sequence[Row], width: int) -> list[RowChange]:
-    """Write the rows of one step; keys and values are raw here, `_encoded` makes them storable."""
-    if not rows:
-        return []
-    if step.kind is StatementKind.INSERT:
-        keys = table.add(step.columns, rows)
-        if len(keys) < len(rows):
-            raise WriteRefused("the database left out a row that was to be added (a trigger, or a rule of its own)")
-        return [
-            RowChange(kind=RowKind.ADDED, key=key, before=None, after=after)
-            for key, after in zip(keys, table.read(keys), strict=True)
-        ]
-    keys = [row[:width] for row in rows]
-    before = table.read(keys, locked=True)
-    if None in before:
-        raise Drifted("a row vanished while the write was prepared; send it again")
-    if step.kind is StatementKind.DELETE:
-        if table.remove(keys) < len(keys):
-            raise WriteRefused("the database kept a row that was to be removed (a trigger, or a rule of its own)")
-        return [
-            RowChange(kind=RowKind.REMOVED, key=key, before=was, after=None)
-            for key, was in zip(keys, before, strict=True)
-        ]
-    table.change(step.columns, rows)
-    return [
-        RowChange(kind=RowKind.CHANGED, key=key, before=was, after=now)
-        for key, was, now in zip(keys, before, table.read(keys), strict=True)
-    ]
-
-
-def _check_scope(session: WriteSession, scope: RowScope, keys: Sequence[Row], parameters: Mapping[str, Any]) -> None:
-    if unseen(session, scope, keys, parameters):
-        raise WriteRefused("the write concerns rows outside of what you may see; nothing was written")
-
-
 def unseen(
     session: WriteSession, scope: RowScope, keys: Sequence[Row], parameters: Mapping[str, Any]
 ) -> tuple[Row, ...]:
@@ -258,6 +318,6 @@ def _encoded(row: RowChange) -> RowChange:
     def values(raw: Row | None) -> Row | None:
         return None if raw is None else tuple(encode(value) for value in raw)
 
-    return RowChange(
-        kind=row.kind, key=tuple(encode(value) for value in row.key), before=values(row.before), after=values(row.after)
+    return replace(
+        row, key=tuple(encode(value) for value in row.key), before=values(row.before), after=values(row.after)
     )

@@ -14,7 +14,7 @@ from typing import Any
 from gatebook_hub import sql
 from gatebook_hub.errors import WriteRefused
 from gatebook_hub.model import Engine, Schema, Table
-from gatebook_hub.sources.source import WriteSession
+from gatebook_hub.sources.source import WriteSession, within
 from gatebook_hub.sql import KeyedStatements
 
 Row = tuple[Any, ...]
@@ -90,12 +90,19 @@ class RowsByKey:
         done = self._session.run_many(self._keyed.delete, [named("k", key) for key in keys])
         return sum(count > 0 for _, count in done)
 
+    def following(self, columns: Sequence[str], values: Sequence[Row], limit_rows: int) -> list[Row]:
+        """The rows that have one of these sets of values in these columns, locked; raises LimitExceeded."""
+        found: list[Row] = []
+        for some in _parts(values, _NAMED_AT_ONCE):
+            found += self._run(_any_of(self._table, columns, some, self._schema, locked=True), numbered(some))
+            within(found, limit_rows)
+        return found
+
     def _run(self, statement: str, parameters: Mapping[str, Any]) -> list[Row]:
         return self._session.run(statement, parameters)[0]
 
     def _named(self, keys: Sequence[Row], *, locked: bool) -> list[Row]:
-        statement = sql.select_any(self._table, len(keys), self._schema, locked=locked)
-        return self._run(statement, numbered(keys))
+        return self._run(_any_of(self._table, self._table.key, keys, self._schema, locked=locked), numbered(keys))
 
     def _among(self, keys: Sequence[Row], at_once: int, ask: Callable[[Sequence[Row]], list[Row]]) -> list[Row | None]:
         """The rows in the order of their keys, of answers in any order."""
@@ -127,6 +134,10 @@ def named(prefix: str, values: Sequence[Any]) -> dict[str, Any]:
 def numbered(keys: Sequence[Row]) -> dict[str, Any]:
     """The parameters of many keys: `k0_0` is the first part of the first one."""
     return {f"k{row}_{index}": part for row, key in enumerate(keys) for index, part in enumerate(key)}
+
+
+def _any_of(table: Table, columns: Sequence[str], values: Sequence[Row], schema: Schema, *, locked: bool) -> str:
+    return sql.select_any(table, columns, len(values), schema, locked=locked)
 
 
 def _lists(prefix: str, rows: Sequence[Row]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from gatebook_hub import changes as core
 from gatebook_hub import policy
 from gatebook_hub.audit import EventKind, Outcome
-from gatebook_hub.changes import ChangeRequest, Draft, Returned, State, Verdict
+from gatebook_hub.changes import ChangeRequest, Returned, State, Verdict
 from gatebook_hub.errors import GatebookError, NotFound
 from gatebook_hub.model import NoticeKind, Principal
 from gatebook_hub.policy import Action
@@ -20,8 +20,7 @@ from gatebook_hub.services.executing import Executing
 from gatebook_hub.services.expiring import fresh
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
-from gatebook_hub.services.previewing import Previewed, preview, preview_undo
-from gatebook_hub.sql import Statement
+from gatebook_hub.services.previewing import Asked, Previewed, preview, preview_undo
 
 _WAIT_AT_MOST_S = 30.0
 
@@ -38,12 +37,11 @@ class Changes:
         self,
         call: Call,
         source_name: str,
-        statement: Statement,
-        given: Mapping[str, Any],
+        asked: Asked,
         action: Action | None = None,
     ) -> ChangeRequest:
         """Preview a write and keep it as a request; one that needs nobody is executed at once."""
-        return self._file(call, preview(self._gate, call, source_name, statement, given, action))
+        return self._file(call, preview(self._gate, call, source_name, asked, action))
 
     @under_one_set
     def undo(self, call: Call, change_id: str) -> ChangeRequest:
@@ -67,7 +65,7 @@ class Changes:
                 action=request.action,
                 refers_to=previewed.index,
                 outcome=Outcome.OK,
-                rows=len(request.diff.rows),
+                rows=request.rows,
                 rules=tuple(item.id for item in request.rules),
                 extra={"digest": request.digest, "state": request.state},
             )
@@ -78,10 +76,10 @@ class Changes:
         return self._executing.if_due(call, request)
 
     @under_one_set
-    def rehearse(self, call: Call, source_name: str, statement: Statement, given: Mapping[str, Any]) -> Previewed:
+    def rehearse(self, call: Call, source_name: str, asked: Asked) -> Previewed:
         """What `propose` would show, and no more: nothing is kept, and nothing is executed."""
         gate = self._gate
-        previewed = preview(gate, call, source_name, statement, given, is_dry_run=True)
+        previewed = preview(gate, call, source_name, asked, is_dry_run=True)
         draft = previewed.draft
         gate.book.append(
             gate.event(
@@ -90,7 +88,7 @@ class Changes:
                 source=source_name,
                 refers_to=previewed.index,
                 outcome=Outcome.OK,
-                rows=len(draft.diff.rows),
+                rows=draft.rows,
                 rules=tuple(item.id for item in draft.rules),
                 detail="a dry run: nothing was filed, and nothing was changed",
             )
@@ -112,7 +110,7 @@ class Changes:
         gate = self._gate
         event = gate.event(
             EventKind.CHANGE_READ, call, source=request.source, change=request.id, outcome=Outcome.OK,
-            rows=len(request.diff.rows),
+            rows=request.rows,
         )  # fmt: skip
         gate.book.append(event)
         return request
@@ -277,13 +275,9 @@ class Changes:
             gate.changes.move(core.forget(request, gate.now()))
         return len(old)
 
-    def visible(self, principal: Principal, request: Draft) -> tuple[frozenset[str], frozenset[str], bool]:
-        """Which columns of the diff this principal sees in clear, which masked, and whether the rows at all."""
-        return showing.visible(self._gate, principal, request)
-
-    def sees_all_rows(self, principal: Principal, request: Draft) -> bool:
-        """Whether no row of the request's table is hidden from this principal."""
-        return showing.sees_all_rows(self._gate, principal, request)
+    def sights(self, principal: Principal) -> showing.Sights:
+        """What this principal sees of the rows of requests, at this moment."""
+        return showing.Sights(self._gate, principal)
 
     def returned_to(self, principal: Principal, request: ChangeRequest) -> Returned | None:
         """What an executed request returned, for the one who asked, if it would be shown in the same way today."""

@@ -19,9 +19,9 @@ from gatebook_hub.policy import Action
 from gatebook_hub.services.applying import Prepared, apply_all, note_in_ledger
 from gatebook_hub.services.expiring import fresh
 from gatebook_hub.services.gate import Call, Gate
-from gatebook_hub.services.previewing import opened
+from gatebook_hub.services.previewing import decide_script, opened
 from gatebook_hub.services.quorums import approving_of_all
-from gatebook_hub.services.statements import decide_write, own_values
+from gatebook_hub.services.statements import own_values
 from gatebook_hub.services.steps import tightest
 from gatebook_hub.services.undoing import prepare, ways_back
 from gatebook_hub.stores.book import EventFilter
@@ -80,7 +80,7 @@ class Executing:
                     source=request.source,
                     change=request.id,
                     action=request.action,
-                    rows=len(request.diff.rows),
+                    rows=request.rows,
                     extra={"digest": request.digest},
                 )
             )
@@ -135,7 +135,7 @@ class Executing:
         self, call: Call, request: ChangeRequest, intent: int | None, returned: Returned | None = None
     ) -> ChangeRequest:
         gate = self._gate
-        rows = len(request.diff.rows)
+        rows = request.rows
         if request.undoes is not None:
             self._mark_undone(request.undoes, request.id)
         finished = replace(core.finish(request, rows=rows, index=intent, now=gate.now()), returned=returned)
@@ -181,14 +181,14 @@ class Executing:
         given = {} if request.undoes else writes[0].sets[0]
         with source.writing(limits) as session:
             applied = apply_all(session, writes, schema, gate.settings.preview_rows, limits)
-            diff = applied.diff
-            if core.diff_digest(diff) != core.diff_digest(request.diff):
+            is_same = core.diff_digest(applied.diffs) == core.diff_digest(request.diffs)
+            if not is_same or applied.effects != request.effects:
                 raise Drifted("the rows changed since they were approved; nothing was written, ask again")
             approving = approving_of_all(
                 gate.policy,
-                source.name,
+                schema,
                 writes,
-                len(diff.rows),
+                applied.diffs,
                 request.requester,
                 action,
                 given,
@@ -199,7 +199,7 @@ class Executing:
             if asked != (request.requirements, request.execution, request.glasses):
                 raise Drifted("the rules ask for something else since the approval; nothing was written, ask again")
             note_in_ledger(session, schema, request.id, request.digest, gate.now().isoformat())
-            kept = gate.changes.move(core.keep_image(request, diff))
+            kept = gate.changes.move(core.keep_image(request, applied.diffs))
             session.commit()
         told = writes[0].decided.returning
         return kept, None if told is None else Returned(columns=told.columns, rows=applied.returned, sight=told.sight)
@@ -213,12 +213,15 @@ class Executing:
             undone = gate.changes.get(request.undoes)
             core.check_undo(undone)
             assert undone.image is not None
-            ways = [way for way in ways_back(undone.image, schema, request.table) if way.row.key not in request.left]
+            left = {(one.table, one.key) for one in request.left}
+            every = ways_back(undone.image, schema)
+            ways = [way for way in every if (way.table, way.row.key) not in left]
             return prepare(gate, requester, request.source, schema, ways, action)
-        statement = sql.parse(request.statement, schema.engine, schema.functions)
-        parameters = {name: decode(value, name) for name, value in request.parameters.items()}
-        parameters |= own_values(gate, request.source, request.requester)
-        return (Prepared(decided=decide_write(gate, requester, statement, schema, action), sets=(parameters,)),)
+        own = own_values(gate, request.source, request.requester)
+        sets = request.sets or (request.parameters,)
+        given = [{name: decode(value, name) for name, value in one.items()} for one in sets]
+        statements = sql.parse_script(request.statement, schema.engine, schema.functions)
+        return decide_script(gate, requester, statements, given, own, schema, action)
 
 
 def _ended_as(request: ChangeRequest, outcome: Mapping[str, Any], now: dt.datetime) -> ChangeRequest:

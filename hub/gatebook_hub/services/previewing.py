@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gatebook_hub.audit import EventKind
-from gatebook_hub.changes import ChangeRequest, Draft, RowDiff
+from gatebook_hub.audit import EventKind, recorded_parameters
+from gatebook_hub.changes import ChangeRequest, Draft, RowKey
 from gatebook_hub.changes.risk import Risk
-from gatebook_hub.errors import AccessRefused, EffectMissed, GatebookError, WriteRefused
+from gatebook_hub.errors import (
+    AccessRefused,
+    EffectMissed,
+    GatebookError,
+    InvalidInput,
+    NotOneStatement,
+    WriteRefused,
+)
 from gatebook_hub.model import Limits, Principal, Schema
 from gatebook_hub.policy import Action
 from gatebook_hub.policy.rules import SourceRule
-from gatebook_hub.services.applying import Prepared, apply_all, unseen
+from gatebook_hub.services.applying import Applied, Prepared, apply_all, unseen
 from gatebook_hub.services.by_key import RowsByKey
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.quorums import approving_of_all, risks_of_write
 from gatebook_hub.services.statements import DecidedWrite, bind, check_reason, decide_write, facts, own_values
 from gatebook_hub.services.steps import tightest
 from gatebook_hub.services.undoing import WayBack, prepare, unmoved, ways_back
+from gatebook_hub.services.warning import warnings_of
 from gatebook_hub.sources.source import Source, WriteSession
-from gatebook_hub.sql import Statement, StatementKind
+from gatebook_hub.sql import Statement, StatementKind, WritePlan
 from gatebook_hub.stores.runs import starter_of
 from gatebook_hub.values import encode
-
-_MANY_ROWS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,52 +47,90 @@ class Previewed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Decided:
-    """Writes of one table whose preview may run, and where; what they are as a request."""
+    """Writes whose preview may run, one after the other, and where; what they are as a request."""
 
     source: Source
     schema: Schema
     writes: tuple[Prepared, ...]
     limits: Limits
     statement: str
-    given: Mapping[str, Any]
+    given: tuple[Mapping[str, Any], ...]
     action: Action | None
     undoes: str | None = None
     ways: tuple[WayBack, ...] = ()
-    left: tuple[tuple[Any, ...], ...] = ()
+    left: tuple[RowKey, ...] = ()
 
     @property
     def first(self) -> DecidedWrite:
-        """What all of them have in common: table, kind, and the rules of the caller."""
+        """The one that is done first."""
         return self.writes[0].decided
+
+    @property
+    def plans(self) -> tuple[WritePlan, ...]:
+        """What is written, each plan once."""
+        return tuple({id(one.decided): one.decided.write for one in self.writes}.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What somebody asks to be written: statements, one after the other, or one, once for each set of values."""
+
+    statements: tuple[Statement, ...]
+    sets: tuple[Mapping[str, Any], ...]
+    text: str
 
 
 def preview(
-    gate: Gate,
-    call: Call,
-    source_name: str,
-    statement: Statement,
-    given: Mapping[str, Any],
-    action: Action | None = None,
-    *,
-    is_dry_run: bool = False,
+    gate: Gate, call: Call, source_name: str, asked: Asked, action: Action | None = None, *, is_dry_run: bool = False
 ) -> Previewed:
     """Decide a write and see which rows it changes; a refusal after the intent is in the book, others are not yet."""
     source, rule, schema = opened(gate, source_name, call.principal, action)
     now = gate.now()
     own = {"gb_principal": call.principal.known_as, "gb_now": _text_time(now)} if action else {}
-    parameters = {**bind(statement, given, own), **own_values(gate, source_name, call.principal)}
-    decided = decide_write(gate, call, statement, schema, action)
-    check_reason(call, decided.allowed)
+    values = own_values(gate, source_name, call.principal)
+    given = _bound(asked, own)
+    writes = decide_script(gate, call, asked.statements, given, values, schema, action)
+    for one in writes:
+        check_reason(call, one.decided.allowed)
     write = _Decided(
         source=source,
         schema=schema,
-        writes=(Prepared(decided=decided, sets=(parameters,)),),
-        limits=gate.limits(rule, decided.allowed.limits),
-        statement=statement.text,
+        writes=writes,
+        limits=gate.limits(rule, tightest(*(one.decided.allowed.limits for one in writes))),
+        statement=asked.text,
         given=given,
         action=action,
     )
     return _previewed(gate, call, write, "dry_run" if is_dry_run else "preview", now)
+
+
+def _bound(asked: Asked, own: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """The sets of values, each with exactly those that are named; raises ParameterMismatch, InvalidInput."""
+    if len(asked.statements) == 1:
+        return tuple(bind(asked.statements[0], one, own) for one in asked.sets)
+    if len(asked.sets) != 1:
+        raise InvalidInput("several statements take one set of values; send one statement with several sets")
+    named = frozenset().union(*(statement.parameters for statement in asked.statements))
+    return (bind(replace(asked.statements[0], parameters=named), asked.sets[0], own),)
+
+
+def decide_script(
+    gate: Gate,
+    call: Call,
+    statements: Sequence[Statement],
+    given: Sequence[Mapping[str, Any]],
+    own: Mapping[str, Any],
+    schema: Schema,
+    action: Action | None,
+) -> tuple[Prepared, ...]:
+    """Each of the statements decided, with the values that it names of each set; raises what `decide_write` raises."""
+    found = []
+    for statement in statements:
+        if statement.kind is StatementKind.READ:
+            raise NotOneStatement("several statements of one cell are writes; send the read alone")
+        sets = tuple({**{name: one[name] for name in statement.parameters if name in one}, **own} for one in given)
+        found.append(Prepared(decided=decide_write(gate, call, statement, schema, action), sets=sets))
+    return tuple(found)
 
 
 def preview_undo(gate: Gate, call: Call, change: ChangeRequest) -> Previewed:
@@ -96,7 +141,7 @@ def preview_undo(gate: Gate, call: Call, change: ChangeRequest) -> Previewed:
     action = _action_of(gate, change)
     source, rule, schema = opened(gate, change.source, call.principal, action)
     assert change.image is not None
-    ways = ways_back(change.image, schema, change.table)
+    ways = ways_back(change.image, schema)
     prepared = prepare(gate, call, source.name, schema, ways, action)
     limits = gate.limits(rule, tightest(*(one.decided.allowed.limits for one in prepared)))
     for one in prepared:
@@ -107,7 +152,7 @@ def preview_undo(gate: Gate, call: Call, change: ChangeRequest) -> Previewed:
         writes=prepared,
         limits=limits,
         statement="",
-        given={},
+        given=({},),
         action=action,
         undoes=change.id,
         ways=ways,
@@ -119,8 +164,8 @@ def _previewed(gate: Gate, call: Call, write: _Decided, step: str, now: dt.datet
     """The intent, the preview, and what it shows."""
     source, action = write.source.name, write.action
     with gate.places.taken(call.principal.id, source, write.limits):
-        told = facts(gate, source, write.schema, write.first, write.given)
-        extra = {"step": step, **({"undoes": write.undoes} if write.undoes else {})}
+        told = facts(gate, source, write.schema, write.first, write.given[0])
+        extra = {"step": step, **({"undoes": write.undoes} if write.undoes else {}), **_more(gate, write)}
         name = action.name if action else None
         intent = gate.book.append(gate.event(EventKind.QUERY_INTENT, call, action=name, extra=extra, **told))
         try:
@@ -130,6 +175,20 @@ def _previewed(gate: Gate, call: Call, write: _Decided, step: str, now: dt.datet
             gate.book.append(gate.ended(EventKind.QUERY_OUTCOME, call, error, source=source, refers_to=intent))
             raise
     return Previewed(draft=draft, index=intent)
+
+
+def _more(gate: Gate, write: _Decided) -> dict[str, str]:
+    """What the book has of the statements and the values beyond the first: how many, and a keyed digest of all."""
+    if len(write.writes) == 1 and len(write.given) == 1:
+        return {}
+    whole = json.dumps(
+        [
+            [one.decided.statement.text for one in write.writes],
+            [{name: encode(value) for name, value in one.items()} for one in write.given],
+        ]
+    )
+    digest = recorded_parameters({"script": whole}, {"script"}, gate.keys.digest)["script"]
+    return {"statements": str(len(write.writes)), "sets": str(len(write.given)), "script_digest": digest}
 
 
 def opened(gate: Gate, name: str, principal: Principal, action: Action | None) -> tuple[Source, SourceRule, Schema]:
@@ -145,17 +204,17 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
     with source.writing(write.limits) as session:
         if write.undoes:
             write = _of_unmoved(gate, call, session, write)
-        diff = apply_all(session, write.writes, write.schema, gate.settings.preview_rows, write.limits).diff
-    if not diff.rows and (action is None or write.undoes):
+        applied = apply_all(session, write.writes, write.schema, gate.settings.preview_rows, write.limits)
+    if not any(diff.total for diff in applied.diffs) and (action is None or write.undoes):
         raise EffectMissed("no row would change, so there is nothing to ask for")
     approving = approving_of_all(
         gate.policy,
-        source.name,
+        write.schema,
         write.writes,
-        len(diff.rows),
+        applied.diffs,
         call.principal,
         action,
-        write.given,
+        write.given[0],
         now,
         is_undo=bool(write.undoes),
     )
@@ -163,24 +222,26 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
         ask = "the same write with `reason=…`"
         wanting = [rule.ref.id for rule in gate.policy.approvals if rule.needs_reason and rule.ref in approving.rules]
         raise AccessRefused("this write needs a reason", rule=wanting[0], ask=ask)
-    if action is not None and not write.undoes and action.expect_rows not in {None, len(diff.rows)}:
+    if action is not None and not write.undoes and action.expect_rows not in {None, applied.rows}:
         raise EffectMissed(action.otherwise)
     kinds = list(dict.fromkeys(str(one.decided.write.kind) for one in write.writes))
     rules = {rule.id: rule for one in write.writes for rule in one.decided.allowed.rules}
-    named = () if write.undoes else write.first.statement.parameters
+    sets = () if write.undoes else _kept(write)
     return Draft(
         source=source.name,
         table=write.first.write.table.name,
         operation=kinds[0] if len(kinds) == 1 else str(StatementKind.MERGE),
         statement=write.statement,
-        parameters={name: encode(value) for name, value in write.writes[0].sets[0].items() if name in named},
+        parameters=sets[0] if len(sets) == 1 else {},
+        sets=sets if len(sets) > 1 else (),
         action=action.name if action else None,
         requester=call.principal,
         reason=call.reason,
         created_at=now,
         expires_at=now + dt.timedelta(hours=min(gate.settings.change_ttl_h, approving.expires_h or math.inf)),
-        diff=diff,
-        warnings=_warnings(write, diff),
+        diffs=applied.diffs,
+        effects=applied.effects,
+        warnings=_warnings(write, applied),
         requirements=approving.requirements,
         rules=(*(rules[name] for name in sorted(rules)), *approving.rules),
         purpose=call.purpose,
@@ -188,17 +249,22 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
         execution=approving.execution,
         glasses=approving.glasses,
         behind=_behind(gate, call.principal),
-        risks=_risks(gate, write, len(diff.rows), now),
+        risks=_risks(gate, write, applied, now),
         undoes=write.undoes,
         left=write.left,
     )
 
 
+def _kept(write: _Decided) -> tuple[Mapping[str, Any], ...]:
+    """The values of the statements as the request keeps them."""
+    named = frozenset().union(*(one.decided.statement.parameters for one in write.writes))
+    return tuple({name: encode(value) for name, value in one.items() if name in named} for one in write.given)
+
+
 def _check_sight(session: WriteSession, write: _Decided) -> None:
     """Who undoes a change sees all of its rows: a part of it would be called undone otherwise. Raises WriteRefused."""
-    table = write.first.write.table
     for one in write.writes:
-        scope = one.decided.steps[0].scope
+        table, scope = one.decided.write.table, one.decided.steps[0].scope
         if scope is None or one.decided.write.kind is StatementKind.INSERT:
             continue
         keys = [tuple(values[f"k{index}"] for index in range(len(table.key))) for values in one.sets]
@@ -227,7 +293,7 @@ def _behind(gate: Gate, principal: Principal) -> tuple[str, ...]:
 def _of_unmoved(gate: Gate, call: Call, session: WriteSession, write: _Decided) -> _Decided:
     """An undo without the rows that somebody has changed since; raises EffectMissed when those are all."""
     _check_sight(session, write)
-    kept = unmoved(session, write.ways, write.schema, write.first.write.table.name)
+    kept = unmoved(session, write.ways, write.schema)
     if not kept:
         raise EffectMissed("every row of the change has been changed since, so there is nothing to take back")
     moved = set(map(id, write.ways)) - set(map(id, kept))
@@ -235,29 +301,22 @@ def _of_unmoved(gate: Gate, call: Call, session: WriteSession, write: _Decided) 
         write,
         writes=prepare(gate, call, write.source.name, write.schema, kept, write.action),
         statement="\n".join(dict.fromkeys(f"{way.text};" for way in kept)),
-        left=tuple(way.row.key for way in write.ways if id(way) in moved),
+        left=tuple(RowKey(table=way.table, key=way.row.key) for way in write.ways if id(way) in moved),
     )
 
 
-def _risks(gate: Gate, write: _Decided, rows: int, now: dt.datetime) -> tuple[Risk, ...]:
-    plans = {id(one.decided): one.decided.write for one in write.writes}.values()
-    found = {risk for plan in plans for risk in risks_of_write(gate.policy, plan, write.source.name, rows, now)}
+def _risks(gate: Gate, write: _Decided, applied: Applied, now: dt.datetime) -> tuple[Risk, ...]:
+    asked = applied.asked
+    found = {
+        risk
+        for plan in write.plans
+        for risk in risks_of_write(gate.policy, plan, write.source.name, asked.get(plan.table.name, 0), now)
+    }
     return tuple(sorted(found, key=lambda risk: (-risk.points, risk.sentence)))
 
 
-def _warnings(write: _Decided, diff: RowDiff) -> tuple[str, ...]:
-    found = []
-    if not write.first.write.has_condition:
-        found.append("the statement has no condition: it writes every row that the requester may see")
-    if len(diff.rows) > _MANY_ROWS:
-        found.append(f"{len(diff.rows):,} rows are concerned")
-    table = write.first.write.table
-    if table.triggers:
-        named = ", ".join(f"`{name}`" for name in sorted(table.triggers))
-        found.append(f"the database itself does more at a write of `{table.name}` than is shown here: {named}")
-    if reached := sorted({name for one in write.writes for name in one.decided.write.reached}):
-        named = ", ".join(f"`{name}`" for name in reached)
-        found.append(f"rows of {named} go or change with these, and are not shown here")
+def _warnings(write: _Decided, applied: Applied) -> tuple[str, ...]:
+    found = [*warnings_of(write.plans, applied, write.schema)]
     if write.undoes and write.action is not None:
         found.append(f"the conditions of the action `{write.action.name}` are not checked for an undo")
     if write.left:

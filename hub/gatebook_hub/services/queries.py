@@ -26,7 +26,7 @@ from gatebook_hub.services.definitions import Definitions
 from gatebook_hub.services.describing import Describing, Told
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
-from gatebook_hub.services.previewing import Previewed
+from gatebook_hub.services.previewing import Asked, Previewed
 from gatebook_hub.services.sandboxing import NOT_INSIDE, Done, Sandbox, Scope
 from gatebook_hub.services.statements import (
     DecidedRead,
@@ -258,15 +258,18 @@ class Queries:
         try:
             self._check_place(question, scope)
             source, rule, schema = gate.source(question.source, call.principal)
-            statement = self._plans.statement(question.sql, schema)
-            if statement.kind is not StatementKind.READ:
+            asked = self._asked(question, schema)
+            statement = asked.statements[0]
+            if statement.kind is not StatementKind.READ or len(asked.statements) > 1:
                 call.check_fresh()
-                given = (question.parameters,) if question.many is None else question.many
-                done = self._sandbox.write(call, source, rule, schema, statement, given, scope, lambda: waiting.is_gone)
-                if done is not None:
-                    return done
-                self._check_alone(question, scope)
-                return self._changes.propose(call, question.source, statement, question.parameters)
+                if len(asked.statements) == 1:
+                    place = (call, source, rule, schema)
+                    done = self._sandbox.write(*place, statement, asked.sets, scope, lambda: waiting.is_gone)
+                    if done is not None:
+                        return done
+                if not scope.is_alone:
+                    raise ApprovalRequired(NOT_INSIDE)
+                return self._changes.propose(call, question.source, asked)
             parameters = bind(statement, question.parameters, {})
             decided = decide_read(gate, call, statement, schema, self._plans)
             check_reason(call, decided.allowed)
@@ -286,10 +289,10 @@ class Queries:
             _check_rehearsed(question)
             if about is None:
                 _, _, schema = gate.source(source, call.principal)
-                statement = self._plans.statement(question.sql, schema)
-                if statement.kind is not StatementKind.READ:
+                asked = self._asked(question, schema)
+                if asked.statements[0].kind is not StatementKind.READ or len(asked.statements) > 1:
                     call.check_fresh()
-                    return self._changes.rehearse(call, source, statement, question.parameters)
+                    return self._changes.rehearse(call, source, asked)
                 about = Explain(question.sql)
         except GatebookError as error:
             refuse(gate, call, question.source, question.sql, error)
@@ -327,14 +330,14 @@ class Queries:
         if scope.transaction is not None and scope.transaction.source.name != question.source:
             raise InvalidInput("the transaction is one of another source")
 
-    def _check_alone(self, question: Question, scope: Scope) -> None:
-        """A request is one statement with one set of values, outside of a transaction; raises ApprovalRequired."""
-        if not scope.is_alone:
-            raise ApprovalRequired(NOT_INSIDE)
-        if question.many is not None:
-            raise InvalidInput(
-                "a write that people look at has one set of parameters; write several rows in one insert"
-            )
+    def _asked(self, question: Question, schema: Schema) -> Asked:
+        """The statements of a text, each parsed alone, with their sets of values; raises what `sql.parse` raises."""
+        parts = sql.split(question.sql, schema.engine)
+        return Asked(
+            statements=tuple(self._plans.statement(part, schema) for part in parts),
+            sets=(question.parameters,) if question.many is None else question.many,
+            text=question.sql,
+        )
 
     def _failed(self, call: Call, source: str, intent: int, error: GatebookError) -> None:
         gate = self._gate
@@ -359,7 +362,5 @@ def _check_rehearsed(question: Question) -> None:
     """Raise InvalidInput for what has no dry run: it could not be shown without doing it."""
     if question.transaction is not None:
         raise InvalidInput("a dry run stands alone; send it outside of a transaction")
-    if question.many is not None:
-        raise InvalidInput("a dry run has one set of parameters")
     if sql.defines(question.sql):
         raise InvalidInput("a change of the schema has no dry run")

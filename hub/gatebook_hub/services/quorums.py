@@ -9,8 +9,9 @@ from functools import reduce
 from typing import Any
 
 from gatebook_hub import policy
+from gatebook_hub.changes import RowDiff, along_rows, asked_rows
 from gatebook_hub.changes.risk import Risk, Stakes, risks_of, score
-from gatebook_hub.model import Access, Glass, Principal, Requirement, RuleRef
+from gatebook_hub.model import Access, Glass, Principal, Requirement, RuleRef, Schema
 from gatebook_hub.policy import Action, Approving, PolicySet, WriteFacts
 from gatebook_hub.services.applying import Prepared
 from gatebook_hub.services.statements import DecidedWrite
@@ -30,23 +31,27 @@ def approving_for(
     given: Mapping[str, Any],
     *,
     rows_together: int = 0,
+    along: Mapping[str, int] | None = None,
     at: dt.datetime | None = None,
 ) -> Approving:
-    """What the approval rules ask for of a decided write of so many rows, and so many with those of other rights."""
+    """What the approval rules ask for of a decided write of so many rows, and so many with those of other rights.
+
+    `along` are the rows that go with them, by table; None where nobody counted.
+    """
     tool = requester.tool.name if requester.tool else None
     own = write_facts(policy_set, decided.write, source, rows, tool, action, given, at)
     facts = [
         *(replace(item, rows_together=rows_together) for item in own),
-        *_along(decided.write, source, tool),
+        *_along(decided.write, source, tool, along),
     ]
     return strictest(policy.approving_of(policy_set, item) for item in facts)
 
 
 def approving_of_all(
     policy_set: PolicySet,
-    source: str,
+    schema: Schema,
     writes: Sequence[Prepared],
-    rows: int,
+    diffs: Sequence[RowDiff],
     requester: Principal,
     action: Action | None,
     given: Mapping[str, Any],
@@ -54,24 +59,49 @@ def approving_of_all(
     *,
     is_undo: bool,
 ) -> Approving:
-    """What the rules ask for of several writes that are one request of so many rows, asked for at that time.
+    """What the rules ask for of several writes that are one request of those rows, asked for at that time.
 
     A rule that frees an action from people speaks of its statement and its parameters: it frees no undo.
     """
     if is_undo:
         policy_set = replace(policy_set, approvals=tuple(rule for rule in policy_set.approvals if rule.require))
     different = {id(one.decided): one.decided for one in writes}.values()
+    asked, along = asked_rows(diffs), along_rows(diffs)
+    counted = {id(decided) for decided in different if are_counted(schema, decided.write)}
     return strictest(
-        approving_for(policy_set, source, decided, rows, requester, action, given, rows_together=rows, at=at)
+        approving_for(
+            policy_set,
+            schema.source,
+            decided,
+            asked.get(decided.write.table.name, 0),
+            requester,
+            action,
+            given,
+            rows_together=sum(asked.values()),
+            along=along if id(decided) in counted else None,
+            at=at,
+        )
         for decided in different
     )
 
 
-def _along(write: WritePlan, source: str, tool: str | None) -> Iterable[WriteFacts]:
-    """The facts of rows that go with deleted ones: how many nobody counted, so as many as a rule may speak of."""
+def are_counted(schema: Schema, write: WritePlan) -> bool:
+    """Whether the rows that go with deleted ones can all be found: by keys, and by what their references name."""
+    tables = [schema.tables.get(name) for name in write.reached]
+    return all(
+        table is not None
+        and table.key
+        and all(one.table in schema.tables and not schema.tables[one.table].is_view for one in table.references)
+        for table in tables
+    )
+
+
+def _along(write: WritePlan, source: str, tool: str | None, along: Mapping[str, int] | None) -> Iterable[WriteFacts]:
+    """The facts of rows that go with deleted ones: as many as a rule may speak of, where nobody could count them."""
     for table in sorted(write.reached):
+        rows = _UNCOUNTED if along is None else along.get(table, 0)
         yield WriteFacts(
-            source=source, table=table, access=Access.DELETE, rows=_UNCOUNTED, columns=frozenset(), action=None,
+            source=source, table=table, access=Access.DELETE, rows=rows, columns=frozenset(), action=None,
             tool=tool, params={},
         )  # fmt: skip
 

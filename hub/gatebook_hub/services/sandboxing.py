@@ -39,7 +39,6 @@ from gatebook_hub.values import encode
 
 _BY_ANY_RIGHT = "any"
 NOT_INSIDE = "this write needs people, and no transaction waits for them; send it alone, outside of a transaction"
-_NO_SCRIPTS = "this write needs people, who look at one statement at a time"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,13 +193,9 @@ class Sandbox:
                 done = self._run(call, source.name, plan, run, intent, (0, 0))
                 run.check()
                 session.commit()
-        except _NeedsPeople as refused:
-            if len(plan.parameters) == 1:
-                tell(self._gate, call, source.name, intent, 0, detail="rolled back, and proposed")
-                return None
-            needed = ApprovalRequired(_NO_SCRIPTS)
-            fail(self._gate, call, source.name, intent, needed)
-            raise needed from refused
+        except _NeedsPeople:
+            tell(self._gate, call, source.name, intent, 0, detail="rolled back, and proposed")
+            return None
         except GatebookError as error:
             fail(self._gate, call, source.name, intent, error)
             raise
@@ -246,7 +241,7 @@ class Sandbox:
             else:
                 most = gate.settings.preview_rows
                 applied = apply(session, plan.decided, (parameters,), plan.schema, most, plan.limits)
-                changed = len(applied.diff.rows)
+                changed = applied.rows
                 gathered.extend(applied.returned)
             count += changed
         self._check_quorum(call, source, plan.decided, before[0] + count, before[1] + count)

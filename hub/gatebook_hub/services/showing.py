@@ -2,28 +2,35 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from gatebook_hub import policy
-from gatebook_hub.changes import ChangeRequest, Draft, Returned
+from gatebook_hub.changes import ChangeRequest, Draft, Returned, RowDiff
 from gatebook_hub.model import Access, Allowed, Principal, TableObligation, TableUse, Tool
 from gatebook_hub.services.gate import Gate
 from gatebook_hub.services.statements import sight_of
 
+_ELSEWHERE = "rows of another table"
 
-def visible(gate: Gate, principal: Principal, request: Draft) -> tuple[frozenset[str], frozenset[str], bool]:
-    """Which columns of the diff this principal sees in clear, which masked, and whether the rows at all.
 
-    An action may write rows that its caller could not read, so having asked is no right to see; a plain write was kept
-    inside the requester's own scope.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What one principal sees of the rows of one table: which columns in clear, which masked.
+
+    `is_known` says whether the table exists for them, `is_open` whether the rows are seen at all, `is_whole` whether no
+    row of the table is hidden.
     """
-    return _seen(_obligation(gate, principal, request), principal, request)
 
+    clear: frozenset[str] = frozenset()
+    masked: frozenset[str] = frozenset()
+    is_known: bool = False
+    is_open: bool = False
+    is_whole: bool = False
 
-def sees_all_rows(gate: Gate, principal: Principal, request: Draft) -> bool:
-    """Whether no row filter hides a row of the table from this principal, whoever asked."""
-    obligation = _obligation(gate, principal, request)
-    return obligation is not None and not obligation.row_filters
+    def hidden_of(self, diff: RowDiff) -> frozenset[str]:
+        """The changed columns that are not seen in clear."""
+        changed = diff.changed_columns()
+        return changed - self.clear if self.is_open else changed
 
 
 def returned_to(gate: Gate, principal: Principal, request: ChangeRequest) -> Returned | None:
@@ -31,7 +38,7 @@ def returned_to(gate: Gate, principal: Principal, request: ChangeRequest) -> Ret
     returned = request.returned
     if returned is None or principal.id != request.requester.id:
         return None
-    obligation = _obligation(gate, principal, request)
+    obligation = _obligation(gate, principal, request, request.table)
     return returned if obligation is not None and sight_of(obligation) == returned.sight else None
 
 
@@ -48,43 +55,61 @@ class Sights:
         self._principal = principal
         self._known: dict[tuple[str, str, bool, Tool | None, str | None], TableObligation | None] = {}
 
-    def hidden(self, request: ChangeRequest) -> frozenset[str]:
-        """The changed columns that are not seen in clear."""
-        changed = request.diff.changed_columns()
-        clear, _, is_open = _seen(self._obligation(request), self._principal, request)
-        return changed - clear if is_open else changed
+    def of(self, request: Draft, diff: RowDiff) -> Sight:
+        """What is seen of the rows of one table.
 
-    def _obligation(self, request: ChangeRequest) -> TableObligation | None:
+        An action may write rows that its caller could not read, and the database itself rows that nobody asked for, so
+        having asked is no right to see those; a plain write was kept inside the requester's own scope.
+        """
+        obligation = self._obligation(request, diff.table)
+        if obligation is None:
+            return Sight()
+        is_own = self._principal.id == request.requester.id
+        is_asked_for = is_own and request.action is None and not any(row.is_along for row in diff.rows)
+        return Sight(
+            clear=frozenset(obligation.columns) - obligation.masks.keys(),
+            masked=frozenset(obligation.masks),
+            is_known=True,
+            is_open=not obligation.row_filters or is_asked_for,
+            is_whole=not obligation.row_filters,
+        )
+
+    def hidden(self, request: Draft) -> frozenset[str]:
+        """The changed columns that are not seen in clear; those of further tables with the name of their table."""
+        first, *others = request.diffs
+        found = {*self.of(request, first).hidden_of(first)}
+        for diff in others:
+            sight = self.of(request, diff)
+            hidden = sight.hidden_of(diff)
+            if hidden:
+                found |= {f"{diff.table}.{name}" for name in hidden} if sight.is_known else {_ELSEWHERE}
+        return frozenset(found)
+
+    def shows_all(self, request: Draft) -> bool:
+        """Whether all rows are seen, with every column in clear."""
+        sights = [(self.of(request, diff), diff) for diff in request.diffs]
+        return all(sight.is_open and set(diff.columns) <= sight.clear for sight, diff in sights)
+
+    def _obligation(self, request: Draft, table: str) -> TableObligation | None:
         is_own = self._principal.id == request.requester.id
         tool, purpose = (request.requester.tool, request.purpose) if is_own else (None, None)
-        key = (request.source, request.table, is_own, tool, purpose)
+        key = (request.source, table, is_own, tool, purpose)
         if key not in self._known:
-            self._known[key] = _obligation(self._gate, self._principal, request)
+            self._known[key] = _obligation(self._gate, self._principal, request, table)
         return self._known[key]
 
 
-def _seen(
-    obligation: TableObligation | None, principal: Principal, request: Draft
-) -> tuple[frozenset[str], frozenset[str], bool]:
-    if obligation is None:
-        return frozenset(), frozenset(), False
-    clear = frozenset(obligation.columns) - obligation.masks.keys()
-    is_own = principal.id == request.requester.id
-    is_open = not obligation.row_filters or (is_own and request.action is None)
-    return clear, frozenset(obligation.masks), is_open
-
-
-def _obligation(gate: Gate, principal: Principal, request: Draft) -> TableObligation | None:
-    """What this principal sees of the table; the requester looks through the tool that the request came from."""
+def _obligation(gate: Gate, principal: Principal, request: Draft, table: str) -> TableObligation | None:
+    """What this principal sees of a table; the requester looks through the tool that the request came from."""
     is_own = principal.id == request.requester.id
     viewer = replace(principal, tool=request.requester.tool) if is_own else principal
     if request.source not in gate.policy.sources:
         return None  # it has left the policy; whoever sees nothing reviews nothing
     schema = gate.in_force.sources.get(request.source).schema()
-    if request.table not in schema.tables:
+    if table not in schema.tables:
         return None
-    use = TableUse(table=request.table, access=Access.SELECT)
+    use = TableUse(table=table, access=Access.SELECT)
     # A purpose that the viewer has not named opens no rows; the requester named one with the request.
     at = gate.circumstances(request.purpose if is_own else None)
     decision = policy.decide(gate.policy, viewer, schema, [use], at=at)
-    return decision.obligations[request.table] if isinstance(decision, Allowed) else None
+    return decision.obligations[table] if isinstance(decision, Allowed) else None

@@ -12,7 +12,7 @@ from gatebook_hub import sql
 from gatebook_hub.changes import RowChange, RowDiff
 from gatebook_hub.changes.request import RowKind
 from gatebook_hub.errors import Drifted
-from gatebook_hub.model import Schema, Table
+from gatebook_hub.model import Schema
 from gatebook_hub.policy import Action
 from gatebook_hub.services.applying import Prepared, locked_rows
 from gatebook_hub.services.gate import Call, Gate
@@ -30,25 +30,34 @@ _BACK = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WayBack:
-    """What takes one row back: the statement, its values, and the row that it is about."""
+    """What takes one row back: the statement, its values, and the row of which table it is about."""
 
     text: str
     parameters: Mapping[str, Any]
+    table: str
     row: RowChange
 
 
-def ways_back(image: RowDiff, schema: Schema, table_name: str) -> tuple[WayBack, ...]:
-    """The last row that was written comes first; raises Drifted when the table is another one."""
-    table = schema.tables.get(table_name)
-    if table is None or table.key != image.key or [column.name for column in table.columns] != list(image.columns):
-        raise Drifted(f"the table `{table_name}` is not what it was; nothing can be undone in it")
-    return tuple(_way_back(image, row, table, schema) for row in reversed(image.rows))
+def ways_back(image: Sequence[RowDiff], schema: Schema) -> tuple[WayBack, ...]:
+    """The last row that was written comes first; raises Drifted when a table is another one."""
+    for diff in image:
+        table = schema.tables.get(diff.table)
+        if table is None or table.key != diff.key or [column.name for column in table.columns] != list(diff.columns):
+            raise Drifted(f"the table `{diff.table}` is not what it was; nothing can be undone in it")
+    each = [(row.place, _way_back(diff, row, schema)) for diff in image for row in diff.rows]
+    return tuple(way for _, way in sorted(each, key=lambda one: -one[0]))
 
 
-def unmoved(session: WriteSession, ways: Sequence[WayBack], schema: Schema, table_name: str) -> tuple[WayBack, ...]:
+def unmoved(session: WriteSession, ways: Sequence[WayBack], schema: Schema) -> tuple[WayBack, ...]:
     """Those whose rows are still as the change left them; the rows are locked."""
-    found = locked_rows(session, schema.tables[table_name], [way.row.key for way in ways], schema)
-    return tuple(way for way, row in zip(ways, found, strict=True) if _same(row, way.row.after))
+    by_table: dict[str, list[WayBack]] = {}
+    for way in ways:
+        by_table.setdefault(way.table, []).append(way)
+    kept: set[int] = set()
+    for name, some in by_table.items():
+        found = locked_rows(session, schema.tables[name], [way.row.key for way in some], schema)
+        kept |= {id(way) for way, row in zip(some, found, strict=True) if _same(row, way.row.after)}
+    return tuple(way for way in ways if id(way) in kept)
 
 
 def prepare(
@@ -67,7 +76,8 @@ def prepare(
     )
 
 
-def _way_back(image: RowDiff, row: RowChange, table: Table, schema: Schema) -> WayBack:
+def _way_back(image: RowDiff, row: RowChange, schema: Schema) -> WayBack:
+    table = schema.tables[image.table]
     kind = _BACK[row.kind]
     written = [column.name for column in table.columns if not column.is_generated]
     before = dict(zip(image.columns, row.before or (), strict=False))
@@ -84,7 +94,7 @@ def _way_back(image: RowDiff, row: RowChange, table: Table, schema: Schema) -> W
     )
     values = {f"v{index}": decode(before[name], name) for index, name in enumerate(columns)}
     text = sql.inverse_text(kind, table, columns, schema.engine)
-    return WayBack(text=text, parameters={**keys, **values}, row=row)
+    return WayBack(text=text, parameters={**keys, **values}, table=table.name, row=row)
 
 
 def _same(one: Sequence[Any] | None, other: Sequence[Any] | None) -> bool:

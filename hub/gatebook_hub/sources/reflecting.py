@@ -14,7 +14,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import Enum, inspect, text
 from sqlalchemy.engine.reflection import Inspector
 
-from gatebook_hub.model import Column, Engine, Schema, Table
+from gatebook_hub.model import Column, Engine, Reference, Schema, Table
 from gatebook_hub.sources.source import LEDGER
 
 K = TypeVar("K")
@@ -70,6 +70,7 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
     parts = _parts(database, engine, namespace or "")
     cascades, followed = _references(database, engine, namespace or "")
     triggers = _triggers(database, engine, namespace or "")
+    foreign_keys = inspector.get_multi_foreign_keys(schema=schema)
     invisible = _invisible(database, namespace) if engine is Engine.MARIADB and namespace else frozenset()
     # As `fold` looks them up: SQLite ignores the case of every name, MariaDB that of columns.
     of_table = str.lower if engine is Engine.SQLITE else str
@@ -99,6 +100,7 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
             cascades=frozenset(cascades.get(name, ())),
             followed=frozenset(followed.get(name, ())),
             triggers=frozenset(triggers.get(name, ())),
+            references=_following(foreign_keys.get((key_schema, found_name)) or (), of_table, of_column),
         )
     is_postgres = engine is Engine.POSTGRESQL and bool(namespace)
     shadowed = shadowed_in(database, engine, namespace or "")
@@ -202,6 +204,25 @@ def _references(database: Database, engine: Engine, namespace: str) -> tuple[dic
             reached |= more
         every[table] = reached
     return every, followed
+
+
+def _following(
+    foreign_keys: Iterable[Any], of_table: Callable[[str], str], of_column: Callable[[str], str]
+) -> tuple[Reference, ...]:
+    """The references of one table to rows that its own rows follow when those are deleted."""
+    found = []
+    for item in foreign_keys:
+        action = str(item["options"].get("ondelete") or "").upper()
+        if action in _REACHING:
+            found.append(
+                Reference(
+                    columns=tuple(map(of_column, item["constrained_columns"])),
+                    table=of_table(item["referred_table"]),
+                    key=tuple(map(of_column, item["referred_columns"])),
+                    is_cascade=action == "CASCADE",
+                )
+            )
+    return tuple(found)
 
 
 def _triggers(database: Database, engine: Engine, namespace: str) -> dict[str, set[str]]:

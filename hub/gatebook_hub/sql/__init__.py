@@ -20,7 +20,7 @@ from gatebook_hub.sql.keyed import (
 from gatebook_hub.sql.kinds import refusal_of
 from gatebook_hub.sql.lifting import LiftedStatement, lift
 from gatebook_hub.sql.masks import check_mask
-from gatebook_hub.sql.parsing import Statement, StatementKind, parse
+from gatebook_hub.sql.parsing import Statement, StatementKind, parse, parse_script, split
 from gatebook_hub.sql.reading import check_condition, rewrite
 from gatebook_hub.sql.steps import RETURNED_KEY, WritePlan, WriteStep
 from gatebook_hub.sql.writing import plan_write
@@ -54,10 +54,12 @@ __all__ = [
     "listed_statements",
     "parse",
     "parse_definition",
+    "parse_script",
     "plan_write",
     "refusal_of",
     "rewrite",
     "select_any",
+    "split",
     "write_definition",
     "write_directly",
 ]

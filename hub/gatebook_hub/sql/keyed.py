@@ -100,10 +100,10 @@ def listed_statements(table: Table, columns: Sequence[str], schema: Schema) -> L
     )
 
 
-def select_any(table: Table, count: int, schema: Schema, *, locked: bool) -> str:
-    """The rows that have one of so many keys, bound as `k0_0…`: first the number of the key, then that of its part."""
+def select_any(table: Table, columns: Sequence[str], count: int, schema: Schema, *, locked: bool) -> str:
+    """The rows that have one of so many sets of values in these columns, bound as `k0_0…`: number of the set, place."""
     engine = schema.engine
-    parts = [quote_for_driver(part, engine) for part in table.key]
+    parts = [quote_for_driver(part, engine) for part in columns]
     marks = [[bound(f"k{row}_{index}", engine) for index in range(len(parts))] for row in range(count)]
     if len(parts) == 1:
         where = f"{parts[0]} IN ({', '.join(mark for (mark,) in marks)})"

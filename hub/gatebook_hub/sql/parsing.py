@@ -27,6 +27,7 @@ from gatebook_hub.sql.growth import check_growth
 from gatebook_hub.sql.kinds import refusal_of
 
 MAX_LENGTH = 100_000
+MOST_STATEMENTS = 50
 _EXECUTABLE_COMMENT = re.compile(r"/\*[M!+]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _HAVE_PARSERS = frozenset({Engine.POSTGRESQL, Engine.DUCKDB})
@@ -106,6 +107,40 @@ def parse(text: str, engine: Engine, functions: AbstractSet[str] = frozenset()) 
     except RecursionError as error:
         raise NotParsed(_TOO_DEEP) from error
     return statement
+
+
+def parse_script(text: str, engine: Engine, functions: AbstractSet[str] = frozenset()) -> tuple[Statement, ...]:
+    """Parse statements that a semicolon parts from each other, each as `parse` does; raises what it raises."""
+    return tuple(parse(part, engine, functions) for part in split(text, engine))
+
+
+def split(text: str, engine: Engine) -> tuple[str, ...]:
+    """The statements of a text, as typed; the whole, where it is one, or where it has no tokens to part it by.
+
+    Raises NotParsed, ConstructRefused, InvalidInput.
+    """
+    if ";" not in text:
+        return (text,)
+    _check_text(text)
+    try:
+        tokens = sqlglot.tokenize(text, dialect=dialect_of(engine))
+    except SqlglotError as error:
+        raise NotParsed(_parse_failure(error)) from error
+    parts: list[str] = []
+    begins: int | None = None
+    for token in tokens:
+        if token.token_type is not TokenType.SEMICOLON:
+            begins = token.start if begins is None else begins
+        elif begins is not None:
+            parts.append(text[begins : token.start])
+            begins = None
+    if begins is not None:
+        parts.append(text[begins:])
+    if len(parts) < 2:
+        return (text,)
+    if len(parts) > MOST_STATEMENTS:
+        raise NotOneStatement(f"a cell may have {MOST_STATEMENTS} statements, this one has {len(parts):,}")
+    return tuple(parts)
 
 
 def statement_from(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gatebook_hub.changes import ChangeRequest, Returned, Review, RowChange, RowDiff, State, Verdict
-from gatebook_hub.changes.request import Broken, Comment, RowKind
+from gatebook_hub.changes.request import Beyond, Broken, Comment, Effect, RowKey, RowKind
 from gatebook_hub.changes.risk import Risk
 from gatebook_hub.model import Channel, Glass, Principal, PrincipalKind, Requirement, RuleRef, Tool
 from gatebook_hub.windows import Execution, Window
+
+_MOST_KEPT = 16_000_000
 
 
 def write_principal(principal: Principal) -> dict[str, Any]:
@@ -41,8 +45,8 @@ def read_principal(found: dict[str, Any]) -> Principal:
 
 
 def write_change(request: ChangeRequest) -> str:
-    """A change request as text."""
-    return json.dumps(
+    """A change request as text. Its rows are most of it, and stay the same from move to move."""
+    head = json.dumps(
         {
             "id": request.id,
             "state": request.state,
@@ -56,7 +60,6 @@ def write_change(request: ChangeRequest) -> str:
             "reason": request.reason,
             "created_at": request.created_at.isoformat(),
             "expires_at": request.expires_at.isoformat(),
-            "diff": _write_diff(request.diff),
             "warnings": list(request.warnings),
             "requirements": _write_requirements(request.requirements),
             "rules": [[rule.id, rule.digest] for rule in request.rules],
@@ -69,7 +72,6 @@ def write_change(request: ChangeRequest) -> str:
             "failure": request.failure,
             "purpose": request.purpose,
             "returned": _write_returned(request.returned),
-            "image": _write_diff(request.image) if request.image is not None else None,
             "execution": _write_execution(request.execution),
             "glasses": [[list(glass.groups), _write_requirements(glass.review)] for glass in request.glasses],
             "behind": list(request.behind),
@@ -77,16 +79,19 @@ def write_change(request: ChangeRequest) -> str:
             "broken": _write_broken(request.broken),
             "comments": [[item.author, item.text, item.at.isoformat()] for item in request.comments],
             "undoes": request.undoes,
-            "left": [list(key) for key in request.left],
+            "left": [[one.table, list(one.key)] for one in request.left],
+            "sets": [dict(one) for one in request.sets],
+            "effects": [[one.rows, one.kind, one.table] for one in request.effects],
             "undone_by": request.undone_by,
             "forgotten_at": request.forgotten_at.isoformat() if request.forgotten_at else None,
         }
     )
+    return f'{head[:-1]}, "diffs": {_TEXTS.of(request.diffs)}, "image": {_TEXTS.of(request.image)}}}'
 
 
 def read_change(text: str, version: int) -> ChangeRequest:
     """A change request from its text and the version of its row."""
-    found = json.loads(text)
+    found = _brought_up(json.loads(text))
     return ChangeRequest(
         id=found["id"],
         state=State(found["state"]),
@@ -100,7 +105,7 @@ def read_change(text: str, version: int) -> ChangeRequest:
         reason=found["reason"],
         created_at=dt.datetime.fromisoformat(found["created_at"]),
         expires_at=dt.datetime.fromisoformat(found["expires_at"]),
-        diff=_read_diff(found["diff"]),
+        diffs=_read_diffs(found["diffs"]),
         warnings=tuple(found["warnings"]),
         requirements=_read_requirements(found["requirements"]),
         rules=tuple(RuleRef(id=name, digest=digest) for name, digest in found["rules"]),
@@ -113,7 +118,7 @@ def read_change(text: str, version: int) -> ChangeRequest:
         failure=found["failure"],
         purpose=found.get("purpose"),
         returned=_read_returned(found.get("returned")),
-        image=_read_diff(found["image"]) if found.get("image") else None,
+        image=_read_diffs(found["image"]) if found.get("image") else None,
         execution=_read_execution(found.get("execution")),
         glasses=tuple(
             Glass(groups=tuple(groups), review=_read_requirements(review))
@@ -127,36 +132,121 @@ def read_change(text: str, version: int) -> ChangeRequest:
             for author, text, at in found.get("comments", ())
         ),
         undoes=found.get("undoes"),
-        left=tuple(tuple(key) for key in found.get("left", ())),
+        left=tuple(RowKey(table=table, key=tuple(key)) for table, key in found["left"]),
+        sets=tuple(found["sets"]),
+        effects=tuple(
+            Effect(rows=rows, kind=RowKind(kind) if kind is not None else None, table=table)
+            for rows, kind, table in found["effects"]
+        ),
         undone_by=found.get("undone_by"),
         forgotten_at=dt.datetime.fromisoformat(found["forgotten_at"]) if found.get("forgotten_at") else None,
         version=version,
     )
 
 
+def _brought_up(found: dict[str, Any]) -> dict[str, Any]:
+    """What was written when a request was of one table and one set of parameters, in today's form."""
+    if "diffs" in found:
+        return found
+
+    def one(diff: dict[str, Any] | None) -> list[dict[str, Any]] | None:
+        if diff is None:
+            return None
+        rows = [[*row, place, False] for place, row in enumerate(diff["rows"])]
+        return [{**diff, "table": found["table"], "beyond": None, "rows": rows}]
+
+    left = [[found["table"], key] for key in found.get("left", ())]
+    return {
+        **found,
+        "diffs": one(found["diff"]),
+        "image": one(found.get("image")),
+        "left": left,
+        "sets": [],
+        "effects": [],
+    }
+
+
+class _DiffTexts:
+    """The texts of the diffs that were written last, by which diffs they are, up to so many characters of them all."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[int, tuple[Sequence[RowDiff], str]] = OrderedDict()
+        self._size = 0
+
+    def of(self, diffs: Sequence[RowDiff] | None) -> str:
+        """Diffs as JSON; `null` for none."""
+        with self._lock:
+            kept = self._kept.get(id(diffs))
+        if kept is not None:  # which holds them, so that no others have their number
+            return kept[1]
+        text = json.dumps(None if diffs is None else [_write_diff(diff) for diff in diffs])
+        if diffs:
+            self._keep(diffs, text)
+        return text
+
+    def _keep(self, diffs: Sequence[RowDiff], text: str) -> None:
+        with self._lock:
+            _, before = self._kept.pop(id(diffs), (None, ""))
+            self._kept[id(diffs)] = (diffs, text)
+            self._size += len(text) - len(before)
+            while self._size > _MOST_KEPT:
+                _, (_, gone) = self._kept.popitem(last=False)
+                self._size -= len(gone)
+
+
+_TEXTS = _DiffTexts()
+
+
 def _write_diff(diff: RowDiff) -> dict[str, Any]:
     return {
+        "table": diff.table,
         "key": list(diff.key),
         "columns": list(diff.columns),
         "assigned": sorted(diff.assigned),
-        "rows": [[row.kind, row.key, row.before, row.after] for row in diff.rows],
+        "beyond": _write_beyond(diff.beyond),
+        "rows": [[row.kind, row.key, row.before, row.after, row.place, row.is_along] for row in diff.rows],
     }
+
+
+def _read_diffs(found: Iterable[dict[str, Any]]) -> tuple[RowDiff, ...]:
+    return tuple(map(_read_diff, found))
 
 
 def _read_diff(found: dict[str, Any]) -> RowDiff:
     return RowDiff(
+        table=found["table"],
         key=tuple(found["key"]),
         columns=tuple(found["columns"]),
         assigned=frozenset(found["assigned"]),
+        beyond=_read_beyond(found["beyond"]),
         rows=tuple(
             RowChange(
                 kind=RowKind(kind),
                 key=tuple(key),
                 before=tuple(before) if before is not None else None,
                 after=tuple(after) if after is not None else None,
+                place=place,
+                is_along=is_along,
             )
-            for kind, key, before, after in found["rows"]
+            for kind, key, before, after, place, is_along in found["rows"]
         ),
+    )
+
+
+def _write_beyond(beyond: Beyond | None) -> dict[str, Any] | None:
+    if beyond is None:
+        return None
+    return {"counts": dict(beyond.counts), "digest": beyond.digest, "columns": sorted(beyond.columns)}
+
+
+def _read_beyond(found: dict[str, Any] | None) -> Beyond | None:
+    if found is None:
+        return None
+    return Beyond(
+        counts={RowKind(kind): count for kind, count in found["counts"].items()},
+        digest=found["digest"],
+        columns=frozenset(found["columns"]),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gatebook_hub.changes import (
@@ -15,7 +16,7 @@ from gatebook_hub.changes import (
     why_no_glass,
     why_no_undo,
 )
-from gatebook_hub.changes.request import RowChange, RowKind
+from gatebook_hub.changes.request import RowChange, RowDiff, RowKind
 from gatebook_hub.changes.risk import score
 from gatebook_hub.changes.transitions import approvals_for
 from gatebook_hub.model import Principal
@@ -23,6 +24,7 @@ from gatebook_hub.services.auditing import ProvenEvent
 from gatebook_hub.services.cases import UseCases
 from gatebook_hub.services.previewing import Previewed
 from gatebook_hub.services.sandboxing import Done
+from gatebook_hub.services.showing import Sight
 from gatebook_hub.stores.book import StoredEvent
 from gatebook_hub.stores.runs import Run
 from gatebook_hub.values import shown
@@ -80,7 +82,7 @@ def change_view(
         "undone_by": request.undone_by,
     }
     if has_diff:
-        view["diff"] = diff_view(cases, principal, request)
+        view["diffs"] = diff_views(cases, principal, request)
     return view
 
 
@@ -115,23 +117,24 @@ def draft_view(cases: UseCases, principal: Principal, previewed: Previewed) -> d
         "state": "draft",
         "summary": _would(draft),
         "quorum": [{"groups": list(item.groups), "needed": item.needed, "given": 0} for item in draft.requirements],
-        "diff": diff_view(cases, principal, draft),
+        "diffs": diff_views(cases, principal, draft),
         "audit_index": previewed.index,
     }
 
 
 def _write_view(cases: UseCases, principal: Principal, write: Draft) -> dict[str, Any]:
-    is_own = principal.id == write.requester.id
+    is_seen = principal.id == write.requester.id or cases.changes.sights(principal).shows_all(write)
     return {
         "kind": "change",
         "source": write.source,
         "table": write.table,
         "operation": write.operation,
         "statement": write.statement,
-        "params": _params(write, is_own=is_own, is_all_visible=_is_all_visible(cases, principal, write)),
+        "params": _params(write.parameters, is_seen=is_seen),
+        "sets": [_params(one, is_seen=is_seen) for one in write.sets],
         "requester": write.requester.name if write.requester.kind == "user" else write.requester.id,
         "reason": write.reason,
-        "counts": {str(kind): write.diff.count(kind) for kind in RowKind},
+        "counts": {str(kind): write.count(kind) for kind in RowKind},
         "warnings": list(write.warnings),
         "execution": str(write.execution),
         "risk": {"points": score(write.risks), "because": [risk.sentence for risk in write.risks]},
@@ -142,29 +145,44 @@ def summary_of(request: ChangeRequest) -> str:
     """The request in one sentence."""
     if request.state not in {State.EXECUTED, State.UNDONE}:
         return _would(request)
-    rows, done = _rows_and_done(request)
-    return f"{rows} {'was' if len(request.diff.rows) == 1 else 'were'} {done} {request.table}"
+    was = "was" if request.diffs[0].total == 1 else "were"
+    return _and([f"{_rows(diff)} {was} {_done(diff)} {diff.table}" for diff in _told(request)])
 
 
 def _would(write: Draft) -> str:
-    rows, done = _rows_and_done(write)
-    return f"{rows} would be {done} {write.table}"
+    return _and([f"{_rows(diff)} would be {_done(diff)} {diff.table}" for diff in _told(write)])
 
 
-def _rows_and_done(write: Draft) -> tuple[str, str]:
-    count = len(write.diff.rows)
-    kinds = {row.kind for row in write.diff.rows}
-    done = _DONE[kinds.pop()] if len(kinds) == 1 else "changed in"
-    return f"{count:,} row" + ("" if count == 1 else "s"), done
+def _told(write: Draft) -> tuple[RowDiff, ...]:
+    """What was asked for: what goes along is told beside it."""
+    asked = tuple(diff for diff in write.diffs if not diff.is_along)
+    return asked or write.diffs[:1]
 
 
-def diff_view(cases: UseCases, principal: Principal, request: Draft) -> dict[str, Any]:
-    """The row diff under the principal's own masks; what they may not see is marked, not left out silently."""
-    clear, masked, is_open = cases.changes.visible(principal, request)
-    diff = request.diff
+def _rows(diff: RowDiff) -> str:
+    return f"{diff.total:,} row" + ("" if diff.total == 1 else "s")
+
+
+def _done(diff: RowDiff) -> str:
+    kinds = [kind for kind in RowKind if diff.count(kind)]
+    return _DONE[kinds[0] if len(kinds) == 1 else RowKind.CHANGED]
+
+
+def _and(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def diff_views(cases: UseCases, principal: Principal, request: Draft) -> list[dict[str, Any]]:
+    """The rows of each table under the principal's own masks; what they may not see is marked, not left out."""
+    sights = cases.changes.sights(principal)
+    return [_diff_view(sights.of(request, diff), request, diff) for diff in request.diffs]
+
+
+def _diff_view(sight: Sight, request: Draft, diff: RowDiff) -> dict[str, Any]:
+    clear, masked = sight.clear, sight.masked
     kept = [index for index, name in enumerate(diff.columns) if name in clear or name in masked]
-    is_anything = is_open and bool(kept)
-    is_all = cases.changes.sees_all_rows(principal, request)
+    is_anything = sight.is_open and bool(kept)
+    left = [one.key for one in request.left if one.table == diff.table]
 
     def values(row: tuple[Any, ...] | None, assigned: frozenset[str]) -> list[Any] | None:
         if row is None:
@@ -189,17 +207,22 @@ def diff_view(cases: UseCases, principal: Principal, request: Draft) -> dict[str
             "kind": row.kind,
             "before": values(row.before, frozenset()),
             "after": values(row.after, diff.assigned_in(row)),
+            "is_along": row.is_along,
         }
         for row in (diff.rows if is_anything else ())
     ]
+    is_known = sight.is_known or diff.table == request.table
     return {
-        "key": list(diff.key),
+        "table": diff.table if is_known else None,
+        "key": list(diff.key) if is_known else [],
         "columns": [diff.columns[index] for index in kept],
         "rows": rows,
-        "is_complete": is_anything,
-        "left": [[shown(part) for part in key] for key in request.left] if is_all and set(diff.key) <= clear else [],
+        "total": diff.total,
+        "counts": {str(kind): diff.count(kind) for kind in RowKind},
+        "is_complete": is_anything and diff.beyond is None,
+        "left": [[shown(part) for part in one] for one in left] if sight.is_whole and set(diff.key) <= clear else [],
         "masked": sorted(masked & set(diff.columns)),
-        "hidden": sorted(diff.changed_columns() - clear - masked),
+        "hidden": sorted(diff.changed_columns() - clear - masked) if is_known else [],
     }
 
 
@@ -260,14 +283,10 @@ def run_view(run: Run) -> dict[str, Any]:
     }
 
 
-def _is_all_visible(cases: UseCases, principal: Principal, request: Draft) -> bool:
-    clear, _, is_open = cases.changes.visible(principal, request)
-    return is_open and set(request.diff.columns) <= clear
-
-
-def _params(request: Draft, *, is_own: bool, is_all_visible: bool) -> dict[str, Any]:
-    named = {name: shown(value) for name, value in request.parameters.items() if not name.startswith("gb_")}
-    return named if is_own or is_all_visible else dict.fromkeys(named, MASKED)
+def _params(given: Mapping[str, Any], *, is_seen: bool) -> dict[str, Any]:
+    """Values of a statement, to those who asked or see all that it changes."""
+    named = {name: shown(value) for name, value in given.items() if not name.startswith("gb_")}
+    return named if is_seen else dict.fromkeys(named, MASKED)
 
 
 def _outcome(cases: UseCases, principal: Principal, request: ChangeRequest) -> dict[str, Any] | None:

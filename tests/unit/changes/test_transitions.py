@@ -39,7 +39,7 @@ def person(name: str, *groups: str, channel: Channel = Channel.PORTAL) -> Princi
 
 
 ROW = RowChange(kind=RowKind.CHANGED, key=(1,), before=(1, "a", "n"), after=(1, "b", "n"))
-DIFF = RowDiff(key=("id",), columns=("id", "x", "y"), rows=(ROW,))
+DIFF = RowDiff(table="t", key=("id",), columns=("id", "x", "y"), rows=(ROW,))
 REQUEST = ChangeRequest(
     id="c",
     state=State.AWAITING_REVIEW,
@@ -53,7 +53,7 @@ REQUEST = ChangeRequest(
     reason=None,
     created_at=NOW,
     expires_at=NOW + dt.timedelta(hours=1),
-    diff=DIFF,
+    diffs=(DIFF,),
     warnings=(),
     requirements=(Requirement(groups=("reviewers", "leads"), needed=2),),
     rules=(),
@@ -163,7 +163,7 @@ def test_the_digest_binds_every_part() -> None:
         {"parameters": {"a": 2}},
         {"action": "refund"},
         {"requester": person("bob")},
-        {"diff": replace(DIFF, rows=(replace(ROW, after=(1, "c", "n")),))},
+        {"diffs": (replace(DIFF, rows=(replace(ROW, after=(1, "c", "n")),)),)},
         {"schema_version": "2"},
         {"rules": (RuleRef(id="r", digest="2"),)},
     ]
@@ -175,17 +175,17 @@ def test_the_digest_binds_every_part() -> None:
 def test_the_digest_of_rows_ignores_their_order_and_assigned_columns() -> None:
     other = RowChange(kind=RowKind.REMOVED, key=(2,), before=(2, "a", "n"), after=None)
     both, turned = replace(DIFF, rows=(ROW, other)), replace(DIFF, rows=(other, ROW))
-    assert diff_digest(both) == diff_digest(turned) != diff_digest(DIFF)
+    assert diff_digest([both]) == diff_digest([turned]) != diff_digest([DIFF])
     moved = replace(DIFF, rows=(replace(ROW, after=(1, "b", "later")),))
-    assert diff_digest(moved) != diff_digest(DIFF)
+    assert diff_digest([moved]) != diff_digest([DIFF])
     assigned = {"assigned": frozenset({"y"})}
     added = [replace(ROW, kind=RowKind.ADDED, before=None, after=after) for after in (ROW.after, (1, "b", "later"))]
     one, two = (replace(DIFF, rows=(row,), **assigned) for row in added)
-    assert diff_digest(one) == diff_digest(two)
+    assert diff_digest([one]) == diff_digest([two])
     # In a changed row that column is bound like any other.
-    assert diff_digest(replace(moved, **assigned)) != diff_digest(replace(DIFF, **assigned))
+    assert diff_digest([replace(moved, **assigned)]) != diff_digest([replace(DIFF, **assigned)])
     for before in ((2, "a", "n"), (1, None, "n"), (1, 1, "n"), (1, "1", "n")):
-        assert diff_digest(replace(DIFF, rows=(replace(ROW, before=before),))) != diff_digest(DIFF)
+        assert diff_digest([replace(DIFF, rows=(replace(ROW, before=before),))]) != diff_digest([DIFF])
 
 
 def test_the_page_about_states_tells_of_each_and_of_no_other() -> None:

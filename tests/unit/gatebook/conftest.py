@@ -98,12 +98,16 @@ def change_document(**parts: Any) -> dict[str, Any]:
         "summary": "1 row of invoice would change",
         "counts": {"changed": 1, "added": 0, "removed": 0},
         "warnings": [],
-        "diff": {
-            "key": ["invoiceid"],
-            "columns": ["invoiceid", "billingcity", "total"],
-            "rows": [{"key": [5], "kind": "changed", "before": [5, "Boston", 1.98], "after": [5, "Boston", 2.5]}],
-            "is_complete": True,
-        },
+        "diffs": [
+            {
+                "table": "invoice",
+                "total": 1,
+                "key": ["invoiceid"],
+                "columns": ["invoiceid", "billingcity", "total"],
+                "rows": [{"key": [5], "kind": "changed", "before": [5, "Boston", 1.98], "after": [5, "Boston", 2.5]}],
+                "is_complete": True,
+            }
+        ],
         "quorum": [{"groups": ["reviewers"], "needed": 1, "given": 0}],
         "reviews": [],
         "outcome": None,

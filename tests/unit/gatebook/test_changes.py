@@ -120,7 +120,7 @@ def test_moves_go_to_the_gate_and_give_the_request_as_it_became(gate_server: Any
 
 
 def test_the_list_of_requests_asks_for_what_is_wanted(gate_server: Any) -> None:
-    listed = {name: value for name, value in gate_server.change().items() if name != "diff"}
+    listed = {name: value for name, value in gate_server.change().items() if name != "diffs"}
     gate_server.on("GET", "/changes", gate_server.said({"changes": [listed]}))
     (change,) = gatebook.changes(state="awaiting_review", mine=True, limit=5)
     assert (change.id, change.diff) == ("chg_1", None)
@@ -165,7 +165,7 @@ def test_null_empty_blank_masked_and_text_never_look_alike(card: Any) -> None:
         ],
         "masked": [],
     }
-    outline = card(diff=diff)
+    outline = card(diffs=[diff])
     marks = [text for where, text in outline.texts if where == "span"]
     assert marks[1:] == ["NULL", "empty", "NULL", "masked", "2 blanks", "empty"]
     assert outline.inside("ins") == ["NULL", "empty", "masked"]
@@ -175,17 +175,18 @@ def test_added_and_removed_rows_are_whole(card: Any) -> None:
     diff = {
         "key": ["id"],
         "columns": ["id", "name"],
+        "total": 812,
         "rows": [
             {"key": [1], "kind": "added", "before": None, "after": [1, "new"]},
             {"key": [2], "kind": "removed", "before": [2, "old"], "after": None},
         ],
         "is_complete": False,
     }
-    outline = card(diff=diff)
+    outline = card(diffs=[diff])
     assert outline.inside("ins") == ["1", "new"]
     assert outline.inside("del") == ["2", "old"]
     assert [text for text in outline.inside("th") if text] == ["id", "name", "Added", "Removed"]
-    assert "This is a sample of the rows." in outline.text
+    assert "This is a sample of 812 rows; the digest covers all of them." in outline.text
 
 
 def test_a_change_of_type_or_of_places_is_a_change(card: Any) -> None:
@@ -194,13 +195,13 @@ def test_a_change_of_type_or_of_places_is_a_change(card: Any) -> None:
         "columns": ["id", "total"],
         "rows": [{"key": [1], "kind": "changed", "before": [1, "5"], "after": [1, {"$type": "decimal", "value": "5"}]}],
     }
-    outline = card(diff=diff)
+    outline = card(diffs=[diff])
     assert (outline.inside("del"), outline.inside("ins")) == (["5"], ["5"])
 
 
 def test_many_rows_are_counted_not_drawn(card: Any) -> None:
     rows = [{"key": [i], "kind": "changed", "before": [i, 1], "after": [i, 2]} for i in range(500)]
-    outline = card(diff={"key": ["id"], "columns": ["id", "n"], "rows": rows})
+    outline = card(diffs=[{"key": ["id"], "columns": ["id", "n"], "rows": rows}])
     assert len(outline.inside("ins")) == 20
     assert "480 more rows on the request's page." in outline.text
 
@@ -226,7 +227,7 @@ def test_nothing_that_came_over_the_wire_becomes_markup(card: Any) -> None:
         warnings=[EVIL],
         failure=EVIL,
         reason=EVIL,
-        diff=diff,
+        diffs=[diff],
         quorum=[{"groups": [EVIL], "needed": 1, "given": 0}],
         reviews=[{"reviewer": EVIL, "verdict": EVIL, "reason": EVIL, "at": EVIL}],
     )
@@ -252,7 +253,7 @@ def test_a_failed_or_decided_request_says_so(card: Any) -> None:
 def test_decimals_of_a_diff_stay_exact(change_document_of: Any) -> None:
     price = {"$type": "decimal", "value": "0.10"}
     row = {"key": [1], "kind": "added", "before": None, "after": [1, price]}
-    change = Change.from_json(change_document_of(diff={"key": ["id"], "columns": ["id", "p"], "rows": [row]}))
+    change = Change.from_json(change_document_of(diffs=[{"key": ["id"], "columns": ["id", "p"], "rows": [row]}]))
     assert change.diff.rows[0].after == (1, Decimal("0.10"))
 
 
@@ -376,7 +377,7 @@ def test_a_dry_run_is_asked_for_and_is_no_request(gate_server: Any) -> None:
 def test_the_card_of_a_dry_run_says_that_nothing_was_done(change_document_of: Any) -> None:
     rows = [{"key": [n], "kind": "changed", "before": [n, "a"], "after": [n, "<b>"]} for n in range(30)]
     diff = {"key": ["id"], "columns": ["id", "name"], "rows": rows}
-    document = draft_of(change_document_of(diff=diff), quorum=[], warnings=["30 rows are concerned"])
+    document = draft_of(change_document_of(diffs=[diff]), quorum=[], warnings=["30 rows are concerned"])
     outline = Outline(Change.from_json(document)._repr_html_())
     assert "A dry run: nothing was filed, and nothing was changed; no approval would be needed." in outline.text
     assert "Dry run on chinook · book entry 12." in outline.text

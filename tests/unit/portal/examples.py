@@ -150,10 +150,10 @@ def empty_pages() -> dict[str, Page]:
         "catalogue_empty": CataloguePage(frame=frame(), sources=(), downloads=DOWNLOADS, query="none", matches=()),
         "source_empty": SourcePage(frame=frame(), source=source(), tables=(), downloads=DOWNLOADS),
         "change_no_rows": replace(
-            change(), diff=row_diff_of({"key": ["id"], "columns": ["id"], "rows": [], "is_complete": True})
+            change(), diffs=(row_diff_of({"key": ["id"], "columns": ["id"], "rows": [], "is_complete": True}),)
         ),
         "change_action": replace(
-            change(), diff=None, reason=None, table=None, warnings=(), parameters=(), timeline=(), expires_at=None
+            change(), diffs=(), reason=None, table=None, warnings=(), parameters=(), timeline=(), expires_at=None
         ),
         "audit_empty": replace(audit(()), filters=AuditFilters(), checkpoint_size=None, pager=nothing),
         "audit_no_match": replace(audit(()), pager=nothing),
@@ -280,7 +280,7 @@ def change(text: str = "") -> ChangePage:
         expires_at=NOW + timedelta(days=2),
         digest=text or "sha256:" + "5f3c9a" * 10,
         warnings=(text or "a trigger of `invoice` writes to `invoice_history`", "more than 3 rows change"),
-        diff=row_diff_of(document, total=812, masked=("email",), hidden=(text or "birthdate",)),
+        diffs=(row_diff_of(document, total=812, masked=("email",), hidden=(text or "birthdate",)),),
         quorum=(Quorum(groups=(text or "reviewers",), needed=2, given=1),),
         reviews=(Review(reviewer=text or "second", verdict="reject", reason=text or "Which invoices?", at=EARLIER),),
         timeline=(

@@ -119,9 +119,9 @@ def test_an_approval_binds_the_purpose(cases: UseCases) -> None:
 
 def test_a_reviewer_who_names_no_purpose_does_not_see_rows_that_want_one(cases: UseCases) -> None:
     request = propose(cases, caring())
-    assert cases.changes.visible(caring().principal, request)[2]
-    assert not cases.changes.visible(reviewer("care").principal, request)[2]
-    assert cases.changes.visible(reviewer("writers").principal, request)[2]
+    assert cases.changes.sights(caring().principal).of(request, request.diffs[0]).is_open
+    assert not cases.changes.sights(reviewer("care").principal).of(request, request.diffs[0]).is_open
+    assert cases.changes.sights(reviewer("writers").principal).of(request, request.diffs[0]).is_open
 
 
 def test_a_change_that_is_approved_after_hours_is_not_written(cases: UseCases) -> None:

@@ -298,7 +298,7 @@ def test_telling_never_raises_and_is_bounded(world: World, caplog: pytest.LogCap
         assert cases.gate.notices.outbox.waiting() == 2
         cases.gate.notices.outbox = None  # type: ignore[assignment]
         cases.gate.notices.tell(NoticeKind.FAILED, made)
-        cases.gate.notices.tell(NoticeKind.FAILED, replace(made, diff=None))  # type: ignore[arg-type]
+        cases.gate.notices.tell(NoticeKind.FAILED, replace(made, diffs=None))  # type: ignore[arg-type]
     assert world.fates == [(Fate.DROPPED, 1)] * 3
     assert "messages wait already" in caplog.text
     assert "cannot be told" in caplog.text

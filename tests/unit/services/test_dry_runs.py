@@ -114,7 +114,7 @@ def test_it_shows_what_the_request_would_show_to_its_requester(cases: UseCases) 
     assert told["state"] == "draft"
     assert told["summary"] == "1 row would be changed in customer"
     assert told["quorum"] == [{"groups": ["reviewers"], "needed": 1, "given": 0}]
-    ((row,), columns) = told["diff"]["rows"], told["diff"]["columns"]
+    ((row,), columns) = told["diffs"][0]["rows"], told["diffs"][0]["columns"]
     assert dict(zip(columns, row["after"], strict=True)) == {
         "id": 1, "name": "Ada", "email": {"$type": "masked", "value": "•••"}, "country": "DE",
     }  # fmt: skip
@@ -130,14 +130,14 @@ def test_nothing_is_filed_nothing_is_changed_and_the_book_has_it(cases: UseCases
     assert (outcome["kind"], outcome["refers_to"], outcome["outcome"]) == ("query.outcome", previewed.index, "ok")
     assert (outcome["rows"], outcome["detail"]) == (1, "a dry run: nothing was filed, and nothing was changed")
     assert cases.gate.book.open_intents() == ()
-    assert shown(cases, RENAME, name="Ada")["diff"]["rows"][0]["before"][1] == "Ann"
+    assert shown(cases, RENAME, name="Ada")["diffs"][0]["rows"][0]["before"][1] == "Ann"
 
 
 def test_warnings_and_larger_quorums_are_told(cases: UseCases) -> None:
     told = shown(cases, "update customer set name = 'x'", replace(ann("team"), reason="tidy"))
     assert told["warnings"] == ["the statement has no condition: it writes every row that the requester may see"]
     assert told["quorum"] == [{"groups": ["reviewers"], "needed": 2, "given": 0}]
-    assert [row["key"] for row in told["diff"]["rows"]] == [[1], [3]]  # 2 is out of sight
+    assert [row["key"] for row in told["diffs"][0]["rows"]] == [[1], [3]]  # 2 is out of sight
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,6 @@ def test_a_read_is_explained_and_does_not_run(cases: UseCases) -> None:
     [
         {"transaction": "new"},
         {"transaction": "1a"},
-        {"many": ({"name": "a"}, {"name": "b"})},
         {"sql": "create table more (id integer primary key)"},
         {"sql": "drop table customer"},
     ],

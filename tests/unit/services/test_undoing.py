@@ -93,7 +93,7 @@ def test_each_kind_of_write_is_taken_back_exactly(shop: Shop, sql: str, kinds: s
         after = rows(shop)
         assert after != before
         undo = cases.changes.undo(TEAM, done.id)
-        assert {row.kind for row in undo.diff.rows} == kinds
+        assert {row.kind for row in undo.diffs[0].rows} == kinds
         assert rows(shop) == after, "an undo waits for its reviewers"
         assert approved(cases, undo).state is State.EXECUTED
         assert rows(shop) == before
@@ -109,7 +109,7 @@ def test_rows_that_were_changed_since_stay_and_are_told(shop: Shop) -> None:
         done = written(cases, "update customer set country = 'XX'")
         run(shop, "update customer set name = 'Cam' where id = 3")
         undo = cases.changes.undo(TEAM, done.id)
-        assert undo.left == ((3,),)
+        assert [(one.table, one.key) for one in undo.left] == [("customer", (3,))]
         assert "1 row has been changed since, and stay as they are" in undo.warnings
         approved(cases, undo)
         assert [(row[1], row[3]) for row in rows(shop)] == [("Ann", "DE"), ("Bea", "FR"), ("Cam", "XX")]
@@ -242,6 +242,6 @@ def test_after_their_time_values_are_forgotten_and_the_rest_stays(shop: Shop) ->
         assert cases.changes.forget(REVIEWER) == 1
         assert cases.changes.forget(REVIEWER) == 0
         kept = cases.changes.get(TEAM.principal, done.id)
-        assert (len(kept.diff.rows), kept.diff.rows[0].before, kept.parameters) == (1, None, {"name": None})
+        assert (len(kept.diffs[0].rows), kept.diffs[0].rows[0].before, kept.parameters) == (1, None, {"name": None})
         with pytest.raises(StateConflict, match="no longer kept"):
             cases.changes.undo(TEAM, done.id)

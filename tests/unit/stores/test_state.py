@@ -58,7 +58,7 @@ def request_of(change_id: str = "c1", state: State = State.AWAITING_REVIEW) -> C
         reason="why",
         created_at=NOW,
         expires_at=NOW + dt.timedelta(hours=1),
-        diff=RowDiff(key=("id",), columns=("id", "x"), rows=(row,), assigned=frozenset({"y"})),
+        diffs=(RowDiff(table="t", key=("id",), columns=("id", "x"), rows=(row,), assigned=frozenset({"y"})),),
         warnings=("w",),
         requirements=(Requirement(groups=("r",), needed=1),),
         rules=(RuleRef(id="r", digest="d"),),

@@ -78,7 +78,7 @@ class ChangePage:
     """One change request.
 
     `given_reason` is what the person typed before an error sent the form back. The forms carry `digest`, so that a
-    decision binds what was on the screen. `diff` is None where the change has no rows to show (an HTTP action).
+    decision binds what was on the screen. `diffs` is empty where the change has no rows to show (an HTTP action).
     `undoes` and `undone_by` are the ids of the requests that this one takes back, and that took this one back.
     """
 
@@ -97,7 +97,7 @@ class ChangePage:
     expires_at: datetime | None
     digest: str
     warnings: tuple[str, ...]
-    diff: RowDiff | None
+    diffs: tuple[RowDiff, ...]
     quorum: tuple[Quorum, ...]
     reviews: tuple[Review, ...]
     timeline: tuple[TimelineEntry, ...]

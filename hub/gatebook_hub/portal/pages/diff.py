@@ -32,16 +32,20 @@ class DiffCell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffRow:
-    """One row by key: first the key's cells, then the others in the order of the columns."""
+    """One row by key: first the key's cells, then the others in the order of the columns.
+
+    The database itself changes one that goes along.
+    """
 
     kind: RowKind
     key: tuple[DiffCell, ...]
     cells: tuple[DiffCell, ...]
+    is_along: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowDiff:
-    """The rows of a change request under the reader's own masks.
+    """The rows of a change request in one table, under the reader's own masks; `table` is None where they may not know.
 
     `columns` are those beside the key, first those in which a row changes (`changed`): a wide table must not hide, to
     the right of the screen, what a reviewer has to look at. `masked` names columns whose values the reader sees
@@ -57,6 +61,7 @@ class RowDiff:
     masked: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
     pager: Pager | None = None
+    table: str | None = None
 
 
 def row_diff_of(
@@ -67,7 +72,7 @@ def row_diff_of(
     hidden: Sequence[str] = (),
     pager: Pager | None = None,
 ) -> RowDiff:
-    """Return the row diff that the `diff` member of a change request's JSON describes.
+    """Return the row diff that a member of `diffs` of a change request's JSON describes.
 
     The document itself may mark cells as masked and name `masked` and `hidden` columns. In columns that the caller
     names in `masked` every cell counts as masked, whatever it holds.
@@ -77,10 +82,10 @@ def row_diff_of(
     made = []
     for row in document["rows"]:
         before, after = _named(names, row["before"], masked), _named(names, row["after"], masked)
-        made.append((RowKind(row["kind"]), _named(key, row["key"], masked), before, after))
+        made.append((RowKind(row["kind"]), _named(key, row["key"], masked), before, after, bool(row.get("is_along"))))
     changed = {
         name
-        for kind, _, before, after in made
+        for kind, _, before, after, _ in made
         if kind is RowKind.CHANGED
         for name in names
         if before[name] != after[name]
@@ -91,19 +96,21 @@ def row_diff_of(
             kind=kind,
             key=tuple(_key_cell(name, before, after, given_key) for name in key),
             cells=tuple(_diff_cell(before.get(name), after.get(name)) for name in beside_key),
+            is_along=is_along,
         )
-        for kind, given_key, before, after in made
+        for kind, given_key, before, after, is_along in made
     ]
     return RowDiff(
         key=key,
         columns=beside_key,
         rows=tuple(rows),
-        total=len(rows) if total is None else total,
+        total=document.get("total", len(rows)) if total is None else total,
         is_complete=bool(document["is_complete"]),
         changed=tuple(name for name in names if name in changed),
         masked=tuple(name for name in names if name in {*masked, *document.get("masked", ())}),
         hidden=(*hidden, *document.get("hidden", ())),
         pager=pager,
+        table=document.get("table"),
     )
 
 

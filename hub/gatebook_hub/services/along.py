@@ -1,0 +1,151 @@
+"""What does the database itself change with a write? Rows that follow removed ones, and what its triggers do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from gatebook_hub.changes import Effect, RowChange
+from gatebook_hub.changes.request import RowKind
+from gatebook_hub.errors import LimitExceeded
+from gatebook_hub.model import Engine, Schema, Table
+from gatebook_hub.services.by_key import Row, RowsByKey
+from gatebook_hub.sources.source import LEDGER, WriteSession
+
+# By table and kind.
+Counts = Mapping[tuple[str | None, RowKind | None], int]
+_WRITTEN = """
+SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_catalog.pg_stat_xact_user_tables
+WHERE schemaname = %(namespace)s AND n_tup_ins + n_tup_upd + n_tup_del > 0
+"""
+_KINDS = (RowKind.ADDED, RowKind.CHANGED, RowKind.REMOVED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Follower:
+    """A row that follows one that is about to be removed."""
+
+    table: Table
+    key: Row
+    before: Row
+
+
+class Followers:
+    """The rows that go, or change, with removed rows of a table, in an open transaction."""
+
+    def __init__(self, session: WriteSession, schema: Schema, limit_rows: int) -> None:
+        self._session = session
+        self._schema = schema
+        self._limit_rows = limit_rows
+        self._found: dict[tuple[str, str], _Follower] = {}
+
+    def look(self, table: Table, keys: Sequence[Row], rows: Sequence[Row]) -> None:
+        """Find and lock those of rows that are about to be removed; raises LimitExceeded."""
+        waiting = [(table, list(rows))]
+        removed = {repr(key) for key in keys}
+        while waiting:
+            parent, gone = waiting.pop()
+            for child, columns, values, is_cascade in _following(self._schema, parent, gone):
+                found = RowsByKey(self._session, child, self._schema).following(columns, values, self._limit_rows)
+                new = [row for row in found if self._is_new(child, row, table, removed)]
+                if is_cascade and new:
+                    waiting.append((child, new))
+
+    def changes(self) -> Iterator[tuple[Table, list[RowChange]]]:
+        """What became of them, by table; values are the driver's. Those that follow others come before them."""
+        by_table: dict[str, list[_Follower]] = {}
+        for one in reversed(self._found.values()):
+            by_table.setdefault(one.table.name, []).append(one)
+        for followers in by_table.values():
+            table = followers[0].table
+            now = RowsByKey(self._session, table, self._schema).read([one.key for one in followers])
+            yield (
+                table,
+                [_change(one, after) for one, after in zip(followers, now, strict=True) if _differs(one, after)],
+            )
+
+    def _is_new(self, child: Table, row: Row, table: Table, removed: set[str]) -> bool:
+        if not child.key:
+            return False  # no key tells its rows apart: `Watch` counts them, where it can
+        key = _of(child, row, child.key)
+        name = (child.name, repr(key))
+        if name in self._found or (child.name == table.name and repr(key) in removed):
+            return False
+        if len(self._found) >= self._limit_rows:
+            raise LimitExceeded(f"with the rows more than {self._limit_rows:,} others would go or change; narrow it")
+        self._found[name] = _Follower(child, key, row)
+        return True
+
+
+class Watch:
+    """Counts what the database writes in a transaction, where it tells, from now on."""
+
+    def __init__(self, session: WriteSession, schema: Schema) -> None:
+        self._session = session
+        self._schema = schema
+        self._before = self._counted()
+
+    def effects(self, own: Counts) -> tuple[Effect, ...]:
+        """What was written beside the gate's own writes, and beside what follows them."""
+        now = self._counted()
+        found = []
+        for (table, kind), count in now.items():
+            known = own.get((table, kind), 0) if table is not None else sum(own.values())
+            beside = count - self._before.get((table, kind), 0) - known
+            if beside > 0:
+                told = table if table is not None and self._schema.knows(table) else None
+                found.append(Effect(rows=beside, kind=kind, table=told))
+        return tuple(sorted(found, key=lambda one: (one.table or "", str(one.kind))))
+
+    def _counted(self) -> Counts:
+        match self._schema.engine:
+            case Engine.POSTGRESQL:
+                rows, _ = self._session.run(_WRITTEN, {"namespace": self._schema.namespace})
+                return {
+                    (name, kind): count
+                    for name, *counts in rows
+                    for kind, count in zip(_KINDS, counts, strict=True)
+                    if name != LEDGER and not self._is_part(name)
+                }
+            case Engine.SQLITE:
+                rows, _ = self._session.run("SELECT total_changes()", {})
+                return {(None, None): rows[0][0]}
+            case _:
+                return {}
+
+    def _is_part(self, name: str) -> bool:
+        """Rows of a part of a table are counted as the part's, and written as the whole's."""
+        table = self._schema.tables.get(name)
+        return table is not None and table.is_view
+
+
+def counts_of(table: str, kind: RowKind, rows: int) -> Counter[tuple[str | None, RowKind | None]]:
+    """So many rows of one kind, as `Watch` counts them."""
+    return Counter({(table, kind): rows})
+
+
+def _following(
+    schema: Schema, parent: Table, gone: Sequence[Row]
+) -> Iterator[tuple[Table, tuple[str, ...], list[Row], bool]]:
+    """The tables whose rows follow those, by which columns and with which values, and whether they go too."""
+    for child in schema.tables.values():
+        for reference in child.references:
+            if reference.table == parent.name and not child.is_view:
+                named = [_of(parent, row, reference.key) for row in gone]
+                values = {repr(one): one for one in named if None not in one}
+                yield child, reference.columns, list(values.values()), reference.is_cascade
+
+
+def _of(table: Table, row: Row, names: Sequence[str]) -> Row:
+    places = {column.name: index for index, column in enumerate(table.columns)}
+    return tuple(row[places[name]] for name in names)
+
+
+def _differs(follower: _Follower, after: Row | None) -> bool:
+    return repr(follower.before) != repr(after)
+
+
+def _change(follower: _Follower, after: Row | None) -> RowChange:
+    kind = RowKind.REMOVED if after is None else RowKind.CHANGED
+    return RowChange(kind=kind, key=follower.key, before=follower.before, after=after, is_along=True)
