@@ -32,7 +32,8 @@ _KINDS: Mapping[EventKind, str] = {
     EventKind.TRANSACTION_INTENT: "A transaction of a sandbox is about to be committed; `extra` has its id.",
     EventKind.TRANSACTION_OUTCOME: "How that went, or that a transaction was rolled back.",
     EventKind.CHANGE_PROPOSED: "A write became a change request.",
-    EventKind.CHANGE_REVIEWED: "Somebody approved or rejected a change request, or looked at it after it was done.",
+    EventKind.CHANGE_REVIEWED: "Somebody approved or rejected a change request, or looked at it after it was done. "
+    "In place of somebody who was away: of whom (`instead_of` in `extra`), and for which groups (`instead_in`).",
     EventKind.CHANGE_WITHDRAWN: "The requester took a change request back.",
     EventKind.CHANGE_READ: "Somebody looked at the rows of a change request.",
     EventKind.CHANGE_EXPIRED: "Nobody decided in time.",

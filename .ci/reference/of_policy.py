@@ -85,6 +85,15 @@ approvals:                                    # which writes need whom; without 
     when: amount <= 5.00
     require: []                               # nobody: for actions alone
 
+absences:                                     # who reviews in place of somebody who is away
+  - id: maria-july
+    who: user:maria
+    for: [privacy, owners]                    # groups of hers that review
+    instead: user:tom
+    from: 2026-07-01
+    until: 2026-07-14                         # the last day
+    zone: Europe/Berlin
+
 functions:                                    # what data owners vouch for beyond the known functions
   shop: [similarity]
 """,
@@ -172,6 +181,9 @@ the folder, and files above one megabyte.
   of its row. Nobody approves their own request. What rules say about the execution adds up as well: the requester says
   when, if one rule wants that, and every window must be open. A glass can be broken where every rule that asks for
   people lets the requester do so, and everybody whom those rules name has to look at it afterwards.
+* **Absences** give a person's place in quorums to somebody else, for reviewing and nothing more, from the day `from` to
+  the end of the day `until`, as far as the book knows that the absent person is in the group. Two rules for one place
+  on one day are an error. [Change requests](../explanation/changes.md#while-somebody-is-away) says how reviews count.
 * **Risk**: `when: risk >= 4` speaks of points: 3 for a write without a condition or of more than 200 rows (1 above 20),
   2 where it writes what has a tag, 1 for the removal of rows, for production, and outside of the source's `working`
   hours. The request's page says each in a sentence.
@@ -202,6 +214,7 @@ _DOCUMENTS = {
         of.ApprovalDocument,
         of.WindowDocument,
         of.GlassDocument,
+        of.AbsenceDocument,
     ),
     "actions/NAME.yaml": (of.ActionDocument, of.ParameterDocument),
     "jobs/NAME.yaml": (of.JobDocument,),

@@ -252,6 +252,15 @@ class Requirement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """A place in quorums: whose it is, for which groups, and the rule that gives it to somebody else meanwhile."""
+
+    holder: str
+    groups: frozenset[str]
+    rule: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Glass:
     """Who may have a write executed before it is reviewed, and who must have looked at it after that."""
 

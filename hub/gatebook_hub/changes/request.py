@@ -171,13 +171,22 @@ class Returned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """A verdict that a person gave at the portal; `counts` names the reviewer's groups at that time."""
+    """A verdict that a person gave at the portal; `groups` are those for which it counts, as they were at that time.
+
+    One that was given in place of somebody who was away (`instead_of`) counts for that person's groups alone.
+    """
 
     reviewer: str
     groups: frozenset[str]
     verdict: Verdict
     reason: str
     at: dt.datetime
+    instead_of: str | None = None
+
+    @property
+    def seat(self) -> str:
+        """Whose place in the quorum it takes."""
+        return self.instead_of or self.reviewer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,13 @@ awaiting review ─► approved ─► executing ─► executed ─► undone
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import fields, replace
 
 from gatebook_hub.changes.digest import digest_of
 from gatebook_hub.changes.request import Broken, ChangeRequest, Comment, Draft, Review, RowDiff, State, Verdict
 from gatebook_hub.errors import DigestMoved, InvalidInput, NotPermitted, PortalOnly, ReviewRefused, StateConflict
-from gatebook_hub.model import Channel, Principal, PrincipalKind, Requirement
+from gatebook_hub.model import Channel, Principal, PrincipalKind, Requirement, Seat
 
 MAX_REASON = 2_000
 MAX_COMMENTS = 200
@@ -33,29 +33,76 @@ def open_request(request: ChangeRequest) -> ChangeRequest:
     return replace(request, state=State.AWAITING_REVIEW if request.requirements else State.APPROVED)
 
 
-def may_review(request: ChangeRequest, reviewer: Principal, hidden_columns: Iterable[str] = ()) -> str | None:
+def may_review(
+    request: ChangeRequest, reviewer: Principal, hidden_columns: Iterable[str] = (), seats: Collection[Seat] = ()
+) -> str | None:
     """Why this person may not review the request, or None if they may.
 
-    `hidden_columns` are changed columns that the reviewer sees masked or not at all.
+    `hidden_columns` are changed columns that the reviewer sees masked or not at all, `seats` are the places of people
+    who are away and in whose place the reviewer is.
     """
-    is_after = bool(missing_after(request))
-    if request.state is not State.AWAITING_REVIEW and not is_after:
+    if not is_waiting(request):
         return _is(request)
     if reviewer.kind is not PrincipalKind.USER:
         return "a review comes from a person"
     if reviewer.id in own_people(request):
         return "nobody approves their own request"
-    asked = _asked_after(request) if is_after else request.requirements
-    wanted = {group for requirement in asked for group in requirement.groups}
-    if not wanted & reviewer.groups:
-        return f"a review comes from {_any_of(wanted)}"
-    given = request.broken.reviews if request.broken is not None and is_after else request.reviews
-    if any(known.reviewer == reviewer.id for known in given):
+    if any(known.reviewer == reviewer.id for known in _given(request)):
         return "you have already reviewed this request"
+    if seat_of(request, reviewer, seats) is None:
+        return _no_seat(request, seats)
     hidden = sorted(hidden_columns)
     if hidden:
         return f"you cannot see {', '.join(f'`{name}`' for name in hidden)}, which this request changes"
     return None
+
+
+def is_waiting(request: ChangeRequest) -> bool:
+    """Whether somebody has to look at it: before it is executed or, after a glass was broken, afterwards."""
+    return request.state is State.AWAITING_REVIEW or bool(missing_after(request))
+
+
+def seat_of(request: ChangeRequest, reviewer: Principal, seats: Collection[Seat] = ()) -> Seat | None:
+    """The one place from which a person reviews the request, or None; `seats` are as in `may_review`.
+
+    It is their own, unless the quorum misses only somebody in whose place they are. A place that is taken, and that of
+    somebody whose request it is, is nobody else's.
+    """
+    taken = {known.seat for known in _given(request)}
+    free = [seat for seat in usable_seats(request, seats) if seat.holder not in taken]
+    missing = [requirement for requirement, _ in missing_after(request) or missing_quorum(request)]
+    for asked in (missing, _asked(request)):
+        for seat in (Seat(holder=reviewer.id, groups=reviewer.groups), *free):
+            if seat.groups & groups_of(asked):
+                return seat
+    return None
+
+
+def usable_seats(request: ChangeRequest, seats: Collection[Seat]) -> tuple[Seat, ...]:
+    """The places that count for the request: nobody approves their own request through whoever is in their place."""
+    return tuple(
+        seat for seat in seats if seat.holder not in own_people(request) and seat.groups & groups_of(_asked(request))
+    )
+
+
+def _no_seat(request: ChangeRequest, seats: Collection[Seat]) -> str:
+    taken = sorted({f"`{seat.holder.removeprefix('user:')}`" for seat in usable_seats(request, seats)})
+    if taken:
+        return f"the place of {' and '.join(taken)} is taken: there is a review by them, or in their place"
+    return f"a review comes from {_any_of(groups_of(_asked(request)))}"
+
+
+def _asked(request: ChangeRequest) -> tuple[Requirement, ...]:
+    return _asked_after(request) if missing_after(request) else request.requirements
+
+
+def _given(request: ChangeRequest) -> tuple[Review, ...]:
+    return request.broken.reviews if request.broken is not None and missing_after(request) else request.reviews
+
+
+def groups_of(requirements: Iterable[Requirement]) -> set[str]:
+    """Every group whose members count."""
+    return {group for requirement in requirements for group in requirement.groups}
 
 
 def review(
@@ -67,6 +114,7 @@ def review(
     digest: str,
     now: dt.datetime,
     hidden_columns: Iterable[str] = (),
+    seats: Collection[Seat] = (),
 ) -> ChangeRequest:
     """Add a verdict; a rejection is final, approvals count until the quorum is met.
 
@@ -75,16 +123,24 @@ def review(
     """
     if reviewer.channel is not Channel.PORTAL:
         raise PortalOnly("a review comes from a person at the portal, not from a token")
-    refusal = may_review(request, reviewer, hidden_columns)
-    if refusal is not None:
-        raise ReviewRefused(refusal)
+    refusal = may_review(request, reviewer, hidden_columns, seats)
+    seat = seat_of(request, reviewer, seats)
+    if refusal is not None or seat is None:
+        raise ReviewRefused(refusal or _no_seat(request, seats))
     if digest != request.digest:
         raise DigestMoved("the request is not the one that you looked at; look again")
     if verdict is Verdict.REJECT and not reason.strip():
         raise InvalidInput("say why you reject the request")
     if len(reason) > MAX_REASON:
         raise InvalidInput(f"a reason has at most {MAX_REASON:,} characters")
-    given = Review(reviewer=reviewer.id, groups=reviewer.groups, verdict=verdict, reason=reason.strip(), at=now)
+    given = Review(
+        reviewer=reviewer.id,
+        groups=seat.groups,
+        verdict=verdict,
+        reason=reason.strip(),
+        at=now,
+        instead_of=seat.holder if seat.holder != reviewer.id else None,
+    )
     if request.broken is not None and request.state is not State.AWAITING_REVIEW:
         return replace(request, broken=replace(request.broken, reviews=(*request.broken.reviews, given)))
     reviewed = replace(request, reviews=(*request.reviews, given))
@@ -154,8 +210,7 @@ def missing_after(request: ChangeRequest) -> tuple[tuple[Requirement, int], ...]
         return ()
     missing = []
     for requirement in _asked_after(request):
-        people = {known.reviewer for known in broken.reviews if known.groups & set(requirement.groups)}
-        given = len(people - own_people(request))
+        given = _counted(request, broken.reviews, requirement)
         if given < requirement.needed:
             missing.append((requirement, given))
     return tuple(missing)
@@ -180,14 +235,18 @@ def comment(request: ChangeRequest, author: Principal, text: str, now: dt.dateti
 
 def approvals_for(request: ChangeRequest, requirement: Requirement) -> int:
     """How many distinct people of the requirement's groups have approved; the requester never counts."""
-    people = {
-        known.reviewer
-        for known in request.reviews
-        if known.verdict is Verdict.APPROVE
-        and known.reviewer not in own_people(request)
-        and known.groups & set(requirement.groups)
-    }
-    return len(people)
+    approvals = [known for known in request.reviews if known.verdict is Verdict.APPROVE]
+    return _counted(request, approvals, requirement)
+
+
+def _counted(request: ChangeRequest, reviews: Iterable[Review], requirement: Requirement) -> int:
+    """One vote for each person, and one for each place: who was away and whoever was in their place have one."""
+    counted = [
+        known
+        for known in reviews
+        if known.groups & set(requirement.groups) and own_people(request).isdisjoint({known.reviewer, known.seat})
+    ]
+    return min(len({known.reviewer for known in counted}), len({known.seat for known in counted}))
 
 
 def withdraw(request: ChangeRequest, principal: Principal, now: dt.datetime) -> ChangeRequest:
@@ -217,7 +276,7 @@ def why_no_execution(request: ChangeRequest, principal: Principal, now: dt.datet
 def check_execution(request: ChangeRequest, principal: Principal, now: dt.datetime) -> None:
     """Raise NotPermitted for somebody who may not have it carried out, or not at this time, and StateConflict."""
     is_own = principal.id == request.requester.id
-    if not (is_own or any(known.reviewer == principal.id for known in request.reviews)):
+    if not (is_own or any(known.seat == known.reviewer == principal.id for known in request.reviews)):
         raise NotPermitted("the requester or a reviewer executes a request")
     _expect(request, State.APPROVED)
     if (request.execution.is_by_requester or request.broken is not None) and not is_own:

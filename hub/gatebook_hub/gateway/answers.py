@@ -69,6 +69,7 @@ class GivenReviewDocument(BaseModel):
     verdict: Literal["approve", "reject"]
     reason: str
     at: str
+    instead_of: str | None = Field(None, description="In whose place, where that person was away.")
 
 
 class BrokenDocument(BaseModel):

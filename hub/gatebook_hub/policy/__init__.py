@@ -4,6 +4,7 @@ Pure: texts of files go in, a policy set comes out; a policy set, a principal an
 decision comes out.
 """
 
+from gatebook_hub.policy.absences import seats_of, stand_ins
 from gatebook_hub.policy.approving import Approving, WriteFacts, approving_of, requirements_for, written_tags
 from gatebook_hub.policy.circumstances import UNKNOWN, Circumstances
 from gatebook_hub.policy.contradicting import Finding
@@ -62,6 +63,8 @@ __all__ = [
     "open_conditions",
     "personal_for",
     "requirements_for",
+    "seats_of",
+    "stand_ins",
     "touches",
     "written_tags",
 ]

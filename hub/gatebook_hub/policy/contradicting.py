@@ -71,6 +71,7 @@ def contradictions(files: Files, places: Mapping[str, str]) -> Iterator[Finding]
     tags = {tag for rules, _ in files.rules for tag in rules.classification}
     yield from _unknown("policy.E006", "tag", tags, _tag_names(files, places))
     yield from _unknown("policy.E008", "rule about the group", set(_groups(files)), _notified(files, places))
+    yield from _unknown("policy.E008", "quorum with the group", set(_reviewing(files)), _stood_in_for(files, places))
     engines = {str(engine) for engine in Engine}
     for rules, path in files.rules:
         for target, functions in rules.functions.items():
@@ -106,6 +107,7 @@ def _ids(files: Files) -> Iterator[tuple[str, str, str]]:
         ids = [rule.id for rule in rules.grants]
         ids += [rule.id for rule in rules.protections]
         ids += [rule.id for rule in rules.approvals]
+        ids += [rule.id for rule in rules.absences]
         for name in ids:
             yield "rule", name, place
 
@@ -171,3 +173,20 @@ def _notified(files: Files, places: Mapping[str, str]) -> Iterator[tuple[str, st
                 if principal.startswith("group:"):
                     place = places.get(f"{section} {name}", path)
                     yield principal.removeprefix("group:"), place, f"channel `{name}`"
+
+
+def _reviewing(files: Files) -> Iterator[str]:
+    """Every group that reviews something."""
+    quorums = [requirement for source, _ in files.sources for requirement in source.default_quorum]
+    for rules, _ in files.rules:
+        for rule in rules.approvals:
+            quorums += rule.require
+            quorums += rule.break_glass.review if rule.break_glass is not None else []
+    yield from (group for requirement in quorums for group in requirement.groups)
+
+
+def _stood_in_for(files: Files, places: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    for rules, path in files.rules:
+        for rule in rules.absences:
+            for group in rule.for_:
+                yield group, places.get(rule.id, path), f"absence `{rule.id}`"

@@ -24,6 +24,7 @@ CONDITION = re.compile(r"^\s*([a-z_][a-z0-9_]*)\s*(<=|>=|==|!=|<|>)\s*(.+?)\s*$"
 HOURS = r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 PARTY = r"^(user|group|job):[A-Za-z0-9_.@-]{1,63}$"
 PERSON = r"^(user|group):[A-Za-z0-9_.@-]{1,63}$"
+USER = r"^user:[A-Za-z0-9_.@-]{1,63}$"
 VARIABLE = r"^GATEBOOK_NOTIFY_[A-Z0-9_]{1,100}$"
 HOUR = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 FUNCTION = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
@@ -322,6 +323,28 @@ class ApprovalDocument(Narrowing):
         return self
 
 
+class AbsenceDocument(Document):
+    """absences: who reviews in place of somebody who is away."""
+
+    id: RuleId = Field(description="The rule's name, as the book shows it.")
+    who: str = Field(pattern=USER, description="Who is away, `user:`.")
+    for_: Annotated[
+        list[Name], BeforeValidator(_as_list, json_schema_input_type=Name | list[Name]), Field(min_length=1)
+    ] = Field(alias="for", description="In which of their groups somebody else reviews.")
+    instead: str = Field(pattern=USER, description="Who reviews in their place, `user:`.")
+    from_: dt.date = Field(alias="from", description="Its first day.")
+    until: dt.date = Field(description="Its last day.")
+    zone: Annotated[str, AfterValidator(_is_zone)] = Field("UTC", description="Time zone of both days.")
+
+    @model_validator(mode="after")
+    def _two_people_in_order(self) -> Self:
+        if self.who == self.instead:
+            raise ValueError("nobody stands in for themselves: `who` and `instead` are the same person")
+        if self.until < self.from_:
+            raise ValueError("`until` is before `from`")
+        return self
+
+
 class ParameterDocument(Document):
     """A parameter of an action, in JSON Schema's vocabulary."""
 
@@ -378,6 +401,7 @@ class RuleFile(Document):
     grants: list[GrantDocument] = Field(default_factory=list)
     protections: list[ProtectionDocument] = Field(default_factory=list)
     approvals: list[ApprovalDocument] = Field(default_factory=list)
+    absences: list[AbsenceDocument] = Field(default_factory=list)
     classification: dict[str, Columns] = Field(default_factory=dict, description="tag: columns.")
     functions: dict[str, Functions] = Field(
         default_factory=dict, description="source or engine: functions that data owners vouch for, beyond the known."

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from decimal import Decimal, InvalidOperation
 
 from gatebook_hub.model import WRITES, Limits
+from gatebook_hub.policy.absences import lint_absences
 from gatebook_hub.policy.contradicting import Finding, did_you_mean
 from gatebook_hub.policy.rules import Approval, Condition, Grant, PolicySet, Protection, TablePattern
 from gatebook_hub.windows import Execution
@@ -22,6 +23,7 @@ def lint(
         yield from _protection(policy, protection)
     for approval in policy.approvals:
         yield from _approval(policy, approval)
+    yield from lint_absences(policy, now)
     yield from _names(policy, tools)
 
 

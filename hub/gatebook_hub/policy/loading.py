@@ -104,7 +104,7 @@ def _read(path: str, text: str, kind: type[D], findings: list[Finding], places: 
 
 def _places(path: str, data: Any) -> Iterator[tuple[str, str]]:
     """Where each rule, tag, vouched function, source, action, job and test of a valid file stands."""
-    for section in ("grants", "protections", "approvals"):
+    for section in ("grants", "protections", "approvals", "absences"):
         for index, rule in enumerate(data.get(section) or ()):
             yield rule["id"], f"{path}:{line_of(data, (section, index))}"
     for section in ("classification", "functions"):

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from gatebook_hub.model import Access, Engine, Glass, Limits, Mask, NoticeKind, Requirement, RuleRef, Schema
 from gatebook_hub.policy.circumstances import Circumstances
@@ -149,6 +150,34 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Absence:
+    """Who reviews in place of somebody for some groups, from the first day to the last on the calendar of a zone."""
+
+    ref: RuleRef
+    who: str
+    groups: frozenset[str]
+    instead: str
+    first: dt.date
+    last: dt.date
+    zone: str = "UTC"
+
+    def is_in_force(self, now: dt.datetime) -> bool:
+        """Whether the moment (aware) is on one of its days."""
+        return self.first <= self._day(now) <= self.last
+
+    def is_over(self, now: dt.datetime | None) -> bool:
+        """Whether the last day has passed."""
+        return now is not None and self._day(now) > self.last
+
+    def meets(self, other: Absence) -> bool:
+        """Whether both have a day in common."""
+        return self.first <= other.last and other.first <= self.last
+
+    def _day(self, now: dt.datetime) -> dt.date:
+        return now.astimezone(ZoneInfo(self.zone)).date()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
     """A named, typed, reviewed statement; `params` is a JSON Schema object."""
 
@@ -259,6 +288,7 @@ class PolicySet:
     places: Mapping[str, str] = field(default_factory=dict)
     functions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     notifications: Notifications = field(default_factory=Notifications)
+    absences: tuple[Absence, ...] = ()
 
     def place_of(self, rule: str) -> str:
         """File and line of a rule, of `action NAME`, `job NAME`, `source NAME` or of the tag `classification NAME`."""

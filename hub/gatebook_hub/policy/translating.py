@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gatebook_hub.model import WRITES, Glass, Limits, Requirement, RuleRef
 from gatebook_hub.policy.documents import (
     CONDITION,
+    AbsenceDocument,
     ActionDocument,
     ApprovalDocument,
     Document,
@@ -27,6 +28,7 @@ from gatebook_hub.policy.documents import (
 )
 from gatebook_hub.policy.masking import parse_mask
 from gatebook_hub.policy.rules import (
+    Absence,
     Action,
     Approval,
     ColumnRef,
@@ -63,6 +65,7 @@ def translate(files: Files, revision: str, places: Mapping[str, str]) -> PolicyS
         grants=_by_id(_grant(rule) for rules, _ in files.rules for rule in rules.grants),
         protections=_by_id(_protection(rule, tags) for rules, _ in files.rules for rule in rules.protections),
         approvals=_by_id(_approval(rule) for rules, _ in files.rules for rule in rules.approvals),
+        absences=_by_id(_absence(rule) for rules, _ in files.rules for rule in rules.absences),
         tags=tags,
         actions={document.action: _action(document) for document, _ in files.actions},
         jobs={document.job: _job(document) for document, _ in files.jobs},
@@ -76,7 +79,7 @@ def translate(files: Files, revision: str, places: Mapping[str, str]) -> PolicyS
     )
 
 
-R = TypeVar("R", Grant, Protection, Approval)
+R = TypeVar("R", Grant, Protection, Approval, Absence)
 
 
 def _by_id(rules: Iterable[R]) -> tuple[R, ...]:
@@ -182,6 +185,18 @@ def _approval(document: ApprovalDocument) -> Approval:
 
 def _glass(document: GlassDocument) -> Glass:
     return Glass(groups=tuple(sorted(document.groups)), review=_requirements(document.review))
+
+
+def _absence(document: AbsenceDocument) -> Absence:
+    return Absence(
+        ref=_ref(document.id, document),
+        who=document.who,
+        groups=frozenset(document.for_),
+        instead=document.instead,
+        first=document.from_,
+        last=document.until,
+        zone=document.zone,
+    )
 
 
 def _action(document: ActionDocument) -> Action:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -13,9 +13,9 @@ from gatebook_hub import policy
 from gatebook_hub.audit import EventKind, Outcome
 from gatebook_hub.changes import ChangeRequest, Returned, State, Verdict
 from gatebook_hub.errors import GatebookError, NotFound
-from gatebook_hub.model import NoticeKind, Principal
+from gatebook_hub.model import NoticeKind, Principal, Seat
 from gatebook_hub.policy import Action
-from gatebook_hub.services import showing
+from gatebook_hub.services import showing, standing_in
 from gatebook_hub.services.executing import Executing
 from gatebook_hub.services.expiring import fresh
 from gatebook_hub.services.gate import Call, Gate
@@ -99,7 +99,7 @@ class Changes:
     def get(self, principal: Principal, change_id: str) -> ChangeRequest:
         """A request that this principal may see; raises NotFound."""
         request = fresh(self._gate, self._gate.changes.get(change_id))
-        if not self._may_see(principal, request):
+        if not self._may_see(principal, request, standing_in.seats(self._gate, principal.id)):
             raise NotFound("there is no such change request")
         return request
 
@@ -135,29 +135,39 @@ class Changes:
         found = self._gate.changes.find(
             states=(state,) if state else (), requester=principal.id if is_mine else None, before=before, limit=limit
         )
+        seats = standing_in.seats(self._gate, principal.id)
         return tuple(
-            request for request in (fresh(self._gate, one) for one in found) if self._may_see(principal, request)
+            request for request in (fresh(self._gate, one) for one in found) if self._may_see(principal, request, seats)
         )
 
     @under_one_set
     def inbox(self, principal: Principal) -> tuple[ChangeRequest, ...]:
         """Requests that wait for this person; first those that were executed without anybody's review."""
-        unsettled = [request for request in self._gate.changes.unsettled() if self._may_see(principal, request)]
+        seats = standing_in.seats(self._gate, principal.id)
+        unsettled = [request for request in self._gate.changes.unsettled() if self._may_see(principal, request, seats)]
         waiting = [*unsettled, *self.find(principal, state=State.AWAITING_REVIEW, limit=1_000)]
         sights = showing.Sights(self._gate, principal)
         return tuple(
-            request for request in waiting if core.may_review(request, principal, sights.hidden(request)) is None
+            request for request in waiting if core.may_review(request, principal, sights.hidden(request), seats) is None
         )
 
+    @under_one_set
     def why_no_review(self, principal: Principal, request: ChangeRequest) -> str | None:
         """Why this person may not review the request, or None."""
-        return core.may_review(request, principal, showing.hidden(self._gate, principal, request))
+        seats = standing_in.seats(self._gate, principal.id)
+        return core.may_review(request, principal, showing.hidden(self._gate, principal, request), seats)
+
+    @under_one_set
+    def stand_ins(self, request: ChangeRequest) -> tuple[tuple[str, str], ...]:
+        """Who may review a request that waits in whose place, each as `user:…`."""
+        return standing_in.stand_ins(self._gate, request)
 
     @under_one_set
     def review(self, call: Call, change_id: str, *, verdict: Verdict, reason: str, digest: str) -> ChangeRequest:
         """A person's verdict; the last approval executes the request."""
         gate = self._gate
         request = self.get(call.principal, change_id)
+        seats = standing_in.seats(gate, call.principal.id)
         with self._refusals(call, change_id, "review"):
             reviewed = core.review(
                 request,
@@ -167,7 +177,9 @@ class Changes:
                 digest=digest,
                 now=gate.now(),
                 hidden_columns=showing.hidden(gate, call.principal, request),
+                seats=seats,
             )
+        seat = core.seat_of(request, call.principal, seats)
         # The book first: a review that nobody could prove must not count.
         event = gate.event(
             EventKind.CHANGE_REVIEWED,
@@ -175,7 +187,13 @@ class Changes:
             source=request.source,
             change=request.id,
             outcome=Outcome.OK,
-            extra={"verdict": verdict, "digest": digest, **({"step": "after"} if request.broken else {})},
+            rules=(seat.rule,) if seat is not None and seat.rule else (),
+            extra={
+                "verdict": verdict,
+                "digest": digest,
+                **({"step": "after"} if request.broken else {}),
+                **(_told_of(seat) if seat is not None and seat.rule else {}),
+            },
         )
         moved = self._move_told(call, reviewed, gate.book.append(event), "review")
         if moved.state is State.REJECTED:
@@ -283,8 +301,20 @@ class Changes:
         """What an executed request returned, for the one who asked, if it would be shown in the same way today."""
         return showing.returned_to(self._gate, principal, request)
 
-    def _may_see(self, principal: Principal, request: ChangeRequest) -> bool:
+    def _may_see(self, principal: Principal, request: ChangeRequest, seats: Sequence[Seat]) -> bool:
         after = [requirement for glass in request.glasses for requirement in glass.review] if request.broken else []
-        wanted = {group for requirement in (*request.requirements, *after) for group in requirement.groups}
+        wanted = core.groups_of((*request.requirements, *after))
         is_party = principal.id == request.requester.id or bool(wanted & principal.groups)
-        return is_party or policy.may_read_book(self._gate.policy, principal, self._gate.circumstances())
+        if is_party or policy.may_read_book(self._gate.policy, principal, self._gate.circumstances()):
+            return True
+        if core.is_waiting(request) and core.usable_seats(request, seats):
+            return True
+        # Whoever reviewed in somebody's place sees what came of it, while they are in that place.
+        given = (*request.reviews, *(request.broken.reviews if request.broken else ()))
+        places = {known.seat for known in given if known.reviewer == principal.id}
+        return any(seat.holder in places and seat.groups & wanted for seat in seats)
+
+
+def _told_of(seat: Seat) -> dict[str, str]:
+    """What the book says of a review in somebody's place, so that it can be counted from the book alone."""
+    return {"instead_of": seat.holder, "instead_in": ", ".join(sorted(seat.groups))}

@@ -277,6 +277,7 @@ def _write_review(review: Review) -> dict[str, Any]:
         "verdict": review.verdict,
         "reason": review.reason,
         "at": review.at.isoformat(),
+        "instead_of": review.instead_of,
     }
 
 
@@ -287,6 +288,7 @@ def _read_review(found: dict[str, Any]) -> Review:
         verdict=Verdict(found["verdict"]),
         reason=found["reason"],
         at=dt.datetime.fromisoformat(found["at"]),
+        instead_of=found.get("instead_of"),
     )
 
 

@@ -92,6 +92,7 @@ def _review_view(review: Review) -> dict[str, Any]:
         "verdict": review.verdict,
         "reason": review.reason,
         "at": review.at.isoformat(),
+        "instead_of": review.instead_of.removeprefix("user:") if review.instead_of else None,
     }
 
 
