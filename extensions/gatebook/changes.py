@@ -96,10 +96,12 @@ class Review:
     verdict: str
     reason: str | None = None
     at: str | None = None
+    instead_of: str | None = None
 
     def __str__(self) -> str:
         done = {"approve": "approved", "reject": "rejected"}.get(self.verdict, self.verdict)
-        return f"{done} by {self.reviewer}" + (f": {self.reason}" if self.reason else "")
+        who = f"{self.reviewer}, in place of {self.instead_of}" if self.instead_of else self.reviewer
+        return f"{done} by {who}" + (f": {self.reason}" if self.reason else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +182,7 @@ class Change:
                     verdict=str(one["verdict"]),
                     reason=one.get("reason"),
                     at=one.get("at"),
+                    instead_of=one.get("instead_of"),
                 )
                 for one in document.get("reviews") or ()
             ),

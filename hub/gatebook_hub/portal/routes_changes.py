@@ -10,6 +10,7 @@ from typing import Any
 from starlette.responses import Response
 
 from gatebook_hub.changes import ChangeRequest, State, Verdict
+from gatebook_hub.changes import Review as GivenReview
 from gatebook_hub.errors import DigestMoved, GatebookError, InvalidInput, NotFound, PortalOnly
 from gatebook_hub.model import Channel
 from gatebook_hub.portal.downloads import csv_download, json_download
@@ -23,6 +24,7 @@ from gatebook_hub.portal.pages.change import (
     Parameter,
     Permission,
     Review,
+    StandIn,
     TimelineEntry,
 )
 from gatebook_hub.portal.pages.changes import ChangeCard, InboxPage, Quorum
@@ -255,6 +257,10 @@ def change_page(
         comments=tuple(
             Comment(author=one["author"], text=one["text"], at=_time(one["at"])) for one in view["comments"]
         ),
+        stand_ins=tuple(
+            StandIn(person=person.removeprefix("user:"), instead_of=holder.removeprefix("user:"))
+            for person, holder in visit.cases.changes.stand_ins(request)
+        ),
         glass=Permission(is_allowed=bool(may["break_glass"])),
         timeline=_timeline(request, view),
         review=Permission(is_allowed=bool(may["review"]), why_not=why_not),
@@ -321,7 +327,11 @@ def _quorums(found: Sequence[Mapping[str, Any]]) -> tuple[Quorum, ...]:
 
 def _review_of(found: Mapping[str, Any]) -> Review:
     return Review(
-        reviewer=found["reviewer"], verdict=str(found["verdict"]), reason=found["reason"], at=_time(found["at"])
+        reviewer=found["reviewer"],
+        verdict=str(found["verdict"]),
+        reason=found["reason"],
+        at=_time(found["at"]),
+        instead_of=found["instead_of"],
     )
 
 
@@ -354,8 +364,7 @@ def _timeline(request: ChangeRequest, view: Mapping[str, Any]) -> tuple[Timeline
         entries.append(TimelineEntry(at=request.broken.at, sentence=broken))
     verbs = {Verdict.APPROVE: "approved", Verdict.REJECT: "rejected"}
     entries += [
-        TimelineEntry(at=known.at, sentence=f"{known.reviewer.removeprefix('user:')} {verbs[known.verdict]} it")
-        for known in request.reviews
+        TimelineEntry(at=known.at, sentence=f"{_who(known)} {verbs[known.verdict]} it") for known in request.reviews
     ]
     endings = {
         State.EXECUTED: f"the change was executed: {plural(request.outcome_rows or 0, 'row')}",
@@ -368,6 +377,11 @@ def _timeline(request: ChangeRequest, view: Mapping[str, Any]) -> tuple[Timeline
     if request.finished_at is not None and request.state in endings:
         entries.append(TimelineEntry(at=request.finished_at, sentence=endings[request.state]))
     return tuple(entries)
+
+
+def _who(known: GivenReview) -> str:
+    person = known.reviewer.removeprefix("user:")
+    return f"{person}, in place of {known.instead_of.removeprefix('user:')}," if known.instead_of else person
 
 
 def _may_open_outcome(visit: Visit, request: ChangeRequest) -> bool:

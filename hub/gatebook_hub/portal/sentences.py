@@ -42,7 +42,8 @@ def event_sentence(content: Mapping[str, Any]) -> str:
         case EventKind.CHANGE_PROPOSED:
             return f"asked for a change of {plural(content.get('rows', 0), 'row')}"
         case EventKind.CHANGE_REVIEWED:
-            return f"reviewed a change request: {extra.get('verdict', '')}"
+            instead = f", in place of {extra['instead_of'].removeprefix('user:')}" if "instead_of" in extra else ""
+            return f"reviewed a change request: {extra.get('verdict', '')}{instead}"
         case EventKind.TOKEN_ISSUED:
             return f"issued a {extra.get('what', 'token')} for {extra.get('for', 'somebody')}"
         case EventKind.AUDIT_READ:

@@ -229,7 +229,7 @@ def test_nothing_that_came_over_the_wire_becomes_markup(card: Any) -> None:
         reason=EVIL,
         diffs=[diff],
         quorum=[{"groups": [EVIL], "needed": 1, "given": 0}],
-        reviews=[{"reviewer": EVIL, "verdict": EVIL, "reason": EVIL, "at": EVIL}],
+        reviews=[{"reviewer": EVIL, "verdict": EVIL, "reason": EVIL, "at": EVIL, "instead_of": EVIL}],
     )
     assert {tag for tag, _ in outline.tags}.isdisjoint({"img", "script"})
     assert not [name for _, attrs in outline.tags for name in attrs if name.startswith("on")]
@@ -244,6 +244,8 @@ def test_only_web_addresses_become_links(card: Any, url: Any) -> None:
 def test_a_failed_or_decided_request_says_so(card: Any) -> None:
     review = {"reviewer": "reviewer", "verdict": "reject", "reason": "wrong invoice", "at": "now"}
     assert "Rejected by reviewer: wrong invoice." in card(state="rejected", reviews=[review]).text
+    instead = {**review, "instead_of": "maria"}
+    assert "Rejected by reviewer, in place of maria: wrong invoice." in card(state="rejected", reviews=[instead]).text
     assert "It broke." in card(state="failed", failure="it broke").text
     done = card(state="executed", outcome={"rows_changed": 1, "audit_index": 12, "at": "now"})
     assert "1 row changed · book entry 12." in done.text

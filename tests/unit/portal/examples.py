@@ -23,6 +23,7 @@ from gatebook_hub.portal.pages.change import (
     Parameter,
     Permission,
     Review,
+    StandIn,
     TimelineEntry,
 )
 from gatebook_hub.portal.pages.changes import ChangeCard, InboxPage, Quorum
@@ -282,7 +283,16 @@ def change(text: str = "") -> ChangePage:
         warnings=(text or "a trigger of `invoice` writes to `invoice_history`", "more than 3 rows change"),
         diffs=(row_diff_of(document, total=812, masked=("email",), hidden=(text or "birthdate",)),),
         quorum=(Quorum(groups=(text or "reviewers",), needed=2, given=1),),
-        reviews=(Review(reviewer=text or "second", verdict="reject", reason=text or "Which invoices?", at=EARLIER),),
+        reviews=(
+            Review(
+                reviewer=text or "second",
+                verdict="reject",
+                reason=text or "Which invoices?",
+                at=EARLIER,
+                instead_of=text or "maria",
+            ),
+        ),
+        stand_ins=(StandIn(person=text or "second", instead_of=text or "maria"),),
         timeline=(
             TimelineEntry(at=EARLIER, sentence=text or "analyst asked for the change", event_index=41),
             TimelineEntry(at=NOW, sentence="second rejected it"),
@@ -309,7 +319,9 @@ def broken(text: str = "") -> Broken:
     return Broken(
         reason=text or "the shop is down",
         at=EARLIER,
-        reviews=(Review(reviewer=text or "second", verdict="approve", reason=text or "Yes", at=NOW),),
+        reviews=(
+            Review(reviewer=text or "second", verdict="approve", reason=text or "Yes", at=NOW, instead_of=text or None),
+        ),
         missing=(Quorum(groups=(text or "reviewers",), needed=2, given=1),),
     )
 

@@ -27,12 +27,21 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """What a reviewer said. `verdict` is `approve` or `reject`."""
+    """What a reviewer said. `verdict` is `approve` or `reject`, `instead_of` who was away."""
 
     reviewer: str
     verdict: str
     reason: str
     at: datetime
+    instead_of: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandIn:
+    """Who may review in place of somebody who is away."""
+
+    person: str
+    instead_of: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +121,7 @@ class ChangePage:
     risk_sentences: tuple[str, ...] = ()
     broken: Broken | None = None
     comments: tuple[Comment, ...] = ()
+    stand_ins: tuple[StandIn, ...] = ()
     undoes: str | None = None
     undone_by: str | None = None
     action: str | None = None
