@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from gatebook_hub import policy
 from gatebook_hub.changes import Message, Notice, NoticeMode, daily_message, message_of
 from gatebook_hub.model import NoticeKind
+from gatebook_hub.services import standing_in
 from gatebook_hub.services.gate import Gate
 from gatebook_hub.services.notices import Fate
 from gatebook_hub.services.preferring import address_in
@@ -29,6 +30,7 @@ _GIVE_UP = dt.timedelta(days=2)
 _CLOCK = dt.timedelta(minutes=1)
 _LONG_AGO = dt.datetime.min.replace(tzinfo=dt.UTC)
 _OWN_DOING = frozenset({NoticeKind.REQUESTED, NoticeKind.WITHDRAWN})
+_FOR_STAND_INS = frozenset({NoticeKind.REQUESTED, NoticeKind.EXPIRING, NoticeKind.BREAK_GLASS})
 _log = logging.getLogger(__name__)
 
 
@@ -107,7 +109,7 @@ class Postman:
         if not notifications.personal:
             return
         for chosen in self._gate.notices.preferences.every():
-            if notice.parties.isdisjoint(chosen.names):
+            if notice.parties.isdisjoint(chosen.names | self._names_instead(notice, chosen)):
                 continue
             if notice.kind in _OWN_DOING and notice.requester == chosen.principal:
                 continue
@@ -118,6 +120,13 @@ class Postman:
                 is_daily = mode is NoticeMode.DAILY
                 place = Place(channel=offer.name, person=_name_of(chosen))
                 yield Planned(place=place, due_at=daily_at if is_daily else now, is_daily=is_daily)
+
+    def _names_instead(self, notice: Notice, chosen: Preference) -> frozenset[str]:
+        """The groups in which a person is in somebody else's place, where reviewers are told that they are needed."""
+        if notice.kind not in _FOR_STAND_INS:
+            return frozenset()
+        seats = standing_in.seats(self._gate, chosen.principal)
+        return frozenset(f"group:{group}" for seat in seats if seat.holder != notice.requester for group in seat.groups)
 
     def _deliver(self, place: Place, due: Sequence[Delivery]) -> bool:
         """Send some of what is due at a place, in its order; False if one cannot be sent: the rest waits with it."""

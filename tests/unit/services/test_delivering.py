@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.fixtures.receiver import Receiver
-from tests.unit.services.shop import Shop, ann
+from tests.unit.services.shop import RULES, Shop, ann
 
 from gatebook_hub.changes import ChangeRequest, Message, NoticeMode
 from gatebook_hub.errors import NotFound, PolicyInvalid
@@ -424,3 +424,36 @@ def test_a_template_without_a_name_stops_the_start(world: World, monkeypatch: py
     monkeypatch.setenv("GATEBOOK_NOTIFY_MAIL", "mailto://user:word@smtp.example.org?to=all@example.org")
     with pytest.raises(PolicyInvalid, match=r"notifications.yaml:8: policy.E019 channel `mail`"), world.open():
         pass
+
+
+# ── in the place of somebody ──
+
+AWAY = """
+absences:
+  - {id: away, who: 'user:rita', for: [reviewers], instead: 'user:tom', from: 2030-01-07, until: 2030-01-08}
+"""
+
+
+def test_who_is_in_somebodys_place_is_told_of_what_waits(world: World, receiver: Receiver) -> None:
+    world.policy(NOTIFICATIONS.replace("group:reviewers, user:ann", "group:reviewers, user:tom"))
+    world.shop.write(RULES + AWAY)
+    rita, tom = person("rita", "reviewers"), person("tom")
+    with world.open() as cases:
+        cases.sessions.open(rita, None)
+        cases.preferences.choose(tom, "mail", dict.fromkeys(NoticeKind, NoticeMode.AT_ONCE))
+        made = request(cases)
+        own = replace(made, requester=rita)
+        told = [
+            (NoticeKind.REQUESTED, made), (NoticeKind.BREAK_GLASS, made), (NoticeKind.EXECUTED, made),
+            (NoticeKind.REQUESTED, own),
+        ]  # fmt: skip
+        for kind, about in told:
+            cases.gate.notices.tell(kind, about)
+        Postman(cases.gate).look()
+        world.clock.pass_(days=2)
+        cases.gate.notices.tell(NoticeKind.REQUESTED, made)
+        Postman(cases.gate).look()
+    assert [title.rpartition("customer ")[2] for title in receiver.to("/mail/tom")] == [
+        "waits for review",
+        "is executed at once, without review",
+    ]
