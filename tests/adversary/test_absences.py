@@ -239,8 +239,11 @@ def test_a_reload_takes_the_place_away_and_leaves_what_was_said(away: Away) -> N
 def test_whoever_comes_next_does_not_take_the_place_again(away: Away) -> None:
     two = RULES.replace("{groups: [privacy]}", "{groups: [privacy], needed: 2}") % ""
     away.rule(two + AWAY)
-    request = away.review(away.ask())
+    request = away.ask()
+    assert away.cases.changes.stand_ins(request)
+    request = away.review(request)
     away.rule(two + AWAY.replace("user:tom", "user:kim"))
+    assert away.cases.changes.stand_ins(request) == ()
     with pytest.raises(ReviewRefused, match="the place of `maria` is taken"):
         away.review(request, person("kim", "staff"))
     assert away.review(request, MARIA).state is State.AWAITING_REVIEW

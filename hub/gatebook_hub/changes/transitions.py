@@ -68,8 +68,7 @@ def seat_of(request: ChangeRequest, reviewer: Principal, seats: Collection[Seat]
     It is their own, unless the quorum misses only somebody in whose place they are. A place that is taken, and that of
     somebody whose request it is, is nobody else's.
     """
-    taken = {known.seat for known in _given(request)}
-    free = [seat for seat in usable_seats(request, seats) if seat.holder not in taken]
+    free = [seat for seat in free_seats(request, seats) if seat.holder != reviewer.id]
     missing = [requirement for requirement, _ in missing_after(request) or missing_quorum(request)]
     for asked in (missing, _asked(request)):
         for seat in (Seat(holder=reviewer.id, groups=reviewer.groups), *free):
@@ -83,6 +82,12 @@ def usable_seats(request: ChangeRequest, seats: Collection[Seat]) -> tuple[Seat,
     return tuple(
         seat for seat in seats if seat.holder not in own_people(request) and seat.groups & groups_of(_asked(request))
     )
+
+
+def free_seats(request: ChangeRequest, seats: Collection[Seat]) -> tuple[Seat, ...]:
+    """Those of them from which nobody has reviewed it yet."""
+    taken = {known.seat for known in _given(request)}
+    return tuple(seat for seat in usable_seats(request, seats) if seat.holder not in taken)
 
 
 def _no_seat(request: ChangeRequest, seats: Collection[Seat]) -> str:

@@ -34,7 +34,7 @@ def stand_ins(gate: Gate, request: ChangeRequest) -> tuple[tuple[str, str], ...]
         (person, seat.holder)
         for person in policy.stand_ins(gate.policy, gate.now())
         if person not in core.own_people(request)
-        for seat in core.usable_seats(request, seats(gate, person))
+        for seat in core.free_seats(request, seats(gate, person))
     )
 
 
