@@ -65,7 +65,11 @@ class Settings(BaseSettings):
     limit_bytes: int = Field(4_000_000_000, description="Bytes of one answer, unless a source or grant says less.")
     limit_time_s: float = Field(60.0, description="Seconds one statement may run, unless a source or grant says less.")
     limit_concurrent: int = Field(4, description="Statements one principal may run at once in one source.")
-    preview_rows: int = Field(1_000, description="Rows a change request may hold in full; more are refused for now.")
+    preview_rows: int = Field(1_000, description="Rows that a change request shows one by one.")
+    large_rows: int = Field(
+        100_000,
+        description="Rows that a request may change at most, where the rules that ask for people take a `sample`.",
+    )
     change_ttl_h: float = Field(72.0, description="Hours after which a change request that nobody decided expires.")
     image_days: float = Field(
         90.0,

@@ -51,7 +51,8 @@ class WriteFacts:
 class Approving:
     """What a write needs before it is done: a quorum (empty: nobody), until when, and whether a reason.
 
-    `execution` is when it is done then, `glasses` are who may do without.
+    `execution` is when it is done then, `glasses` are who may do without. `takes_sample` says that each rule that asks
+    for people takes a sample of many rows for all of them.
     """
 
     requirements: tuple[Requirement, ...]
@@ -60,6 +61,7 @@ class Approving:
     needs_reason: bool = False
     execution: Execution = field(default_factory=Execution)
     glasses: tuple[Glass, ...] = ()
+    takes_sample: bool = False
 
 
 def approving_of(policy: PolicySet, facts: WriteFacts) -> Approving:
@@ -76,6 +78,7 @@ def approving_of(policy: PolicySet, facts: WriteFacts) -> Approving:
         needs_reason=any(rule.needs_reason for rule in matching),
         glasses=glasses_of([rule.glass for rule in matching if rule.require]),
         execution=reduce(Execution.with_, (rule.execution for rule in matching), Execution()),
+        takes_sample=bool(requirements) and bool(matching) and all(r.takes_sample for r in matching if r.require),
     )
 
 

@@ -302,7 +302,10 @@ class ApprovalDocument(Narrowing):
     valid_h: float | None = Field(
         None, gt=0, le=8_760, description="Hours for which an approval holds; after them the request expires."
     )
-
+    sample: bool = Field(
+        default=False,
+        description="Whether a write of more rows than are shown one by one is taken: reviewers see a sample.",
+    )
     break_glass: GlassDocument | None = Field(
         None, description="Who may execute before the review, and who looks at it afterwards; nobody if left out."
     )
@@ -311,6 +314,8 @@ class ApprovalDocument(Narrowing):
     def _conditions(self) -> ApprovalDocument:
         if self.break_glass is not None and not self.require:
             raise ValueError("`break_glass` is for writes that need people: `require` is empty")
+        if self.sample and not self.require:
+            raise ValueError("`sample` is for writes that need people: `require` is empty")
         if self.execute == "window" and self.window is None:
             raise ValueError("`execute: window` needs a `window` with `hours` or `days`")
         if not (self.on or self.actions or self.tag or self.production):

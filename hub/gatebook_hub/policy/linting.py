@@ -140,6 +140,7 @@ def _outdoes(wide: Approval, narrow: Approval) -> bool:
         and all(asked.get(item.groups, 0) >= item.needed for item in narrow.require)
         and narrow.execution in {Execution(), wide.execution}
         and (wide.glass is None or narrow.glass == wide.glass)
+        and (narrow.takes_sample or not wide.takes_sample)
         and (narrow.expires_h is None or (wide.expires_h is not None and wide.expires_h <= narrow.expires_h))
         and (wide.needs_reason or not narrow.needs_reason)
     )

@@ -147,6 +147,7 @@ class Approval:
     needs_reason: bool = False
     execution: Execution = field(default_factory=Execution)
     glass: Glass | None = None
+    takes_sample: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

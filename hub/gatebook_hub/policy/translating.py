@@ -180,6 +180,7 @@ def _approval(document: ApprovalDocument) -> Approval:
             valid_h=document.valid_h,
         ),
         glass=_glass(document.break_glass) if document.break_glass is not None else None,
+        takes_sample=document.sample,
     )
 
 

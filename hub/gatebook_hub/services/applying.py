@@ -62,7 +62,7 @@ def apply_all(
     own: Counter[tuple[str | None, RowKind | None]] = Counter()
     returned: tuple[Row, ...] = ()
     for one in writes:
-        applying = _Applying(session, one.decided, one.sets, schema, limit_rows, limits)
+        applying = Applying(session, one.decided, one.sets, schema, limit_rows, limits)
         applied = applying.run()
         steps += applied.diffs
         own += applying.counts
@@ -85,10 +85,10 @@ def apply(
     First all is read, then all is written: no set sees what another one wrote. The caller commits or rolls back.
     Raises WriteRefused when a written row leaves the caller's row scope, Drifted when a row vanished meanwhile.
     """
-    return _Applying(session, decided, sets, schema, limit_rows, limits).run()
+    return Applying(session, decided, sets, schema, limit_rows, limits).run()
 
 
-class _Applying:
+class Applying:
     """One write under way."""
 
     def __init__(
@@ -114,16 +114,21 @@ class _Applying:
         # What was written, as the database counts it.
         self.counts: Counter[tuple[str | None, RowKind | None]] = Counter()
 
-    def run(self) -> Applied:
-        """All of its steps."""
-        decided, width = self._decided, self._width
+    def find(self) -> list[list[Row]]:
+        """What each step is about to write: keys and values; raises LimitExceeded, WriteRefused."""
+        decided = self._decided
         found = [_found(self._session, step, self._sets, self._limit_rows) for step in decided.steps]
-        if sum(map(len, found)) > self._limit_rows:
-            raise LimitExceeded(f"the write concerns more than {self._limit_rows:,} rows; narrow it")
+        within(range(sum(map(len, found))), self._limit_rows)
         _check_once(decided, found)
         for step, rows in zip(decided.steps, found, strict=True):
             if step.step.kind is not StatementKind.INSERT:
-                self._check_scope(step, [row[:width] for row in rows])
+                self.check_scope(step, [row[: self._width] for row in rows])
+        return found
+
+    def run(self) -> Applied:
+        """All of its steps."""
+        decided, width = self._decided, self._width
+        found = self.find()
         changed: list[RowChange] = []
         left: list[Row] = []
         scoped: list[tuple[DecidedStep, list[Row]]] = []
@@ -131,7 +136,7 @@ class _Applying:
             is_deleting = step.step.kind is StatementKind.DELETE
             if is_deleting:
                 self._returned.read([row[:width] for row in rows])
-            written = self._written(step.step, rows)
+            written = self.written(step.step, rows)
             # Not by `==`, for which 1.0 is 1.00, and a list is one of other bounds.
             moved = [row for row in written if repr(row.before) != repr(row.after)]
             if not is_deleting:
@@ -139,12 +144,12 @@ class _Applying:
                 scoped.append((step, [row.key for row in moved]))
             changed += moved
         for step, keys in scoped:  # after the last write: a scope may look at other rows of the table
-            self._check_scope(step, keys)
+            self.check_scope(step, keys)
         self._returned.read(left)
-        return Applied((*self._along, self._diff(self._table, changed)), tuple(self._returned.rows))
+        return Applied((*self._along, self.diff(self._table, changed)), tuple(self._returned.rows))
 
-    def _written(self, step: WriteStep, rows: Sequence[Row]) -> list[RowChange]:
-        """Write the rows of one step; keys and values are raw here, `_encoded` makes them storable."""
+    def written(self, step: WriteStep, rows: Sequence[Row]) -> list[RowChange]:
+        """Write the rows of one step; keys and values are raw here, `encoded` makes them storable."""
         if not rows:
             return []
         if step.kind is StatementKind.INSERT:
@@ -180,7 +185,7 @@ class _Applying:
         self.counts += counts_of(self._table.name, RowKind.REMOVED, len(keys))
         for table, changes in followers.changes():
             if changes:
-                self._along.append(self._diff(table, changes))
+                self._along.append(self.diff(table, changes))
             for change in changes:
                 self.counts += counts_of(table.name, change.kind, 1)
         return [
@@ -188,7 +193,8 @@ class _Applying:
             for key, was in zip(keys, before, strict=True)
         ]
 
-    def _diff(self, table: Table, changes: Sequence[RowChange]) -> RowDiff:
+    def diff(self, table: Table, changes: Sequence[RowChange]) -> RowDiff:
+        """Changes of rows of a table as storable values."""
         every = tuple(column.name for column in table.columns)
         inserts = [step.step for step in self._decided.steps if step.step.kind is StatementKind.INSERT]
         assigned = (set(every) - set(step.columns) for step in inserts) if table is self._table else ()
@@ -196,11 +202,11 @@ class _Applying:
             table=table.name,
             key=table.key,
             columns=every,
-            rows=tuple(_encoded(row) for row in changes),
+            rows=tuple(map(encoded, changes)),
             assigned=frozenset().union(*assigned),
         )
 
-    def _check_scope(self, step: DecidedStep, keys: Sequence[Row]) -> None:
+    def check_scope(self, step: DecidedStep, keys: Sequence[Row]) -> None:
         """Look whether rows are such as the caller may see: before they are written, and after."""
         if step.scope is not None and keys and unseen(self._session, step.scope, keys, self._own):
             raise WriteRefused("the write concerns rows outside of what you may see; nothing was written")
@@ -314,7 +320,9 @@ def unseen(
     return tuple(key for key in found if unseen(session, scope, [key], parameters))
 
 
-def _encoded(row: RowChange) -> RowChange:
+def encoded(row: RowChange) -> RowChange:
+    """A change of a row as storable values."""
+
     def values(raw: Row | None) -> Row | None:
         return None if raw is None else tuple(encode(value) for value in raw)
 

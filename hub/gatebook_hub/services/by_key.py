@@ -63,7 +63,7 @@ class RowsByKey:
         listed = sql.listed_statements(self._table, columns, self._schema)
         if listed is not None and columns and _fit(rows, listed.value_types):
             insert = listed.statements.insert
-            return [key for some in _parts(rows, _LISTED_AT_ONCE) for key in self._run(insert, _lists("v", some))]
+            return [key for some in parts(rows, _LISTED_AT_ONCE) for key in self._run(insert, _lists("v", some))]
         insert = sql.keyed_statements(self._table, columns, self._schema).insert
         done = self._session.run_many(insert, [named("v", row) for row in rows], returns=True)
         return [key for found, _ in done for key in found]
@@ -73,7 +73,7 @@ class RowsByKey:
         width = self._width
         listed = sql.listed_statements(self._table, columns, self._schema)
         if listed is not None and _fit(rows, (*listed.key_types, *listed.value_types)):
-            for some in _parts(rows, _LISTED_AT_ONCE):
+            for some in parts(rows, _LISTED_AT_ONCE):
                 keys, values = [row[:width] for row in some], [row[width:] for row in some]
                 self._session.run(listed.statements.update, {**_lists("k", keys), **_lists("v", values)})
             return
@@ -85,15 +85,15 @@ class RowsByKey:
         """Delete rows; how many there were, or fewer where the database kept some."""
         listed = self._listed
         if listed is not None and _fit(keys, listed.key_types):
-            parts = _parts(keys, _LISTED_AT_ONCE)
-            return sum(self._session.run(listed.statements.delete, _lists("k", some))[1] for some in parts)
+            delete = listed.statements.delete
+            return sum(self._session.run(delete, _lists("k", some))[1] for some in parts(keys, _LISTED_AT_ONCE))
         done = self._session.run_many(self._keyed.delete, [named("k", key) for key in keys])
         return sum(count > 0 for _, count in done)
 
     def following(self, columns: Sequence[str], values: Sequence[Row], limit_rows: int) -> list[Row]:
         """The rows that have one of these sets of values in these columns, locked; raises LimitExceeded."""
         found: list[Row] = []
-        for some in _parts(values, _NAMED_AT_ONCE):
+        for some in parts(values, _NAMED_AT_ONCE):
             found += self._run(_any_of(self._table, columns, some, self._schema, locked=True), numbered(some))
             within(found, limit_rows)
         return found
@@ -108,7 +108,7 @@ class RowsByKey:
         """The rows in the order of their keys, of answers in any order."""
         places = [[column.name for column in self._table.columns].index(part) for part in self._table.key]
         found: list[Row | None] = []
-        for some in _parts(keys, at_once):
+        for some in parts(keys, at_once):
             rows = ask(some)
             by_key = {_sign(tuple(row[place] for place in places)): row for row in rows}
             if len(rows) > len(some) or len(by_key) < len(rows):
@@ -144,7 +144,8 @@ def _lists(prefix: str, rows: Sequence[Row]) -> dict[str, Any]:
     return {f"{prefix}{index}": list(values) for index, values in enumerate(zip(*rows, strict=True))}
 
 
-def _parts(rows: Sequence[Row], at_once: int) -> Iterator[Sequence[Row]]:
+def parts(rows: Sequence[Row], at_once: int) -> Iterator[Sequence[Row]]:
+    """So many of the rows at a time."""
     for start in range(0, len(rows), at_once):
         yield rows[start : start + at_once]
 

@@ -23,6 +23,7 @@ from gatebook_hub.services.previewing import decide_script, opened
 from gatebook_hub.services.quorums import approving_of_all
 from gatebook_hub.services.statements import own_values
 from gatebook_hub.services.steps import tightest
+from gatebook_hub.services.surveying import Survey
 from gatebook_hub.services.undoing import prepare, ways_back
 from gatebook_hub.stores.book import EventFilter
 from gatebook_hub.values import decode
@@ -180,7 +181,10 @@ class Executing:
         limits = gate.limits(rule, tightest(*(one.decided.allowed.limits for one in writes)))
         given = {} if request.undoes else writes[0].sets[0]
         with source.writing(limits) as session:
-            applied = apply_all(session, writes, schema, gate.settings.preview_rows, limits)
+            if request.diffs and request.diffs[0].beyond is not None:
+                applied = Survey(session, writes[0], schema, gate.settings.large_rows, limits).carry_out()
+            else:
+                applied = apply_all(session, writes, schema, gate.settings.preview_rows, limits)
             is_same = core.diff_digest(applied.diffs) == core.diff_digest(request.diffs)
             if not is_same or applied.effects != request.effects:
                 raise Drifted("the rows changed since they were approved; nothing was written, ask again")

@@ -9,14 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gatebook_hub import policy
 from gatebook_hub.audit import EventKind, recorded_parameters
-from gatebook_hub.changes import ChangeRequest, Draft, RowKey
+from gatebook_hub.changes import ChangeRequest, Draft, RowDiff, RowKey
 from gatebook_hub.changes.risk import Risk
 from gatebook_hub.errors import (
     AccessRefused,
     EffectMissed,
     GatebookError,
     InvalidInput,
+    LimitExceeded,
     NotOneStatement,
     WriteRefused,
 )
@@ -29,6 +31,7 @@ from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.quorums import approving_of_all, risks_of_write
 from gatebook_hub.services.statements import DecidedWrite, bind, check_reason, decide_write, facts, own_values
 from gatebook_hub.services.steps import tightest
+from gatebook_hub.services.surveying import Survey, can_be_surveyed, too_many
 from gatebook_hub.services.undoing import WayBack, prepare, unmoved, ways_back
 from gatebook_hub.services.warning import warnings_of
 from gatebook_hub.sources.source import Source, WriteSession
@@ -204,20 +207,10 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
     with source.writing(write.limits) as session:
         if write.undoes:
             write = _of_unmoved(gate, call, session, write)
-        applied = apply_all(session, write.writes, write.schema, gate.settings.preview_rows, write.limits)
+        applied = _applied(gate, call, session, write, now)
     if not any(diff.total for diff in applied.diffs) and (action is None or write.undoes):
         raise EffectMissed("no row would change, so there is nothing to ask for")
-    approving = approving_of_all(
-        gate.policy,
-        write.schema,
-        write.writes,
-        applied.diffs,
-        call.principal,
-        action,
-        write.given[0],
-        now,
-        is_undo=bool(write.undoes),
-    )
+    approving = _approving(gate, call, write, applied.diffs, now)
     if approving.needs_reason and not (call.reason or "").strip():
         ask = "the same write with `reason=…`"
         wanting = [rule.ref.id for rule in gate.policy.approvals if rule.needs_reason and rule.ref in approving.rules]
@@ -252,6 +245,34 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
         risks=_risks(gate, write, applied, now),
         undoes=write.undoes,
         left=write.left,
+    )
+
+
+def _applied(gate: Gate, call: Call, session: WriteSession, write: _Decided, now: dt.datetime) -> Applied:
+    """What would change; of more rows than are shown a sample, if the rules take it. Raises LimitExceeded."""
+    most, shown = gate.settings.large_rows, gate.settings.preview_rows
+    try:
+        return apply_all(session, write.writes, write.schema, shown, write.limits)
+    except LimitExceeded:
+        if write.undoes or most <= shown or not can_be_surveyed(write.writes):
+            raise
+    survey = Survey(session, write.writes[0], write.schema, most, write.limits)
+    if not _approving(gate, call, write, (survey.outline,), now).takes_sample:
+        raise too_many(survey.outline.total, shown)
+    return Applied((survey.preview(),), ())
+
+
+def _approving(gate: Gate, call: Call, write: _Decided, diffs: Sequence[RowDiff], now: dt.datetime) -> policy.Approving:
+    return approving_of_all(
+        gate.policy,
+        write.schema,
+        write.writes,
+        diffs,
+        call.principal,
+        write.action,
+        write.given[0],
+        now,
+        is_undo=bool(write.undoes),
     )
 
 

@@ -180,4 +180,6 @@ def strictest(found: Iterable[Approving]) -> Approving:
         needs_reason=any(approving.needs_reason for approving in each),
         glasses=_all_glasses(each),
         execution=reduce(Execution.with_, (approving.execution for approving in each), Execution()),
+        takes_sample=any(one.requirements for one in each)
+        and all(approving.takes_sample for approving in each if approving.requirements),
     )
