@@ -44,6 +44,7 @@ def change_view(
     no_execution = why_no_execution(request, principal, cases.gate.now())
     is_own = principal.id == request.requester.id
     is_open = request.state in {State.AWAITING_REVIEW, State.APPROVED}
+    no_withdrawal = "its requester alone may" if is_open and not is_own else None
     view: dict[str, Any] = {
         **_write_view(cases, principal, request),
         "id": request.id,
@@ -70,7 +71,12 @@ def change_view(
         },
         "why_not": {
             name: why
-            for name, why in (("review", refusal), ("execute", no_execution), ("undo", no_undo))
+            for name, why in (
+                ("review", refusal),
+                ("withdraw", no_withdrawal),
+                ("execute", no_execution),
+                ("undo", no_undo),
+            )
             if why is not None
         },
         "broken": _broken_view(request),
