@@ -17,10 +17,11 @@ from gatebook.connection import act
 from gatebook.errors import GatewayUnreachable, NotPermitted
 from gatebook.model import Action
 from gatebook.transport import gate
+from gatebook.wording import sentence
 from gatebook_widgets.cards import ChangeCard
 from gatebook_widgets.fields import Field, NotFitting, fields_of
 from gatebook_widgets.parts import Part, when_open
-from gatebook_widgets.wording import sentence, text_of
+from gatebook_widgets.wording import text_of
 
 
 class ActionForm(Part):

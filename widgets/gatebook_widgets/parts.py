@@ -13,8 +13,8 @@ from typing import Any, ClassVar, TypeVar
 import ipywidgets
 
 from gatebook import GatebookError
+from gatebook.wording import problem_of, sentence
 from gatebook_widgets.style import STYLE
-from gatebook_widgets.wording import problem_of, sentence
 
 T = TypeVar("T")
 Follower = Callable[[Any], None]
