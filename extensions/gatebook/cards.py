@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from gatebook.changes import Change, Diff, DiffRow, State
 from gatebook.model import counted
 from gatebook.values import Assigned, Masked
+from gatebook.wording import sentence
 
 MOST_ROWS = 20
 MOST_COLUMNS = 12
@@ -29,15 +30,17 @@ _TONES = {
     State.FAILED: "bad",
 }
 
-# JupyterLab's colours follow its theme; where there is no Lab, `light-dark` follows the browser.
+# JupyterLab's colours follow its theme; where there is no Lab, `light-dark` follows the browser. The last rule is for a
+# notebook that is opened again: the buttons' kernel has ended, and Lab would say that a widget is missing.
 STYLE = """<style>
-.gb-card{color-scheme:light dark;max-width:60rem;margin:.25rem 0;padding:.75rem 1rem;overflow-x:auto;
+.gb-card,.gb-acts{color-scheme:light dark}
+.gb-card{box-sizing:border-box;max-width:60rem;margin:.25rem 0;padding:.75rem 1rem;overflow-x:auto;
  font:var(--jp-ui-font-size1,.875rem)/1.5 var(--jp-ui-font-family,system-ui,sans-serif);
  color:var(--jp-ui-font-color1,light-dark(#1f2328,#e6edf3));
  background:var(--jp-layout-color1,light-dark(#fff,#0d1117));
  border:1px solid var(--jp-border-color1,light-dark(#8c959f,#6e7681));border-left-width:.3rem;border-radius:.25rem}
-.jp-mod-theme-dark .gb-card,[data-jp-theme-light=false] .gb-card{color-scheme:dark}
-[data-jp-theme-light=true] .gb-card{color-scheme:light}
+.jp-mod-theme-dark .gb-card,[data-jp-theme-light=false] :is(.gb-card,.gb-acts){color-scheme:dark}
+[data-jp-theme-light=true] :is(.gb-card,.gb-acts){color-scheme:light}
 .gb-card.gb-dry{border-style:dashed}
 .gb-card.gb-wait{border-left-color:light-dark(#9a6700,#d29922)}
 .gb-card.gb-good{border-left-color:light-dark(#0969da,#58a6ff)}
@@ -47,13 +50,39 @@ STYLE = """<style>
  border-radius:1rem;font-weight:400;font-size:.85em;white-space:nowrap}
 .gb-card table{border-collapse:collapse;margin:.5rem 0;font-size:.95em}
 .gb-card caption{text-align:left;padding:.25rem 0}
-.gb-card th,.gb-card td{padding:.2rem .6rem;text-align:left;vertical-align:top;
- border:1px solid var(--jp-border-color2,light-dark(#d0d7de,#30363d))}
+.gb-card.gb-card :is(th,td){padding:.2rem .6rem;text-align:left;vertical-align:top;
+ overflow-wrap:normal;word-break:normal;border:1px solid var(--jp-border-color2,light-dark(#d0d7de,#30363d))}
 .gb-card del{background:light-dark(#ffe2cc,#4d2d12);color:inherit}
 .gb-card ins{background:light-dark(#d6eaff,#0c2d6b);color:inherit;font-weight:600;text-decoration:underline}
 .gb-card .gb-mark{font-style:italic;border:1px dashed currentColor;padding:0 .25rem;border-radius:.2rem}
 .gb-card .gb-small{font-size:.9em}
 .gb-card a{color:var(--jp-content-link-color,light-dark(#0969da,#58a6ff))}
+.gb-acts.widget-box,.gb-acts .widget-box{overflow:visible;margin:0;max-width:100%}
+.gb-acts.gb-acts{box-sizing:border-box;max-width:calc(60rem + 20px);gap:.5rem;padding:0 0 .5rem 1.3rem;
+ font:var(--jp-ui-font-size1,.875rem)/1.5 var(--jp-ui-font-family,system-ui,sans-serif);
+ color:var(--jp-ui-font-color1,light-dark(#1f2328,#e6edf3))}
+.gb-acts .gb-below{max-width:none;margin-left:-1.3rem}
+.jp-OutputArea-output>.gb-acts{padding-right:20px}
+.gb-acts p{margin:0}
+.gb-acts .gb-line{flex-flow:row wrap;gap:.5rem;padding:.25rem 0}
+.gb-acts .gb-ask{gap:.25rem;padding-top:.25rem}
+.widget-html:has(.gb-card),.widget-html-content:has(>.gb-card){flex:1 1 auto;min-width:0;max-width:100%}
+.gb-acts .widget-html{height:auto;margin:0;font:inherit}
+.gb-acts .widget-html-content{font:inherit;line-height:1.5;color:inherit}
+.gb-acts .jupyter-button{width:auto;height:auto;min-height:2.1rem;margin:0;padding:.2rem 1rem;overflow:visible;
+ white-space:normal;font:inherit;font-weight:600;line-height:1.4;border-radius:.25rem;box-shadow:none;
+ color:var(--jp-ui-font-color1,light-dark(#1f2328,#e6edf3));
+ background:var(--jp-layout-color2,light-dark(#eef1f4,#21262d));
+ border:1px solid var(--jp-border-color0,light-dark(#8c959f,#6e7681))}
+.gb-acts .jupyter-button:hover:enabled{background:var(--jp-layout-color3,light-dark(#dfe3e8,#30363d))}
+.gb-acts .jupyter-button.gb-yes,.gb-acts .jupyter-button.gb-yes:hover{color:#fff;
+ background:#0969da;border-color:#0969da}
+.gb-acts .jupyter-button:disabled{opacity:.6}
+.gb-acts :focus-visible{outline:3px solid light-dark(#b35900,#ffc857)!important;outline-offset:2px}
+.gb-acts .widget-text{width:100%;max-width:30rem;height:auto;margin:0}
+.gb-acts .widget-label{width:auto;font:inherit;font-weight:600}
+.gb-acts .gb-wrong{color:light-dark(#a1300a,#ffb28c);font-weight:600}
+.jp-OutputArea-child:has(.gb-card)+.jp-OutputArea-child>.jp-OutputArea-output.jupyter-widgets{display:none}
 </style>"""
 
 
@@ -65,11 +94,13 @@ def card_of(change: Change) -> str:
         STYLE,
         f'<section class="gb-card gb-{tone}" aria-label="{escape(_label(change))}">',
         f'<p class="gb-head">{escape(change.sentence)}{state}</p>',
-        _paragraph(_sentence(change.next_step)),
+        _paragraph(sentence(change.next_step)),
+        *(_paragraph(sentence(refusal)) for refusal in change.refusals),
+        _paragraph(sentence(f"it takes back what request {change.undoes} did")) if change.undoes else "",
         *(_paragraph(f"Warning: {warning}") for warning in change.warnings),
         *(_diff_table(change, diff) for diff in change.diffs or () if diff.rows or diff.hidden),
-        *(_paragraph(_sentence(str(review))) for review in change.reviews),
-        _paragraph(_sentence(f"your reason: {change.reason}")) if change.reason else "",
+        *(_paragraph(sentence(str(review))) for review in change.reviews),
+        _paragraph(sentence(f"your reason: {change.reason}")) if change.reason else "",
         _place(change),
         "</section>",
     ]
@@ -82,7 +113,7 @@ def _label(change: Change) -> str:
 
 def _place(change: Change) -> str:
     if change.state is State.DRAFT:
-        return _paragraph(_sentence(change.place), small=True)
+        return _paragraph(sentence(change.place), small=True)
     return f'<p class="gb-small">Request <code>{escape(change.id)}</code> on {escape(change.source)}{_link(change)}</p>'
 
 
@@ -182,7 +213,3 @@ def _link(change: Change) -> str:
 def _paragraph(text: str, *, small: bool = False) -> str:
     opening = '<p class="gb-small">' if small else "<p>"
     return f"{opening}{escape(text)}</p>" if text else ""
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}." if text and not text.endswith(".") else text

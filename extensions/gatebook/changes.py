@@ -40,6 +40,21 @@ class State(StrEnum):
 FINAL = frozenset(State) - {State.AWAITING_REVIEW, State.APPROVED, State.EXECUTING}
 
 
+class Step(StrEnum):
+    """What a person may do with a request."""
+
+    EXECUTE = "execute"
+    WITHDRAW = "withdraw"
+    UNDO = "undo"
+
+
+_STEPS = {
+    Step.EXECUTE: (frozenset({State.APPROVED}), "you cannot execute it now"),
+    Step.WITHDRAW: (frozenset({State.AWAITING_REVIEW, State.APPROVED}), "you cannot withdraw it"),
+    Step.UNDO: (frozenset({State.EXECUTED}), "you cannot undo it"),
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffRow:
     """One row before and after, in the order of the diff's columns; `kind` is changed, added or removed.
@@ -203,6 +218,20 @@ class Change:
         """Whether nothing more happens to it."""
         return self.state in FINAL
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What its reader may do now, as far as the gate told; it decides again when it is asked."""
+        return tuple(step for step, (states, _) in _STEPS.items() if self.state in states and self.may.get(step))
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """What its reader may not do although its state would let them, and why: clauses without a stop."""
+        return tuple(
+            f"{cannot}: {self.why_not[step]}"
+            for step, (states, cannot) in _STEPS.items()
+            if self.state in states and not self.may.get(step) and step in self.why_not
+        )
+
     def refresh(self) -> Change:
         """The request as it is now."""
         return Change.from_json(self._gate.get("changes", self.id), self.through)
@@ -258,7 +287,7 @@ class Change:
             case State.AWAITING_REVIEW:
                 return "; ".join(str(one) for one in self.quorum) or "somebody else has to approve it"
             case State.APPROVED:
-                return "approved, and may be executed"
+                return "approved, and may be executed" if Step.EXECUTE in self.steps else "approved"
             case State.EXECUTING:
                 return "it is being executed"
             case State.EXECUTED if self.outcome is not None:
@@ -274,6 +303,7 @@ class Change:
         lines = [f"{self.sentence} [{self.state.words}]"]
         if self.next_step:
             lines.append(self.next_step)
+        lines += self.refusals
         lines += [f"warning: {warning}" for warning in self.warnings]
         lines += [str(review) for review in self.reviews]
         lines.append(self.place)
@@ -301,7 +331,7 @@ class Change:
         return {"text/plain": str(self), "text/html": self._repr_html_()}
 
     def _ipython_display_(self) -> None:
-        from gatebook.live import show
+        from gatebook.displaying import show
 
         show(self)
 

@@ -8,18 +8,18 @@ watched; it never keeps a kernel from stopping and never shows an error in someb
 from __future__ import annotations
 
 import atexit
-import contextlib
 import contextvars
+import functools
 import logging
 import threading
-import uuid
 from collections.abc import Callable
-from typing import Any
 
 from gatebook.changes import LONG_POLL_S, Change
 from gatebook.errors import GatebookError, GatewayFailed, GatewayUnreachable, LimitExceeded, SourceUnavailable
 
 _log = logging.getLogger(__name__)
+
+Listener = Callable[[Change], None]
 
 MOST_WATCHED = 8
 MOST_FAILURES = 20
@@ -36,12 +36,12 @@ class Watch:
 
     def __init__(self, change: Change) -> None:
         self.change = change
-        self._listeners: list[Callable[[Change], None]] = []
+        self._listeners: dict[Listener, Callable[[], None]] = {}
         self._is_over = threading.Event()
 
-    def tell(self, listener: Callable[[Change], None]) -> None:
-        """Call `listener` with every newer state."""
-        self._listeners.append(listener)
+    def tell(self, listener: Listener, lost: Callable[[], None]) -> None:
+        """Call `listener` with every newer state, and `lost` if there are no more although it is not final."""
+        self._listeners[listener] = lost
 
     def stop(self) -> None:
         """Ask for no more news; the running question may still take its time."""
@@ -70,26 +70,34 @@ class Watch:
         with _lock:
             if _watches.get(self.change.id) is self:
                 del _watches[self.change.id]
+        if not (self.change.is_final or _stopping.is_set()):
+            for listener, lost in tuple(self._listeners.items()):
+                self._call(listener, lost)
 
     def _tell_all(self) -> None:
         for listener in tuple(self._listeners):
-            try:
-                listener(self.change)
-            except Exception:  # noqa: BLE001 - whatever a front end's display raises
-                # A display that is gone (a closed socket at shutdown) must not end the others, nor print.
-                _log.debug("a display of change request %s could not be updated", self.change.id, exc_info=True)
-                with contextlib.suppress(ValueError):
-                    self._listeners.remove(listener)
+            self._call(listener, functools.partial(listener, self.change))
+
+    def _call(self, listener: Listener, tell: Callable[[], None]) -> None:
+        try:
+            tell()
+        except Exception:  # noqa: BLE001 - whatever a front end's display raises
+            # A display that is gone (a closed socket at shutdown) must not end the others, nor print.
+            _log.debug("a display of change request %s could not be updated", self.change.id, exc_info=True)
+            self._listeners.pop(listener, None)
 
 
-def watch(change: Change, listener: Callable[[Change], None]) -> None:
-    """Call `listener` (in another thread) with every newer state of `change` until it is final."""
+def watch(change: Change, listener: Listener, lost: Callable[[], None] = lambda: None) -> None:
+    """Call `listener` (in another thread) with every newer state of `change` until it is final.
+
+    `lost` is called if it is not, and cannot be asked about any more.
+    """
     if change.is_final or change.through is None or _stopping.is_set():
         return
     with _lock:
         known = _watches.pop(change.id, None)
         running = known or Watch(change)
-        running.tell(listener)
+        running.tell(listener, lost)
         _watches[change.id] = running  # the newest last, so that the oldest go first
         if known is None:
             # The copied context carries the cell that is running, so that kernels attribute updates to it.
@@ -101,30 +109,6 @@ def watch(change: Change, listener: Callable[[Change], None]) -> None:
             _watches.pop(surplus).stop()
     if running.change != change:
         listener(running.change)  # the news came before this listener did
-
-
-def show(change: Change) -> None:
-    """Show the card; in a kernel it then follows the request."""
-    from IPython import get_ipython
-
-    shell = get_ipython()
-    if shell is None or not hasattr(shell, "kernel"):
-        # A terminal cannot replace what it has printed.
-        print(change)  # noqa: T201 - this is the display
-        return
-    publisher = shell.display_pub
-    transient = {"display_id": f"gatebook-{uuid.uuid4().hex}"}
-    publisher.publish(data=bundle_of(change), metadata={}, transient=transient)
-
-    def update(newer: Change) -> None:
-        publisher.publish(data=bundle_of(newer), metadata={}, transient=transient, update=True)
-
-    watch(change, update)
-
-
-def bundle_of(change: Change) -> dict[str, Any]:
-    """The card in every form that a front end may choose."""
-    return change._repr_mimebundle_()
 
 
 atexit.register(_stopping.set)

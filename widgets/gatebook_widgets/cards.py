@@ -1,4 +1,4 @@
-"""How does a person follow a change request on a tool's page? By its card, which changes as the request does."""
+"""How does a person follow a change request on a tool's page, and move it on? By its card and its buttons."""
 
 from __future__ import annotations
 
@@ -8,29 +8,28 @@ from collections.abc import Callable
 import ipywidgets
 
 from gatebook import Change
+from gatebook.buttons import Buttons
 from gatebook.cards import card_of
-from gatebook.live import watch
 from gatebook_widgets.parts import Part
 
 
 class ChangeCard(Part):
-    """Shows a change request and follows it; announces it once it is final."""
+    """Shows a change request with its buttons and follows it; announces it once it is final."""
 
     kind = "change"
 
     def __init__(self, change: Change | None = None) -> None:
         self.change: Change | None = None
         self._view = ipywidgets.HTML()
-        super().__init__(self._view)
+        self._acts = ipywidgets.VBox()
+        super().__init__(self._view, self._acts)
         self.show(change)
 
     def show(self, change: Change | None) -> None:
         """Show and follow another request; None shows none."""
         self.change = change
         self._draw()
-        if change is not None and not change.is_final:
-            tell = _in_this_loop(self._on_news)
-            watch(change, tell)
+        self._acts.children = (Buttons(change, _in_this_loop(self._on_news)).box,) if change is not None else ()
 
     def _on_news(self, newer: Change) -> None:
         if self.change is None or newer.id != self.change.id:

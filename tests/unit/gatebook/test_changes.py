@@ -252,6 +252,25 @@ def test_a_failed_or_decided_request_says_so(card: Any) -> None:
     assert "Warning: no WHERE" in card(warnings=["no WHERE"]).text
 
 
+def test_what_its_reader_may_not_do_is_said_where_the_state_would_let_them(card: Any) -> None:
+    why = {
+        "review": "nobody approves their own request",
+        "execute": "it is executed at 22:00-04:00 (UTC)",
+        "undo": "what the rows were before is no longer kept",
+    }
+    nothing = {"withdraw": False, "execute": False, "undo": False}
+    approved = card(state="approved", may=nothing | {"withdraw": True}, why_not=why).text
+    assert "Approved." in approved
+    assert "You cannot execute it now: it is executed at 22:00-04:00 (UTC)." in approved
+    assert "undo" not in approved
+    assert (
+        "You cannot undo it: what the rows were before is no longer kept."
+        in card(state="executed", may=nothing, why_not=why).text
+    )
+    assert "cannot" not in card(state="rejected", may=nothing, why_not=why).text
+    assert "Approved, and may be executed." in card(state="approved", may={"execute": True}).text
+
+
 def test_decimals_of_a_diff_stay_exact(change_document_of: Any) -> None:
     price = {"$type": "decimal", "value": "0.10"}
     row = {"key": [1], "kind": "added", "before": None, "after": [1, price]}

@@ -231,6 +231,32 @@ def test_the_card_follows_its_request_until_it_is_final(gate_server: Any, kernel
     assert len(gate_server.asked) == asked
 
 
+def test_a_person_gets_buttons_and_whoever_only_keeps_the_output_does_not(gate_server: Any, kernel: Any) -> None:
+    """A front end names the cell that it runs; papermill and nbconvert do not. A page of Voila gets one widget."""
+    gate_server.on("POST", "/query", gate_server.said(gate_server.change(), 202))
+    gate_server.on("GET", "/changes/chg_1", gate_server.said(gate_server.change(state="withdrawn")))
+    view = "application/vnd.jupyter.widget-view+json"
+    cell = "%%sql chinook\nupdate invoice set total = 2.5"
+
+    def displays(cell_id: str | None) -> list[dict[str, Any]]:
+        return [content["data"] for kind, content in kernel.run(cell, cell_id) if kind == "display_data"]
+
+    (card,) = displays(None)
+    assert view not in card
+    card, buttons = displays("cell-1")
+    assert view not in card
+    assert "Awaiting review" in card["text/html"]
+    assert (buttons["text/html"], buttons["text/plain"]) == ("", "")
+    assert buttons[view]["model_id"]
+    kernel.run("import os; os.environ['VOILA_KERNEL_ID'] = 'k'")
+    (page,) = displays(None)
+    assert page[view]["model_id"]
+    kernel.run("import sys; del os.environ['VOILA_KERNEL_ID']\nfor name in list(sys.modules):\n"
+               "    if name.startswith('ipywidgets'): sys.modules[name] = None")  # fmt: skip
+    (card,) = displays("cell-1")
+    assert view not in card
+
+
 def test_a_card_that_waits_does_not_keep_the_kernel_from_stopping(gate_server: Any, kernel: Any) -> None:
     def held(_: object) -> Any:
         time.sleep(8)
