@@ -41,6 +41,8 @@ grants:
   - {id: reviewers, to: 'group:reviewers', on: shop.sale, allow: [select]}
 protections:
   - {id: mask-email, tag: pii.email, mask: email}
+approvals:
+  - {id: many, on: shop.sale, require: [{groups: [reviewers], needed: 1}], sample: true}
 """
 
 
@@ -149,8 +151,6 @@ class Writes:
         idle_mb = self._gateway.forget_peak()
         for turn in range(2 * runs + 1):
             for name, step in steps.items():
-                if name == "execution" and "digest" not in change:
-                    continue
                 self._gateway.forget_peak()
                 with Watch(self._url, 1) if turn <= runs else contextlib.nullcontext() as watch:
                     started = time.perf_counter()
@@ -164,9 +164,6 @@ class Writes:
                     taken.locked_ms.append(watch.locked_ms)
                 if name == "execution":
                     self._check_executed(change["id"])
-        if "digest" not in change:
-            found[f"preview: refused, {change['code']}"] = found.pop("preview")
-            del found["execution"]
         return found
 
     def close(self) -> None:
@@ -186,10 +183,8 @@ class Writes:
     def _propose(self, rows: int) -> dict[str, Any]:
         answer = self._http.post("/api/v1/query", json={"source": "shop", "sql": _update(rows), "params": {}})
         told: dict[str, Any] = answer.json()
-        if answer.status_code == httpx.codes.ACCEPTED:
-            assert told["counts"]["changed"] == rows, told["counts"]
-        else:
-            assert told["code"] == "GB-504", told
+        assert answer.status_code == httpx.codes.ACCEPTED, told
+        assert told["counts"]["changed"] == rows, told["counts"]
         return told
 
 
@@ -212,7 +207,8 @@ def writes(folder: Path, rows: int) -> list[str]:
     counts = ", ".join(f"{runs} runs of {size:,}" for size, runs in _SIZES.items())
     return [
         f"One `update` of rows by their keys in a table of {rows:,} rows and 10 columns; medians of",
-        f"{counts} rows. More rows than GATEBOOK_PREVIEW_ROWS (1,000) are refused.",
+        f"{counts} rows. Of more rows than GATEBOOK_PREVIEW_ROWS (1,000) reviewers see a sample: the preview",
+        "reads them, and writes and locks nothing.",
         "",
         *lines,
     ]
@@ -221,6 +217,7 @@ def writes(folder: Path, rows: int) -> list[str]:
 def inbox(folder: Path, requests: int, waiting: int) -> list[str]:
     """The reviewer's lists among many requests."""
     taken: dict[str, list[float]] = {title: [] for title in _PAGES}
+    first: dict[str, float] = {}
     sizes: dict[str, int] = {}
     with opened(folder, 1_000) as (_, gateway):
         fill(folder / "state" / "gatebook.sqlite", requests, waiting)
@@ -231,16 +228,23 @@ def inbox(folder: Path, requests: int, waiting: int) -> list[str]:
                 for title, address in _PAGES.items():
                     started = time.perf_counter()
                     sizes[title] = reviewer.look(address)
+                    ms = (time.perf_counter() - started) * 1000
                     if turn:
-                        taken[title].append((time.perf_counter() - started) * 1000)
+                        taken[title].append(ms)
+                    else:
+                        first[title] = ms
             above = gateway.peak_mb - idle
     return [
         f"{requests:,} requests of a year in the store ({megabytes:.0f} MB), {waiting} of them waiting; a reviewer's",
-        f"pages, medians of {_LOOKS} looks. Every page counts what waits for whoever looks.",
+        f"pages, medians of {_LOOKS} looks; before them the first of a gateway that has just started. Every page",
+        "counts what waits for whoever looks.",
         "",
-        "| page | ms | KB |",
-        "|---|---|---|",
-        *(f"| {title} | {statistics.median(ms):.0f} | {sizes[title] / 1000:.0f} |" for title, ms in taken.items()),
+        "| page | ms | first look, ms | KB |",
+        "|---|---|---|---|",
+        *(
+            f"| {title} | {statistics.median(ms):.0f} | {first[title]:.0f} | {sizes[title] / 1000:.0f} |"
+            for title, ms in taken.items()
+        ),
         "",
         f"Above idle, the gateway peaks at {above:.0f} MB.",
     ]

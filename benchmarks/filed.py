@@ -17,6 +17,8 @@ from gatebook_hub.changes.request import RowKind
 from gatebook_hub.model import Principal, PrincipalKind, Requirement, RuleRef
 from gatebook_hub.stores.changes import ChangeStore
 from gatebook_hub.stores.database import open_database
+from gatebook_hub.stores.keys import load_keys
+from gatebook_hub.stores.seal import Seal
 from gatebook_hub.values import encode
 
 PEOPLE = 20
@@ -38,7 +40,7 @@ def fill(database: Path, count: int, waiting: int) -> None:
     # As it is only filled here, it need not last at every step.
     event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
     engine.dispose()  # the connections that know nothing of it
-    store = ChangeStore(engine)
+    store = ChangeStore(engine, Seal(load_keys(database.parent / "keys").rows))
     for request in made(count, waiting, dt.datetime.now(dt.UTC)):
         store.add(request)
     engine.dispose()

@@ -107,9 +107,9 @@ def test_no_row_leaves_what_its_writer_may_see(shop: Stand) -> None:
 
 def test_who_does_not_see_a_column_that_changes_does_not_count(shop: Stand) -> None:
     plain = proposed(shop, "update stock set n = 0")
-    assert shop.cases.changes.why_no_review(DIM, plain) is None
+    assert shop.cases.changes.sights(DIM).why_no_review(plain) is None
     secret = proposed(shop, "update stock set secret = ''")
-    assert shop.cases.changes.why_no_review(DIM, secret) == "you cannot see `secret`, which this request changes"
+    assert shop.cases.changes.sights(DIM).why_no_review(secret) == "you cannot see `secret`, which this request changes"
 
 
 def test_without_a_rule_or_above_the_most_it_is_refused(

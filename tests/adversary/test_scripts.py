@@ -212,5 +212,5 @@ def test_a_reviewer_who_does_not_see_what_goes_along_does_not_count(
     )
     with followed(request, tmp_path, engine, rules) as shop:
         asked = shop.proposed("delete from parent where id = 1")
-        why = shop.cases.changes.why_no_review(REVIEWER, asked)
+        why = shop.cases.changes.sights(REVIEWER).why_no_review(asked)
         assert why == "you cannot see `rows of another table`, which this request changes"

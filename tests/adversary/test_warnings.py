@@ -33,6 +33,8 @@ TRIGGERS = {
         "create rule also as on delete to child do also insert into journal values (77, 77)",
     ],
 }
+# MariaDB does not tell an account what its triggers wrote.
+COUNTED = {Engine.SQLITE: "writes 1 row", Engine.POSTGRESQL: "adds 1 row of `journal`", Engine.MARIADB: ""}
 RULES = """
 grants:
   - {id: a, to: "group:people", on: [shop.parent, shop.child, shop.journal], allow: [select, update, delete]}
@@ -50,8 +52,11 @@ def test_triggers_and_rows_that_go_along_are_told(
             assert isinstance(asked, ChangeRequest)
             return "; ".join(asked.warnings)
 
-        assert "`keeps`" in warnings("update parent set v = v + 10 where id = 1")
-        assert "rows of `child` go or change" in warnings("delete from parent where id = 1")
+        told = warnings("update parent set v = v + 10 where id = 1")
+        assert "`keeps`" in told
+        counted = COUNTED[engine]
+        assert (f"the database itself {counted} beside those that are shown" in told) is bool(counted), told
+        assert "1 row of `child` goes or changes with these" in warnings("delete from parent where id = 1")
         plain = warnings("update child set p = 2 where id = 1")
         assert ("`also`" in plain) is (engine is Engine.POSTGRESQL)
         assert "`keeps`" not in plain

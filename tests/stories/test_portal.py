@@ -258,6 +258,32 @@ def test_no_other_page_presses_a_button(
     assert change.refresh().state == "executed"
 
 
+def test_who_presses_too_late_sees_what_happened_since_they_looked(
+    gateway: Gateway, people: Callable[..., PortalPerson], reviewer: PortalPerson, browser: Browser
+) -> None:
+    """Two reviewers have the page open: the second one's press is a conflict, whose page keeps what they typed."""
+    change = ask(gateway, "Late")
+    with signed_in(browser, people("second", "reviewers")) as page:
+        page.goto(f"{gateway.url}/changes/{change.id}")
+        seen = field(reviewer.get(f"/changes/{change.id}").text, "seen")
+        form = {"digest": str(change.digest), "seen": seen}
+        assert reviewer.press(f"/changes/{change.id}/comments", comment="seen the letter").status_code == 303
+        page.get_by_label("Why do you approve or reject it?").fill("as agreed")
+        with page.expect_response(f"**/changes/{change.id}/review") as answered:
+            page.click("button[value=approve]")
+        assert answered.value.status == 409
+        expect(page.get_by_role("region", name="Since you looked")).to_contain_text("reviewer commented on it")
+        expect(page.get_by_label("Why do you approve or reject it?")).to_have_value("as agreed")
+        assert change.refresh().state == "awaiting_review"
+        page.click("button[value=approve]")
+        expect(page.locator("main")).to_contain_text("the change is executed")
+    assert change.refresh().state == "executed"
+    late = reviewer.press(f"/changes/{change.id}/review", verdict="approve", reason="me too", **form)
+    assert late.status_code == 409
+    for line in ("second approved it", "second had it executed", "You had written: me too"):
+        assert line in late.text
+
+
 class HostileSite(BaseHTTPRequestHandler):
     """Somebody else's page; it is told where the portal is by its query, as the attacker would know."""
 

@@ -10,6 +10,7 @@ from gatebook_hub.changes.notices import (
     notice_of,
     words_of,
 )
+from gatebook_hub.changes.outline import Outline, Place, Standing, groups_of, outline_of, place_of, read_place
 from gatebook_hub.changes.request import (
     ChangeRequest,
     Draft,
@@ -24,6 +25,7 @@ from gatebook_hub.changes.request import (
     along_rows,
     asked_rows,
 )
+from gatebook_hub.changes.seen import Seen, Since, read_seen, seen_of, since
 from gatebook_hub.changes.together import together
 from gatebook_hub.changes.transitions import (
     begin,
@@ -37,7 +39,8 @@ from gatebook_hub.changes.transitions import (
     finish,
     forget,
     free_seats,
-    groups_of,
+    groups_in,
+    is_over,
     is_waiting,
     keep_image,
     may_review,
@@ -63,11 +66,16 @@ __all__ = [
     "Message",
     "Notice",
     "NoticeMode",
+    "Outline",
+    "Place",
     "Returned",
     "Review",
     "RowChange",
     "RowDiff",
     "RowKey",
+    "Seen",
+    "Since",
+    "Standing",
     "State",
     "Verdict",
     "along_rows",
@@ -86,7 +94,9 @@ __all__ = [
     "finish",
     "forget",
     "free_seats",
+    "groups_in",
     "groups_of",
+    "is_over",
     "is_waiting",
     "keep_image",
     "may_review",
@@ -95,9 +105,15 @@ __all__ = [
     "missing_quorum",
     "notice_of",
     "open_request",
+    "outline_of",
     "own_people",
+    "place_of",
+    "read_place",
+    "read_seen",
     "review",
     "seat_of",
+    "seen_of",
+    "since",
     "together",
     "undone",
     "usable_seats",

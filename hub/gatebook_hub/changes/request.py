@@ -100,6 +100,11 @@ class RowDiff:
         """Whether the database itself changes all of them."""
         return bool(self.rows) and all(row.is_along for row in self.rows)
 
+    @property
+    def has_along(self) -> bool:
+        """Whether the database itself changes some of them."""
+        return any(row.is_along for row in self.rows)
+
     def assigned_in(self, row: RowChange) -> frozenset[str]:
         """The columns of this row that get their values at execution and are not compared."""
         return self.assigned if row.kind is RowKind.ADDED else frozenset()

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import fields, replace
 
 from gatebook_hub.changes.digest import digest_of
+from gatebook_hub.changes.outline import Standing
 from gatebook_hub.changes.request import Broken, ChangeRequest, Comment, Draft, Review, RowDiff, State, Verdict
 from gatebook_hub.errors import DigestMoved, InvalidInput, NotPermitted, PortalOnly, ReviewRefused, StateConflict
 from gatebook_hub.model import Channel, Principal, PrincipalKind, Requirement, Seat
@@ -34,7 +35,7 @@ def open_request(request: ChangeRequest) -> ChangeRequest:
 
 
 def may_review(
-    request: ChangeRequest, reviewer: Principal, hidden_columns: Iterable[str] = (), seats: Collection[Seat] = ()
+    request: Standing, reviewer: Principal, hidden_columns: Iterable[str] = (), seats: Collection[Seat] = ()
 ) -> str | None:
     """Why this person may not review the request, or None if they may.
 
@@ -57,12 +58,12 @@ def may_review(
     return None
 
 
-def is_waiting(request: ChangeRequest) -> bool:
+def is_waiting(request: Standing) -> bool:
     """Whether somebody has to look at it: before it is executed or, after a glass was broken, afterwards."""
     return request.state is State.AWAITING_REVIEW or bool(missing_after(request))
 
 
-def seat_of(request: ChangeRequest, reviewer: Principal, seats: Collection[Seat] = ()) -> Seat | None:
+def seat_of(request: Standing, reviewer: Principal, seats: Collection[Seat] = ()) -> Seat | None:
     """The one place from which a person reviews the request, or None; `seats` are as in `may_review`.
 
     It is their own, unless the quorum misses only somebody in whose place they are. A place that is taken, and that of
@@ -72,40 +73,40 @@ def seat_of(request: ChangeRequest, reviewer: Principal, seats: Collection[Seat]
     missing = [requirement for requirement, _ in missing_after(request) or missing_quorum(request)]
     for asked in (missing, _asked(request)):
         for seat in (Seat(holder=reviewer.id, groups=reviewer.groups), *free):
-            if seat.groups & groups_of(asked):
+            if seat.groups & groups_in(asked):
                 return seat
     return None
 
 
-def usable_seats(request: ChangeRequest, seats: Collection[Seat]) -> tuple[Seat, ...]:
+def usable_seats(request: Standing, seats: Collection[Seat]) -> tuple[Seat, ...]:
     """The places that count for the request: nobody approves their own request through whoever is in their place."""
     return tuple(
-        seat for seat in seats if seat.holder not in own_people(request) and seat.groups & groups_of(_asked(request))
+        seat for seat in seats if seat.holder not in own_people(request) and seat.groups & groups_in(_asked(request))
     )
 
 
-def free_seats(request: ChangeRequest, seats: Collection[Seat]) -> tuple[Seat, ...]:
+def free_seats(request: Standing, seats: Collection[Seat]) -> tuple[Seat, ...]:
     """Those of them from which nobody has reviewed it yet."""
     taken = {known.seat for known in _given(request)}
     return tuple(seat for seat in usable_seats(request, seats) if seat.holder not in taken)
 
 
-def _no_seat(request: ChangeRequest, seats: Collection[Seat]) -> str:
+def _no_seat(request: Standing, seats: Collection[Seat]) -> str:
     taken = sorted({f"`{seat.holder.removeprefix('user:')}`" for seat in usable_seats(request, seats)})
     if taken:
         return f"the place of {' and '.join(taken)} is taken: there is a review by them, or in their place"
-    return f"a review comes from {_any_of(groups_of(_asked(request)))}"
+    return f"a review comes from {_any_of(groups_in(_asked(request)))}"
 
 
-def _asked(request: ChangeRequest) -> tuple[Requirement, ...]:
+def _asked(request: Standing) -> tuple[Requirement, ...]:
     return _asked_after(request) if missing_after(request) else request.requirements
 
 
-def _given(request: ChangeRequest) -> tuple[Review, ...]:
+def _given(request: Standing) -> tuple[Review, ...]:
     return request.broken.reviews if request.broken is not None and missing_after(request) else request.reviews
 
 
-def groups_of(requirements: Iterable[Requirement]) -> set[str]:
+def groups_in(requirements: Iterable[Requirement]) -> set[str]:
     """Every group whose members count."""
     return {group for requirement in requirements for group in requirement.groups}
 
@@ -120,11 +121,12 @@ def review(
     now: dt.datetime,
     hidden_columns: Iterable[str] = (),
     seats: Collection[Seat] = (),
+    version: int | None = None,
 ) -> ChangeRequest:
     """Add a verdict; a rejection is final, approvals count until the quorum is met.
 
-    After a glass was broken a verdict says what is thought of it, and changes nothing.
-    Raises PortalOnly, ReviewRefused, DigestMoved, InvalidInput.
+    After a glass was broken a verdict says what is thought of it, and changes nothing. `version` is the one that the
+    reviewer looked at, if they say so. Raises PortalOnly, ReviewRefused, DigestMoved, StateConflict, InvalidInput.
     """
     if reviewer.channel is not Channel.PORTAL:
         raise PortalOnly("a review comes from a person at the portal, not from a token")
@@ -134,6 +136,7 @@ def review(
         raise ReviewRefused(refusal or _no_seat(request, seats))
     if digest != request.digest:
         raise DigestMoved("the request is not the one that you looked at; look again")
+    _expect_version(request, version)
     if verdict is Verdict.REJECT and not reason.strip():
         raise InvalidInput("say why you reject the request")
     if len(reason) > MAX_REASON:
@@ -161,7 +164,7 @@ def _approved(request: ChangeRequest, now: dt.datetime) -> ChangeRequest:
     return replace(request, state=State.APPROVED, expires_at=expires_at)
 
 
-def missing_quorum(request: ChangeRequest) -> tuple[tuple[Requirement, int], ...]:
+def missing_quorum(request: Standing) -> tuple[tuple[Requirement, int], ...]:
     """The requirements that are not met yet, each with the number of approvals it has."""
     missing = []
     for requirement in request.requirements:
@@ -171,7 +174,7 @@ def missing_quorum(request: ChangeRequest) -> tuple[tuple[Requirement, int], ...
     return tuple(missing)
 
 
-def own_people(request: ChangeRequest) -> frozenset[str]:
+def own_people(request: Standing) -> frozenset[str]:
     """Whose request it is: the requester, and whoever had a job ask."""
     return frozenset({request.requester.id, *request.behind})
 
@@ -191,9 +194,15 @@ def why_no_glass(request: ChangeRequest, principal: Principal) -> str | None:
 
 
 def break_glass(
-    request: ChangeRequest, principal: Principal, *, reason: str, digest: str, now: dt.datetime
+    request: ChangeRequest,
+    principal: Principal,
+    *,
+    reason: str,
+    digest: str,
+    now: dt.datetime,
+    version: int | None = None,
 ) -> ChangeRequest:
-    """Approved without its quorum: others look at it afterwards. Raises PortalOnly, ReviewRefused, DigestMoved."""
+    """Approved without its quorum: others look at it afterwards. Raises what `review` raises."""
     if principal.channel is not Channel.PORTAL:
         raise PortalOnly("a glass is broken by a person at the portal, not by a token")
     refusal = why_no_glass(request, principal)
@@ -201,6 +210,7 @@ def break_glass(
         raise ReviewRefused(refusal)
     if digest != request.digest:
         raise DigestMoved("the request is not the one that you looked at; look again")
+    _expect_version(request, version)
     if not reason.strip():
         raise InvalidInput("say what the emergency is")
     if len(reason) > MAX_REASON:
@@ -208,7 +218,7 @@ def break_glass(
     return replace(request, state=State.APPROVED, broken=Broken(reason=reason.strip(), at=now))
 
 
-def missing_after(request: ChangeRequest) -> tuple[tuple[Requirement, int], ...]:
+def missing_after(request: Standing) -> tuple[tuple[Requirement, int], ...]:
     """Whose look is still missing after a glass was broken, each with the number of looks that there were."""
     broken = request.broken
     if broken is None or request.state not in {State.EXECUTED, State.UNDONE}:
@@ -221,7 +231,7 @@ def missing_after(request: ChangeRequest) -> tuple[tuple[Requirement, int], ...]
     return tuple(missing)
 
 
-def _asked_after(request: ChangeRequest) -> tuple[Requirement, ...]:
+def _asked_after(request: Standing) -> tuple[Requirement, ...]:
     return tuple(dict.fromkeys(requirement for glass in request.glasses for requirement in glass.review))
 
 
@@ -238,13 +248,13 @@ def comment(request: ChangeRequest, author: Principal, text: str, now: dt.dateti
     return replace(request, comments=(*request.comments, Comment(author=author.id, text=text.strip(), at=now)))
 
 
-def approvals_for(request: ChangeRequest, requirement: Requirement) -> int:
+def approvals_for(request: Standing, requirement: Requirement) -> int:
     """How many distinct people of the requirement's groups have approved; the requester never counts."""
     approvals = [known for known in request.reviews if known.verdict is Verdict.APPROVE]
     return _counted(request, approvals, requirement)
 
 
-def _counted(request: ChangeRequest, reviews: Iterable[Review], requirement: Requirement) -> int:
+def _counted(request: Standing, reviews: Iterable[Review], requirement: Requirement) -> int:
     """One vote for each person, and one for each place: who was away and whoever was in their place have one."""
     counted = [
         known
@@ -264,9 +274,12 @@ def withdraw(request: ChangeRequest, principal: Principal, now: dt.datetime) -> 
 
 def expire(request: ChangeRequest, now: dt.datetime) -> ChangeRequest:
     """Past its time, an undecided request ends; otherwise it is returned as it is."""
-    if request.state in {State.AWAITING_REVIEW, State.APPROVED} and now >= request.expires_at:
-        return replace(request, state=State.EXPIRED, finished_at=now)
-    return request
+    return replace(request, state=State.EXPIRED, finished_at=now) if is_over(request, now) else request
+
+
+def is_over(request: Standing, now: dt.datetime) -> bool:
+    """Whether nobody decided in time."""
+    return request.state in {State.AWAITING_REVIEW, State.APPROVED} and now >= request.expires_at
 
 
 def why_no_execution(request: ChangeRequest, principal: Principal, now: dt.datetime) -> str | None:
@@ -378,7 +391,13 @@ def _expect(request: ChangeRequest, *states: State) -> None:
         raise StateConflict(_is(request))
 
 
-def _is(request: ChangeRequest) -> str:
+def _expect_version(request: Standing, version: int | None) -> None:
+    """What others said since is read before one decides."""
+    if version is not None and version != request.version:
+        raise StateConflict("the request has moved on since you looked at it; see what happened, and decide again")
+
+
+def _is(request: Standing) -> str:
     return f"the request is {request.state.replace('_', ' ')}"
 
 

@@ -174,6 +174,7 @@ class ChangesDocument(BaseModel):
     """Change requests, newest first."""
 
     changes: list[ChangeSummaryDocument]
+    next_before: str | None = Field(description="What `before` is for the next page; null after the last one.")
 
 
 class ActionDocument(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 
-from gatebook_hub.changes import State, Verdict
+from gatebook_hub.changes import State, Verdict, place_of, read_place
 from gatebook_hub.errors import PortalOnly
 from gatebook_hub.gateway.answers import ChangeDocument, ChangesDocument
 from gatebook_hub.gateway.documents import NoteDocument, ReviewDocument, UndoDocument
@@ -26,11 +26,20 @@ def list_changes(
     state: State | None = None,
     mine: bool = False,  # noqa: FBT001, FBT002 - a query parameter
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
-    before: Annotated[str | None, Query(max_length=40)] = None,
+    before: Annotated[str | None, Query(max_length=80)] = None,
 ) -> dict[str, Any]:
-    """Change requests that the caller may see, newest first."""
-    found = cases.changes.find(call.principal, state=state, is_mine=mine, limit=limit, before=before)
-    return {"changes": [change_view(cases, call.principal, request, has_diff=False) for request in found]}
+    """Change requests that the caller may see, newest first; `before` is a time, or `next_before` of another page."""
+    place = read_place(before) if before else None
+    states = (state,) if state else ()
+    listed = cases.changes.listed(call.principal, states=states, is_mine=mine, limit=limit, before=place)
+    sights = cases.changes.sights(call.principal)
+    return {
+        "changes": [
+            change_view(cases, call.principal, request, has_diff=False, sights=sights)
+            for request in cases.changes.opened(call.principal, listed)
+        ],
+        "next_before": str(place_of(listed[-1])) if len(listed) == limit else None,
+    }
 
 
 @router.get("/{change_id}", operation_id="get_change", **answers(ChangeDocument))

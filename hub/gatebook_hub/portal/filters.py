@@ -11,6 +11,7 @@ HOUR_S = 60 * MINUTE_S
 DAY_S = 24 * HOUR_S
 TENTHS_BELOW_S = 10
 FEW_SPACES = 3
+MOST_TOLD = 999
 
 _SAFE_ADDRESS = re.compile(r"(?:https?://[^\s\\/]|/(?![/\\])|[?#])[^\s\\]*", re.ASCII)
 _PLAIN_CONTROLS = frozenset("\n\t")
@@ -51,6 +52,11 @@ def span(seconds: float) -> str:
 def plural(count: int, one: str, many: str | None = None) -> str:
     """Return a count with its noun: `1 row`, `1,200 rows`."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def waiting(count: int) -> str:
+    """Return how many wait, as far as they are counted: `12`, `999+`."""
+    return str(count) if count <= MOST_TOLD else f"{MOST_TOLD}+"
 
 
 def visible(text: str) -> Markup:

@@ -87,6 +87,7 @@ def environment() -> Environment:
         "age": filters.age,
         "span": filters.span,
         "plural": filters.plural,
+        "waiting": filters.waiting,
         "visible": filters.visible,
         "prose": filters.prose,
         "coded": filters.coded,

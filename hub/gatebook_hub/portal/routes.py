@@ -17,6 +17,7 @@ from gatebook_hub.portal import routes_audit as audit
 from gatebook_hub.portal import routes_catalogue as catalogue
 from gatebook_hub.portal import routes_changes as changes
 from gatebook_hub.portal import routes_home as home
+from gatebook_hub.portal import routes_inbox as inbox
 from gatebook_hub.portal import routes_notifications as notifications
 from gatebook_hub.portal import routes_runs as runs
 from gatebook_hub.portal import routes_who_can as who_can
@@ -28,7 +29,7 @@ from gatebook_hub.services.cases import UseCases
 from gatebook_hub.web.hub import HubDirectory
 
 _LISTS = {
-    "/inbox": changes.inbox,
+    "/inbox": inbox.inbox,
     "/catalogue": catalogue.catalogue,
     "/audit": audit.audit,
     "/runs": runs.runs,

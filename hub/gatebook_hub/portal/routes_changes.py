@@ -1,20 +1,29 @@
-"""Which change requests wait, and what does a reviewer see and press?"""
+"""What does a reviewer see of a change request, and press?"""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any
 
 from starlette.responses import Response
 
-from gatebook_hub.changes import ChangeRequest, State, Verdict
-from gatebook_hub.changes import Review as GivenReview
-from gatebook_hub.errors import DigestMoved, GatebookError, InvalidInput, NotFound, PortalOnly
+from gatebook_hub.changes import ChangeRequest, State, Verdict, read_seen, seen_of, since
+from gatebook_hub.errors import (
+    DigestMoved,
+    GatebookError,
+    InvalidInput,
+    NotFound,
+    NotPermitted,
+    PortalOnly,
+    ReviewRefused,
+    StateConflict,
+)  # fmt: skip
 from gatebook_hub.model import Channel
-from gatebook_hub.portal.downloads import csv_download, json_download
-from gatebook_hub.portal.filters import plural
+from gatebook_hub.portal.news import news as news_of
+from gatebook_hub.portal.news import timeline
 from gatebook_hub.portal.pages.cells import cell_of
 from gatebook_hub.portal.pages.change import (
     Broken,
@@ -27,48 +36,15 @@ from gatebook_hub.portal.pages.change import (
     StandIn,
     TimelineEntry,
 )
-from gatebook_hub.portal.pages.changes import ChangeCard, InboxPage, Quorum
+from gatebook_hub.portal.pages.changes import Quorum
 from gatebook_hub.portal.pages.diff import row_diff_of
-from gatebook_hub.portal.pages.frame import Downloads, FieldError, Pager, Tab, address
+from gatebook_hub.portal.pages.frame import Downloads, FieldError, address
 from gatebook_hub.portal.visits import Visit, leave_for, shown
 from gatebook_hub.web.views import change_view
 
-PAGE_ROWS = 50
-_HIGH_RISK = 5
-TABS = {"waiting": "Waiting for me", "mine": "My requests", "all": "All I may see", "done": "Done"}
-COLUMNS = (
-    "id", "state", "summary", "source", "table", "operation", "action", "requester", "reason", "created_at",
-    "expires_at", "url",
-)  # fmt: skip
 _UNDECIDED = (State.AWAITING_REVIEW,)
-
-
-def inbox(visit: Visit) -> Response:
-    """GET /inbox, /inbox.json and /inbox.csv."""
-    tab = visit.asked("tab") or "waiting"
-    if tab not in TABS:
-        raise NotFound("there is no such list")
-    found, older = _listed(visit, tab, visit.asked("before") or None)
-    views = [change_view(visit.cases, visit.principal, request, has_diff=False) for request in found]
-    path = visit.request.url.path
-    if path.endswith(".json"):
-        return json_download({"changes": views, "next_before": older})
-    if path.endswith(".csv"):
-        return csv_download(f"inbox-{tab}", COLUMNS, views)
-    frame = visit.frame()
-    counts = {"waiting": frame.inbox_count}
-    page = InboxPage(
-        frame=frame,
-        tab=tab,
-        tabs=tuple(
-            Tab(title=title, url=address("/inbox", tab=name), is_current=name == tab, count=counts.get(name))
-            for name, title in TABS.items()
-        ),
-        changes=tuple(card_of(view) for view in views),
-        pager=Pager(older_url=address("/inbox", tab=tab, before=older) if older else None),
-        downloads=Downloads(json_url=address("/inbox.json", tab=tab), csv_url=address("/inbox.csv", tab=tab)),
-    )
-    return shown(page)
+# What a press meets that came too late.
+_MOVED_ON = (ReviewRefused, NotPermitted, StateConflict, DigestMoved)
 
 
 def change(visit: Visit) -> Response:
@@ -89,7 +65,9 @@ def review(visit: Visit) -> Response:
             verdict = Verdict(visit.form.get("verdict", ""))
         except ValueError as error:
             raise InvalidInput("press `Approve` or `Reject`") from error
-        visit.cases.changes.review(visit.call, change_id, verdict=verdict, reason=reason, digest=digest)
+        visit.cases.changes.review(
+            visit.call, change_id, verdict=verdict, reason=reason, digest=digest, version=_version(visit)
+        )
         return "approved" if verdict is Verdict.APPROVE else "rejected"
 
     return _moved(visit, step, reason)
@@ -123,7 +101,7 @@ def break_glass(visit: Visit) -> Response:
 
     def step(change_id: str) -> str:
         digest = visit.form.get("digest", "")
-        visit.cases.changes.break_glass(visit.call, change_id, reason=reason, digest=digest)
+        visit.cases.changes.break_glass(visit.call, change_id, reason=reason, digest=digest, version=_version(visit))
         return "broken"
 
     return _moved(visit, step, reason, "glass-reason")
@@ -131,13 +109,13 @@ def break_glass(visit: Visit) -> Response:
 
 def comment(visit: Visit) -> Response:
     """POST /changes/{id}/comments: say something about it."""
+    text = visit.form.get("comment", "").replace("\r\n", "\n")
 
     def step(change_id: str) -> str:
-        text = visit.form.get("comment", "").replace("\r\n", "\n")
         visit.cases.changes.comment(visit.call, change_id, text)
         return "commented"
 
-    return _moved(visit, step, field="comment")
+    return _moved(visit, step, text, "comment")
 
 
 def undo(visit: Visit) -> Response:
@@ -151,9 +129,7 @@ def undo(visit: Visit) -> Response:
     except NotFound:
         raise
     except GatebookError as error:
-        request = visit.cases.changes.look(visit.call, change_id)
-        page = change_page(visit, request, errors=(_field_error(error, "undo-reason"),), given_reason=reason)
-        return shown(page, error.status)
+        return _refused(visit, change_id, error, reason, "undo-reason")
     return leave_for(address(f"/changes/{asked.id}", notice="asked"))
 
 
@@ -166,10 +142,29 @@ def _moved(visit: Visit, step: Callable[[str], str], given_reason: str = "", fie
     except NotFound:
         raise
     except GatebookError as error:
-        request = visit.cases.changes.look(visit.call, change_id)
-        page = change_page(visit, request, errors=(_field_error(error, field),), given_reason=given_reason)
-        return shown(page, error.status)
+        return _refused(visit, change_id, error, given_reason, field)
     return leave_for(address(f"/changes/{change_id}", notice=notice))
+
+
+def _refused(visit: Visit, change_id: str, error: GatebookError, given: str, field: str) -> Response:
+    """The page as it is now, with what happened since the form was shown; a conflict, if that is why it is refused."""
+    request = visit.cases.changes.look(visit.call, change_id)
+    errors = (_field_error(error, field),)
+    seen = read_seen(visit.form.get("seen", ""))
+    if seen is None:
+        return shown(change_page(visit, request, errors=errors, given_reason=given, given_in=field), error.status)
+    happened = since(seen, request)
+    executor = visit.cases.changes.executor(request) if happened.was is not None else None
+    told = news_of(request, happened, visit.principal.id, executor)
+    page = change_page(visit, request, errors=errors, given_reason=given, given_in=field, news=told)
+    is_overtaken = happened.is_moved and isinstance(error, _MOVED_ON)
+    return shown(page, HTTPStatus.CONFLICT if is_overtaken else error.status)
+
+
+def _version(visit: Visit) -> int | None:
+    """The version of the request that the form was shown with, if it says so."""
+    seen = read_seen(visit.form.get("seen", ""))
+    return None if seen is None else seen.version
 
 
 def _same_digest(visit: Visit, change_id: str) -> None:
@@ -218,9 +213,11 @@ def change_page(
     notice: str | None = None,
     errors: tuple[FieldError, ...] = (),
     given_reason: str = "",
+    given_in: str = "reason",
+    news: tuple[TimelineEntry, ...] = (),
 ) -> ChangePage:
     """The page of a change request under the person's own masks."""
-    view = change_view(visit.cases, visit.principal, request)
+    view = change_view(visit.cases, visit.principal, request, sights=visit.sights)
     may, outcome = view["may"], view["outcome"]
     broken = view["broken"]
     is_waiting = request.state in _UNDECIDED or bool(broken and broken["missing"])
@@ -262,7 +259,7 @@ def change_page(
             for person, holder in visit.cases.changes.stand_ins(request)
         ),
         glass=Permission(is_allowed=bool(may["break_glass"])),
-        timeline=_timeline(request, view),
+        timeline=timeline(request, view),
         review=Permission(is_allowed=bool(may["review"]), why_not=why_not),
         withdraw=Permission(is_allowed=bool(may["withdraw"])),
         execute=Permission(
@@ -290,35 +287,10 @@ def change_page(
         failure=view["failure"],
         errors=errors,
         given_reason=given_reason,
+        given_in=given_in,
+        seen=str(seen_of(request)),
+        news=news,
     )
-
-
-def card_of(view: Mapping[str, Any]) -> ChangeCard:
-    """A change request in a list, from its view without a diff."""
-    return ChangeCard(
-        id=view["id"],
-        summary=view["summary"],
-        state=str(view["state"]),
-        source=view["source"],
-        table=view["table"],
-        requester=view["requester"],
-        created_at=_time(view["created_at"]),
-        warnings_count=len(view["warnings"]),
-        quorum=quorum_of(view) if view["state"] == State.AWAITING_REVIEW or view["broken"] else (),
-        risk=_risk_word(view["risk"]["points"]),
-        is_broken=bool(view["broken"] and view["broken"]["missing"]),
-        action=view["action"],
-    )
-
-
-def _risk_word(points: int) -> str | None:
-    """A word for what stands out in a list."""
-    return "high" if points >= _HIGH_RISK else None
-
-
-def quorum_of(view: Mapping[str, Any]) -> tuple[Quorum, ...]:
-    """What a request needs: before it is done or, after a glass was broken, afterwards."""
-    return _quorums(view["broken"]["missing"] if view["broken"] else view["quorum"])
 
 
 def _quorums(found: Sequence[Mapping[str, Any]]) -> tuple[Quorum, ...]:
@@ -333,55 +305,6 @@ def _review_of(found: Mapping[str, Any]) -> Review:
         at=_time(found["at"]),
         instead_of=found["instead_of"],
     )
-
-
-def _listed(visit: Visit, tab: str, before: str | None) -> tuple[list[ChangeRequest], str | None]:
-    """The requests of a tab, and the time before which the next page begins."""
-    changes, person = visit.cases.changes, visit.principal
-    if tab == "waiting":
-        return list(changes.inbox(person)), None
-    if before is not None:
-        _checked_time(before)
-    # What the person may not see, and what is not done, is left out after the store's limit.
-    limit = PAGE_ROWS + 1 if tab == "mine" else 1_000
-    found = changes.find(person, is_mine=tab == "mine", before=before, limit=limit)
-    kept = [request for request in found if tab != "done" or request.state.is_final]
-    older = kept[PAGE_ROWS - 1].created_at.isoformat() if len(kept) > PAGE_ROWS else None
-    return kept[:PAGE_ROWS], older
-
-
-def _checked_time(text: str) -> None:
-    try:
-        dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InvalidInput("`before` is not a time") from error
-
-
-def _timeline(request: ChangeRequest, view: Mapping[str, Any]) -> tuple[TimelineEntry, ...]:
-    entries = [TimelineEntry(at=request.created_at, sentence=f"{view['requester']} asked for the change")]
-    if request.broken is not None:
-        broken = f"{view['requester']} broke the glass: it was executed before anybody had reviewed it"
-        entries.append(TimelineEntry(at=request.broken.at, sentence=broken))
-    verbs = {Verdict.APPROVE: "approved", Verdict.REJECT: "rejected"}
-    entries += [
-        TimelineEntry(at=known.at, sentence=f"{_who(known)} {verbs[known.verdict]} it") for known in request.reviews
-    ]
-    endings = {
-        State.EXECUTED: f"the change was executed: {plural(request.outcome_rows or 0, 'row')}",
-        State.UNDONE: f"the change was executed: {plural(request.outcome_rows or 0, 'row')}; it has been undone since",
-        State.WITHDRAWN: f"{view['requester']} withdrew it",
-        State.EXPIRED: "it expired: nobody had decided in time",
-        State.DRIFTED: "nothing was written: the rows had changed",
-        State.FAILED: "nothing was written: the write failed",
-    }
-    if request.finished_at is not None and request.state in endings:
-        entries.append(TimelineEntry(at=request.finished_at, sentence=endings[request.state]))
-    return tuple(entries)
-
-
-def _who(known: GivenReview) -> str:
-    person = known.reviewer.removeprefix("user:")
-    return f"{person}, in place of {known.instead_of.removeprefix('user:')}," if known.instead_of else person
 
 
 def _may_open_outcome(visit: Visit, request: ChangeRequest) -> bool:

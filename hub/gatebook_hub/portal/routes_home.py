@@ -14,13 +14,12 @@ from starlette.responses import Response
 from gatebook_hub.errors import GatebookError
 from gatebook_hub.model import Principal
 from gatebook_hub.policy import SourceRule, may_read_book, may_read_metrics, may_use_tool
+from gatebook_hub.portal.cards import card_of
 from gatebook_hub.portal.pages.catalogue import SourceCard
 from gatebook_hub.portal.pages.home import HomePage, PolicyTrouble, ToolCard
 from gatebook_hub.portal.pages.pattern import pattern_page
-from gatebook_hub.portal.routes_changes import card_of
 from gatebook_hub.portal.visits import Visit, shown
 from gatebook_hub.services.cases import UseCases
-from gatebook_hub.web.views import change_view
 
 FEW = 5
 MANY = 10
@@ -39,18 +38,17 @@ class Tool:
 def home(visit: Visit) -> Response:
     """GET /."""
     cases, person = visit.cases, visit.principal
-    frame = visit.frame()
     try:
-        waiting = cases.changes.inbox(person)[:FEW]
+        waiting = visit.inbox()
     except GatebookError:
         # A source is away: the inbox says so, the first page must not go with it.
         waiting = ()
-    mine = cases.changes.find(person, is_mine=True, limit=FEW)
+    mine = cases.changes.listed(person, is_mine=True, limit=FEW)
     page = HomePage(
-        frame=frame,
+        frame=visit.frame(waiting=len(waiting)),
         tools=tool_cards(cases, person) if visit.hub is not None else (),
-        waiting=tuple(card_of(change_view(cases, person, one, has_diff=False)) for one in waiting),
-        mine=tuple(card_of(change_view(cases, person, one, has_diff=False)) for one in mine),
+        waiting=tuple(map(card_of, waiting[:FEW])),
+        mine=tuple(map(card_of, mine)),
         sources=tuple(source_card(rule) for rule in cases.access.sources(person)),
         trouble=_trouble(cases, person),
     )

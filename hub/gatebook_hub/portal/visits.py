@@ -10,12 +10,15 @@ from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from gatebook_hub.changes import Outline, Place
 from gatebook_hub.errors import AuthenticationError, GatebookError, InvalidInput, PortalOnly
 from gatebook_hub.model import Principal
 from gatebook_hub.portal.pages.frame import Frame
 from gatebook_hub.portal.render import Page, render
 from gatebook_hub.services.cases import UseCases
+from gatebook_hub.services.changes import MOST_WAITING
 from gatebook_hub.services.gate import Call
+from gatebook_hub.services.showing import Sights
 from gatebook_hub.stores.access import PortalSession
 from gatebook_hub.web.authentication import Doorman
 from gatebook_hub.web.hub import HubDirectory
@@ -31,12 +34,13 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """One request of a person at the portal. `form` holds the fields of a press, each once."""
+    """One request of a person at the portal, and what they see. `form` holds the fields of a press, each once."""
 
     cases: UseCases
     hub: HubDirectory | None
     request: Request
     session: PortalSession
+    sights: Sights
     form: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -53,9 +57,21 @@ class Visit:
         """A value of the address's query, without spaces around it; empty if it is not there."""
         return self.request.query_params.get(name, "").strip()
 
-    def frame(self, notice: str | None = None) -> Frame:
-        """What every page shows around its content."""
-        return frame_of(self.cases, self.session, notice, has_hub=self.hub is not None)
+    def inbox(self, before: Place | None = None, limit: int = MOST_WAITING) -> tuple[Outline, ...]:
+        """What waits for the person."""
+        return self.cases.changes.inbox(self.principal, sights=self.sights, before=before, limit=limit)
+
+    def frame(self, notice: str | None = None, *, waiting: int | None = None) -> Frame:
+        """What every page shows around its content; what waits is counted if that is not known.
+
+        Where a source that would have to be asked is away, nothing is counted.
+        """
+        if waiting is None:
+            try:
+                waiting = len(self.inbox())
+            except GatebookError:
+                waiting = 0
+        return frame_of(self.cases, self.session, notice, has_hub=self.hub is not None, waiting=waiting)
 
 
 class Entrance:
@@ -117,7 +133,8 @@ class Entrance:
         self.doorman.count(session.principal.id)
         if not self.cases.preferences.is_known_as(session.principal):
             await run_in_threadpool(self.cases.preferences.meet, session.principal)
-        return Visit(cases=self.cases, hub=self.hub, request=request, session=session, form=form or {})
+        sights = self.cases.changes.sights(session.principal)
+        return Visit(cases=self.cases, hub=self.hub, request=request, session=session, sights=sights, form=form or {})
 
     def stranger(self, xsrf: str = "") -> Frame:
         """The frame of a page for somebody who has not signed in."""
@@ -125,17 +142,19 @@ class Entrance:
 
 
 def frame_of(
-    cases: UseCases, session: PortalSession | None, notice: str | None, *, has_hub: bool, xsrf: str = ""
+    cases: UseCases,
+    session: PortalSession | None,
+    notice: str | None,
+    *,
+    has_hub: bool,
+    xsrf: str = "",
+    waiting: int = 0,
 ) -> Frame:
-    """A page's frame; what waits is counted, unless a source that would have to be asked is away."""
+    """A page's frame."""
     settings = cases.gate.settings
     hub_url = f"{settings.hub_url}/hub/home" if has_hub else None
     if session is None:
         return Frame(now=cases.gate.now(), xsrf=xsrf, person=None, hub_url=hub_url, is_trial=settings.trial)
-    try:
-        waiting = len(cases.changes.inbox(session.principal))
-    except GatebookError:
-        waiting = 0
     return Frame(
         now=cases.gate.now(),
         xsrf=session.xsrf,

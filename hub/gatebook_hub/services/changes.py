@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain, islice
 from typing import Any
 
 from gatebook_hub import changes as core
 from gatebook_hub import policy
 from gatebook_hub.audit import EventKind, Outcome
-from gatebook_hub.changes import ChangeRequest, Returned, State, Verdict
+from gatebook_hub.changes import ChangeRequest, Outline, Place, Returned, Standing, State, Verdict
 from gatebook_hub.errors import GatebookError, NotFound
 from gatebook_hub.model import NoticeKind, Principal, Seat
 from gatebook_hub.policy import Action
-from gatebook_hub.services import showing, standing_in
+from gatebook_hub.services import standing_in
 from gatebook_hub.services.executing import Executing
 from gatebook_hub.services.expiring import fresh
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
 from gatebook_hub.services.previewing import Asked, Previewed, preview, preview_undo
+from gatebook_hub.services.showing import Sights
+from gatebook_hub.stores.book import EventFilter
+from gatebook_hub.stores.outlines import Viewer
 
+MOST_WAITING = 1_000
+_AT_ONCE = 250
 _WAIT_AT_MOST_S = 30.0
 
 
@@ -128,34 +134,70 @@ class Changes:
         *,
         state: State | None = None,
         is_mine: bool = False,
-        before: str | None = None,
+        before: Place | None = None,
         limit: int = 100,
     ) -> tuple[ChangeRequest, ...]:
-        """Requests that this principal may see, newest first."""
-        found = self._gate.changes.find(
-            states=(state,) if state else (), requester=principal.id if is_mine else None, before=before, limit=limit
-        )
-        seats = standing_in.seats(self._gate, principal.id)
-        return tuple(
-            request for request in (fresh(self._gate, one) for one in found) if self._may_see(principal, request, seats)
+        """Requests that this principal may see, newest first; their rows are for those who ask for one of them."""
+        listed = self.listed(principal, states=(state,) if state else (), is_mine=is_mine, before=before, limit=limit)
+        return self.opened(principal, listed)
+
+    @under_one_set
+    def listed(
+        self,
+        principal: Principal,
+        *,
+        states: Collection[State] = (),
+        is_mine: bool = False,
+        before: Place | None = None,
+        limit: int = 100,
+    ) -> tuple[Outline, ...]:
+        """So many outlines of what this principal may see, newest first."""
+        return self._seen(
+            principal,
+            self._gate.changes.outlines.find(
+                viewer=None if self._reads_book(principal) else self._viewer(principal),
+                states=states,
+                requester=principal.id if is_mine else None,
+                before=before,
+                limit=limit,
+            ),
         )
 
     @under_one_set
-    def inbox(self, principal: Principal) -> tuple[ChangeRequest, ...]:
-        """Requests that wait for this person; first those that were executed without anybody's review."""
-        seats = standing_in.seats(self._gate, principal.id)
-        unsettled = [request for request in self._gate.changes.unsettled() if self._may_see(principal, request, seats)]
-        waiting = [*unsettled, *self.find(principal, state=State.AWAITING_REVIEW, limit=1_000)]
-        sights = showing.Sights(self._gate, principal)
-        return tuple(
-            request for request in waiting if core.may_review(request, principal, sights.hidden(request), seats) is None
-        )
+    def opened(self, principal: Principal, outlines: Sequence[Outline]) -> tuple[ChangeRequest, ...]:
+        """The requests of a list."""
+        found = self._gate.changes.several([outline.id for outline in outlines])
+        requests = (fresh(self._gate, request) for request in found)
+        return tuple(request for request in requests if self._may_see(principal, request))
 
     @under_one_set
-    def why_no_review(self, principal: Principal, request: ChangeRequest) -> str | None:
-        """Why this person may not review the request, or None."""
-        seats = standing_in.seats(self._gate, principal.id)
-        return core.may_review(request, principal, showing.hidden(self._gate, principal, request), seats)
+    def inbox(
+        self,
+        principal: Principal,
+        *,
+        sights: Sights | None = None,
+        before: Place | None = None,
+        limit: int = MOST_WAITING,
+    ) -> tuple[Outline, ...]:
+        """What waits for this person; first, unless `before` is given, what was executed without anybody's review."""
+        sights = sights or self.sights(principal)
+        unsettled = self._waiting(principal, None, is_unsettled=True) if before is None else ()
+        waiting = chain(unsettled, self._waiting(principal, before, states=(State.AWAITING_REVIEW,)))
+        return tuple(islice((outline for outline in waiting if sights.why_no_review(outline) is None), limit))
+
+    def _waiting(self, principal: Principal, before: Place | None, **kind: Any) -> Iterator[Outline]:
+        """Of one kind, what names one of the person's groups, as far as it is asked for."""
+        viewer = self._viewer(principal)
+        while True:
+            found = self._gate.changes.outlines.find(viewer=viewer, before=before, limit=_AT_ONCE, **kind)
+            yield from self._seen(principal, found)
+            if len(found) < _AT_ONCE:
+                return
+            before = core.place_of(found[-1])
+
+    def sights(self, principal: Principal) -> Sights:
+        """What this principal sees, for one visit or one answer."""
+        return Sights(self._gate, principal)
 
     @under_one_set
     def stand_ins(self, request: ChangeRequest) -> tuple[tuple[str, str], ...]:
@@ -163,11 +205,13 @@ class Changes:
         return standing_in.stand_ins(self._gate, request)
 
     @under_one_set
-    def review(self, call: Call, change_id: str, *, verdict: Verdict, reason: str, digest: str) -> ChangeRequest:
-        """A person's verdict; the last approval executes the request."""
+    def review(
+        self, call: Call, change_id: str, *, verdict: Verdict, reason: str, digest: str, version: int | None = None
+    ) -> ChangeRequest:
+        """A person's verdict on what they looked at; the last approval executes the request."""
         gate = self._gate
         request = self.get(call.principal, change_id)
-        seats = standing_in.seats(gate, call.principal.id)
+        sights = self.sights(call.principal)
         with self._refusals(call, change_id, "review"):
             reviewed = core.review(
                 request,
@@ -176,10 +220,11 @@ class Changes:
                 reason=reason,
                 digest=digest,
                 now=gate.now(),
-                hidden_columns=showing.hidden(gate, call.principal, request),
-                seats=seats,
+                hidden_columns=sights.hidden(request),
+                seats=sights.seats,
+                version=version,
             )
-        seat = core.seat_of(request, call.principal, seats)
+        seat = core.seat_of(request, call.principal, sights.seats)
         # The book first: a review that nobody could prove must not count.
         event = gate.event(
             EventKind.CHANGE_REVIEWED,
@@ -203,12 +248,16 @@ class Changes:
         return self._executing.if_due(call, moved)
 
     @under_one_set
-    def break_glass(self, call: Call, change_id: str, *, reason: str, digest: str) -> ChangeRequest:
+    def break_glass(
+        self, call: Call, change_id: str, *, reason: str, digest: str, version: int | None = None
+    ) -> ChangeRequest:
         """The requester has it executed at once; an alarm says so, and others look at it afterwards."""
         gate = self._gate
         request = self.get(call.principal, change_id)
         with self._refusals(call, change_id, "break_glass"):
-            broken = core.break_glass(request, call.principal, reason=reason, digest=digest, now=gate.now())
+            broken = core.break_glass(
+                request, call.principal, reason=reason, digest=digest, now=gate.now(), version=version
+            )
         told = {"source": request.source, "change": request.id, "outcome": Outcome.OK, "extra": {"digest": digest}}
         index = gate.book.append(gate.event(EventKind.CHANGE_BROKEN, replace(call, reason=reason), **told))
         detail = f"{call.principal.id} had the change {request.id} executed before anybody reviewed it"
@@ -248,6 +297,13 @@ class Changes:
         is_own = call.principal.id == request.requester.id
         groups = call.principal.groups if is_own else request.requester.groups
         return self._executing.execute(call, request, replace(request.requester, groups=groups))
+
+    def executor(self, request: ChangeRequest) -> str | None:
+        """Who had it executed, as the book has it, or None if nobody had."""
+        if request.state not in {State.EXECUTING, State.EXECUTED, State.DRIFTED, State.FAILED}:
+            return None
+        found = self._gate.book.find(EventFilter(kind=EventKind.CHANGE_INTENT, change=request.id, limit=1))
+        return str(found[0].content["principal"]) if found else None
 
     def _move_told(self, call: Call, request: ChangeRequest, index: int, step: str) -> ChangeRequest:
         """What the book has of a step comes to pass; where another step was faster, the book says that it did not."""
@@ -293,26 +349,39 @@ class Changes:
             gate.changes.move(core.forget(request, gate.now()))
         return len(old)
 
-    def sights(self, principal: Principal) -> showing.Sights:
-        """What this principal sees of the rows of requests, at this moment."""
-        return showing.Sights(self._gate, principal)
-
     def returned_to(self, principal: Principal, request: ChangeRequest) -> Returned | None:
         """What an executed request returned, for the one who asked, if it would be shown in the same way today."""
-        return showing.returned_to(self._gate, principal, request)
+        return self.sights(principal).returned_to(request)
 
-    def _may_see(self, principal: Principal, request: ChangeRequest, seats: Sequence[Seat]) -> bool:
-        after = [requirement for glass in request.glasses for requirement in glass.review] if request.broken else []
-        wanted = core.groups_of((*request.requirements, *after))
+    def _seen(self, principal: Principal, outlines: Iterable[Outline]) -> tuple[Outline, ...]:
+        """Those that the principal may see, whatever the columns of the store say; what is over by now is expired."""
+        now, seats = self._gate.now(), standing_in.seats(self._gate, principal.id)
+        return tuple(
+            replace(outline, state=State.EXPIRED) if core.is_over(outline, now) else outline
+            for outline in outlines
+            if self._may_see(principal, outline, seats)
+        )
+
+    def _may_see(self, principal: Principal, request: Standing, seats: Sequence[Seat] | None = None) -> bool:
+        wanted = core.groups_of(request)
         is_party = principal.id == request.requester.id or bool(wanted & principal.groups)
-        if is_party or policy.may_read_book(self._gate.policy, principal, self._gate.circumstances()):
+        if is_party or self._reads_book(principal):
             return True
+        seats = standing_in.seats(self._gate, principal.id) if seats is None else seats
         if core.is_waiting(request) and core.usable_seats(request, seats):
             return True
         # Whoever reviewed in somebody's place sees what came of it, while they are in that place.
         given = (*request.reviews, *(request.broken.reviews if request.broken else ()))
         places = {known.seat for known in given if known.reviewer == principal.id}
         return any(seat.holder in places and seat.groups & wanted for seat in seats)
+
+    def _reads_book(self, principal: Principal) -> bool:
+        return policy.may_read_book(self._gate.policy, principal, self._gate.circumstances())
+
+    def _viewer(self, principal: Principal) -> Viewer:
+        """What the store may list; requests in whose place somebody is are looked at once more, one by one."""
+        places = (seat.groups for seat in standing_in.seats(self._gate, principal.id))
+        return Viewer(id=principal.id, groups=principal.groups.union(*places))
 
 
 def _told_of(seat: Seat) -> dict[str, str]:

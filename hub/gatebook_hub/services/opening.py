@@ -77,6 +77,7 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
 def start(gate: Gate) -> UseCases:
     """Check what is in force, complete what a crash left open, and tell the book; raises PolicyInvalid."""
     _check_policy(gate)
+    gate.changes.complete()
     cases = use_cases_of(gate)
     cases.changes.recover(OPERATOR)
     cases.jobs.recover(OPERATOR)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from gatebook_hub import policy
-from gatebook_hub.changes import ChangeRequest, Draft, Returned, RowDiff
-from gatebook_hub.model import Access, Allowed, Principal, TableObligation, TableUse, Tool
+from gatebook_hub.changes import ChangeRequest, Draft, Outline, Returned, RowDiff, Standing, may_review
+from gatebook_hub.changes.outline import Touched
+from gatebook_hub.model import Access, Allowed, Principal, Seat, TableObligation, TableUse, Tool
+from gatebook_hub.services import standing_in
 from gatebook_hub.services.gate import Gate
 from gatebook_hub.services.statements import sight_of
 
@@ -27,24 +30,10 @@ class Sight:
     is_open: bool = False
     is_whole: bool = False
 
-    def hidden_of(self, diff: RowDiff) -> frozenset[str]:
+    def hidden_of(self, diff: RowDiff | Touched) -> frozenset[str]:
         """The changed columns that are not seen in clear."""
         changed = diff.changed_columns()
         return changed - self.clear if self.is_open else changed
-
-
-def returned_to(gate: Gate, principal: Principal, request: ChangeRequest) -> Returned | None:
-    """What an executed request returned, for the one who asked, as long as their sight of the table is the same."""
-    returned = request.returned
-    if returned is None or principal.id != request.requester.id:
-        return None
-    obligation = _obligation(gate, principal, request, request.table)
-    return returned if obligation is not None and sight_of(obligation) == returned.sight else None
-
-
-def hidden(gate: Gate, principal: Principal, request: ChangeRequest) -> frozenset[str]:
-    """The changed columns that this principal does not see in clear."""
-    return Sights(gate, principal).hidden(request)
 
 
 class Sights:
@@ -52,10 +41,15 @@ class Sights:
 
     def __init__(self, gate: Gate, principal: Principal) -> None:
         self._gate = gate
-        self._principal = principal
+        self.principal = principal
         self._known: dict[tuple[str, str, bool, Tool | None, str | None], TableObligation | None] = {}
 
-    def of(self, request: Draft, diff: RowDiff) -> Sight:
+    @cached_property
+    def seats(self) -> tuple[Seat, ...]:
+        """The places of people who are away, in whose place this principal is."""
+        return standing_in.seats(self._gate, self.principal.id)
+
+    def of(self, request: Draft | Outline, diff: RowDiff | Touched) -> Sight:
         """What is seen of the rows of one table.
 
         An action may write rows that its caller could not read, and the database itself rows that nobody asked for, so
@@ -64,8 +58,8 @@ class Sights:
         obligation = self._obligation(request, diff.table)
         if obligation is None:
             return Sight()
-        is_own = self._principal.id == request.requester.id
-        is_asked_for = is_own and request.action is None and not any(row.is_along for row in diff.rows)
+        is_own = self.principal.id == request.requester.id
+        is_asked_for = is_own and request.action is None and not diff.has_along
         return Sight(
             clear=frozenset(obligation.columns) - obligation.masks.keys(),
             masked=frozenset(obligation.masks),
@@ -74,9 +68,9 @@ class Sights:
             is_whole=not obligation.row_filters,
         )
 
-    def hidden(self, request: Draft) -> frozenset[str]:
+    def hidden(self, request: Draft | Outline) -> frozenset[str]:
         """The changed columns that are not seen in clear; those of further tables with the name of their table."""
-        first, *others = request.diffs
+        first, *others = request.touched if isinstance(request, Outline) else request.diffs
         found = {*self.of(request, first).hidden_of(first)}
         for diff in others:
             sight = self.of(request, diff)
@@ -85,21 +79,34 @@ class Sights:
                 found |= {f"{diff.table}.{name}" for name in hidden} if sight.is_known else {_ELSEWHERE}
         return frozenset(found)
 
+    def why_no_review(self, request: Standing) -> str | None:
+        """Why this principal may not review the request, or None; what they see is asked only if it comes to that."""
+        refusal = may_review(request, self.principal, seats=self.seats)
+        return refusal or may_review(request, self.principal, self.hidden(request), self.seats)
+
+    def returned_to(self, request: ChangeRequest) -> Returned | None:
+        """What an executed request returned, for the one who asked, as long as their sight of the table is the same."""
+        returned = request.returned
+        if returned is None or self.principal.id != request.requester.id:
+            return None
+        obligation = self._obligation(request, request.table)
+        return returned if obligation is not None and sight_of(obligation) == returned.sight else None
+
     def shows_all(self, request: Draft) -> bool:
         """Whether all rows are seen, with every column in clear."""
         sights = [(self.of(request, diff), diff) for diff in request.diffs]
         return all(sight.is_open and set(diff.columns) <= sight.clear for sight, diff in sights)
 
-    def _obligation(self, request: Draft, table: str) -> TableObligation | None:
-        is_own = self._principal.id == request.requester.id
+    def _obligation(self, request: Draft | Outline, table: str) -> TableObligation | None:
+        is_own = self.principal.id == request.requester.id
         tool, purpose = (request.requester.tool, request.purpose) if is_own else (None, None)
         key = (request.source, table, is_own, tool, purpose)
         if key not in self._known:
-            self._known[key] = _obligation(self._gate, self._principal, request, table)
+            self._known[key] = _obligation(self._gate, self.principal, request, table)
         return self._known[key]
 
 
-def _obligation(gate: Gate, principal: Principal, request: Draft, table: str) -> TableObligation | None:
+def _obligation(gate: Gate, principal: Principal, request: Draft | Outline, table: str) -> TableObligation | None:
     """What this principal sees of a table; the requester looks through the tool that the request came from."""
     is_own = principal.id == request.requester.id
     viewer = replace(principal, tool=request.requester.tool) if is_own else principal

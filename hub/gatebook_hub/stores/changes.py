@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections import OrderedDict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +16,8 @@ from sqlalchemy import Engine, Row, Select, insert, select, update
 from gatebook_hub.changes import ChangeRequest, State, missing_after
 from gatebook_hub.errors import NotFound, StateConflict
 from gatebook_hub.stores.codec import read_change, write_change
+from gatebook_hub.stores.opened import Opened
+from gatebook_hub.stores.outlines import Outlines
 from gatebook_hub.stores.seal import Seal
 from gatebook_hub.stores.tables import change, reminder
 
@@ -47,7 +48,8 @@ class ChangeStore:
         self._engine = engine
         self._seal = seal
         self._moved = threading.Condition()
-        self._opened = _Opened()
+        self._opened = Opened[ChangeRequest](_MOST_OPENED)
+        self.outlines = Outlines(engine, seal)
 
     def add(self, request: ChangeRequest) -> None:
         """Keep a new request."""
@@ -64,6 +66,7 @@ class ChangeStore:
                     document=self._write(request, request.version),
                 )
             )
+            self.outlines.put(connection, request, request.version)
 
     def move(self, request: ChangeRequest) -> ChangeRequest:
         """Keep the next value of a request; raises StateConflict if another move came first."""
@@ -80,6 +83,8 @@ class ChangeStore:
         )
         with self._engine.begin() as connection:
             count = connection.execute(query).rowcount
+            if count == 1:
+                self.outlines.put(connection, request, request.version + 1)
         if count != 1:
             raise StateConflict("somebody else moved this request at the same moment; look again")
         with self._moved:
@@ -113,9 +118,14 @@ class ChangeStore:
             query = query.where(change.c.created_at < before)
         return self._found(query)
 
-    def unsettled(self) -> tuple[ChangeRequest, ...]:
-        """Requests that somebody executed alone, and that others have to look at still; newest first."""
-        return self._found(select(*_NAMED).where(change.c.unsettled.is_(True)).order_by(change.c.created_at.desc()))
+    def several(self, names: Sequence[str]) -> tuple[ChangeRequest, ...]:
+        """The requests of these ids, in their order; one that is not there is left out."""
+        found = {request.id: request for request in self._found(select(*_NAMED).where(change.c.id.in_(names)))}
+        return tuple(found[name] for name in names if name in found)
+
+    def complete(self) -> int:
+        """Give each request that an older version kept what lists need of it; how many those were."""
+        return self.outlines.complete(self.get)
 
     def overdue(self, now: dt.datetime) -> tuple[ChangeRequest, ...]:
         """Requests that may go on, and whose time is over."""
@@ -172,37 +182,13 @@ class ChangeStore:
             missing = [name for name, request in known.items() if request is None]
             for start in range(0, len(missing), _AT_ONCE):
                 wanted = select(*_KEPT).where(change.c.id.in_(missing[start : start + _AT_ONCE]))
-                known |= {row.id: self._read(row) for row in connection.execute(wanted)}
+                known |= {row.id: self._kept_at_hand(row) for row in connection.execute(wanted)}
         return tuple(request for request in known.values() if request is not None)
 
     def _read(self, row: Row[Any, Any, Any]) -> ChangeRequest:
-        text = self._seal.open(row.document, f"{row.id} {row.version}")
-        request = read_change(text, row.version)
-        self._opened.put(request, len(text))
+        return read_change(self._seal.open(row.document, f"{row.id} {row.version}"), row.version)
+
+    def _kept_at_hand(self, row: Row[Any, Any, Any]) -> ChangeRequest:
+        request = self._read(row)
+        self._opened.put(request.id, request.version, request, len(row.document))
         return request
-
-
-class _Opened:
-    """Requests that were read last, by id and version, up to so many characters of them all."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[str, tuple[ChangeRequest, int]] = OrderedDict()
-        self._size = 0
-
-    def get(self, change_id: str, version: int) -> ChangeRequest | None:
-        with self._lock:
-            found = self._kept.get(change_id)
-            if found is None or found[0].version != version:
-                return None
-            self._kept.move_to_end(change_id)
-            return found[0]
-
-    def put(self, request: ChangeRequest, size: int) -> None:
-        with self._lock:
-            _, before = self._kept.pop(request.id, (None, 0))
-            self._kept[request.id] = (request, size)
-            self._size += size - before
-            while self._size > _MOST_OPENED and self._kept:
-                _, (_, gone) = self._kept.popitem(last=False)
-                self._size -= gone

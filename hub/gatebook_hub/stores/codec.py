@@ -9,7 +9,8 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gatebook_hub.changes import ChangeRequest, Returned, Review, RowChange, RowDiff, State, Verdict
+from gatebook_hub.changes import ChangeRequest, Outline, Returned, Review, RowChange, RowDiff, State, Verdict
+from gatebook_hub.changes.outline import Touched
 from gatebook_hub.changes.request import Beyond, Broken, Comment, Effect, RowKey, RowKind
 from gatebook_hub.changes.risk import Risk
 from gatebook_hub.model import Channel, Glass, Principal, PrincipalKind, Requirement, RuleRef, Tool
@@ -73,7 +74,7 @@ def write_change(request: ChangeRequest) -> str:
             "purpose": request.purpose,
             "returned": _write_returned(request.returned),
             "execution": _write_execution(request.execution),
-            "glasses": [[list(glass.groups), _write_requirements(glass.review)] for glass in request.glasses],
+            "glasses": _write_glasses(request.glasses),
             "behind": list(request.behind),
             "risks": [[risk.points, risk.sentence] for risk in request.risks],
             "broken": _write_broken(request.broken),
@@ -120,10 +121,7 @@ def read_change(text: str, version: int) -> ChangeRequest:
         returned=_read_returned(found.get("returned")),
         image=_read_diffs(found["image"]) if found.get("image") else None,
         execution=_read_execution(found.get("execution")),
-        glasses=tuple(
-            Glass(groups=tuple(groups), review=_read_requirements(review))
-            for groups, review in found.get("glasses", ())
-        ),
+        glasses=_read_glasses(found.get("glasses", ())),
         behind=tuple(found.get("behind", ())),
         risks=tuple(Risk(points=points, sentence=sentence) for points, sentence in found.get("risks", ())),
         broken=_read_broken(found.get("broken")),
@@ -196,6 +194,70 @@ class _DiffTexts:
 
 
 _TEXTS = _DiffTexts()
+
+
+def write_outline(outline: Outline) -> str:
+    """An outline as text."""
+    return json.dumps(
+        {
+            "id": outline.id,
+            "state": outline.state,
+            "source": outline.source,
+            "table": outline.table,
+            "operation": outline.operation,
+            "action": outline.action,
+            "requester": write_principal(outline.requester),
+            "behind": list(outline.behind),
+            "purpose": outline.purpose,
+            "created_at": outline.created_at.isoformat(),
+            "expires_at": outline.expires_at.isoformat(),
+            "touched": [
+                [one.table, [list(pair) for pair in one.counts], sorted(one.columns), one.has_along, one.is_along]
+                for one in outline.touched
+            ],
+            "warnings": outline.warnings,
+            "risk": outline.risk,
+            "requirements": _write_requirements(outline.requirements),
+            "glasses": _write_glasses(outline.glasses),
+            "reviews": [_write_review(item) for item in outline.reviews],
+            "broken": _write_broken(outline.broken),
+        }
+    )
+
+
+def read_outline(text: str, version: int) -> Outline:
+    """An outline from its text and the version of its row."""
+    found = json.loads(text)
+    return Outline(
+        id=found["id"],
+        state=State(found["state"]),
+        source=found["source"],
+        table=found["table"],
+        operation=found["operation"],
+        action=found["action"],
+        requester=read_principal(found["requester"]),
+        behind=tuple(found["behind"]),
+        purpose=found["purpose"],
+        created_at=dt.datetime.fromisoformat(found["created_at"]),
+        expires_at=dt.datetime.fromisoformat(found["expires_at"]),
+        touched=tuple(
+            Touched(
+                table=table,
+                counts=tuple((RowKind(kind), count) for kind, count in counts),
+                columns=frozenset(columns),
+                has_along=has_along,
+                is_along=is_along,
+            )
+            for table, counts, columns, has_along, is_along in found["touched"]
+        ),
+        warnings=found["warnings"],
+        risk=found["risk"],
+        requirements=_read_requirements(found["requirements"]),
+        glasses=_read_glasses(found["glasses"]),
+        reviews=tuple(_read_review(item) for item in found["reviews"]),
+        broken=_read_broken(found["broken"]),
+        version=version,
+    )
 
 
 def _write_diff(diff: RowDiff) -> dict[str, Any]:
@@ -298,6 +360,14 @@ def _write_requirements(requirements: Iterable[Requirement]) -> list[Any]:
 
 def _read_requirements(found: Iterable[Any]) -> tuple[Requirement, ...]:
     return tuple(Requirement(groups=tuple(groups), needed=needed) for groups, needed in found)
+
+
+def _write_glasses(glasses: Iterable[Glass]) -> list[Any]:
+    return [[list(glass.groups), _write_requirements(glass.review)] for glass in glasses]
+
+
+def _read_glasses(found: Iterable[Any]) -> tuple[Glass, ...]:
+    return tuple(Glass(groups=tuple(groups), review=_read_requirements(review)) for groups, review in found)
 
 
 def _write_broken(broken: Broken | None) -> dict[str, Any] | None:

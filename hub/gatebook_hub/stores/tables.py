@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)  # fmt: skip
 
 BOOK = MetaData()
 STATE = MetaData()
@@ -68,6 +81,20 @@ change = Table(
     Index("change_state", "state", "created_at"),
     Index("change_created", "created_at"),
     Index("change_requester", "requester", "created_at"),
+    Index("change_unsettled", "created_at", sqlite_where=text("unsettled IS 1")),
+)
+change_outline = Table(
+    "change_outline",
+    STATE,
+    Column("change_id", String(40), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+)
+change_group = Table(
+    "change_group",
+    STATE,
+    Column("change_id", String(40), primary_key=True),
+    Column("name", String(256), primary_key=True),
 )
 token = Table(
     "token",

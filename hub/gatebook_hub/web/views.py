@@ -8,14 +8,17 @@ from typing import Any
 from gatebook_hub.changes import (
     ChangeRequest,
     Draft,
+    Outline,
     Returned,
     Review,
+    Standing,
     State,
     missing_after,
     why_no_execution,
     why_no_glass,
     why_no_undo,
 )
+from gatebook_hub.changes.outline import Touched
 from gatebook_hub.changes.request import RowChange, RowDiff, RowKind
 from gatebook_hub.changes.risk import score
 from gatebook_hub.changes.transitions import approvals_for
@@ -24,7 +27,7 @@ from gatebook_hub.services.auditing import ProvenEvent
 from gatebook_hub.services.cases import UseCases
 from gatebook_hub.services.previewing import Previewed
 from gatebook_hub.services.sandboxing import Done
-from gatebook_hub.services.showing import Sight
+from gatebook_hub.services.showing import Sight, Sights
 from gatebook_hub.stores.book import StoredEvent
 from gatebook_hub.stores.runs import Run
 from gatebook_hub.values import shown
@@ -35,10 +38,16 @@ ASSIGNED = {"$type": "assigned", "value": "assigned at execution"}
 
 
 def change_view(
-    cases: UseCases, principal: Principal, request: ChangeRequest, *, has_diff: bool = True
+    cases: UseCases,
+    principal: Principal,
+    request: ChangeRequest,
+    *,
+    has_diff: bool = True,
+    sights: Sights | None = None,
 ) -> dict[str, Any]:
-    """A change request under the eyes of one principal."""
-    refusal = cases.changes.why_no_review(principal, request)
+    """A change request under the eyes of one principal; `sights` are theirs, where several requests are shown."""
+    sights = sights or cases.changes.sights(principal)
+    refusal = sights.why_no_review(request)
     no_undo = why_no_undo(request)
     no_glass = why_no_glass(request, principal)
     no_execution = why_no_execution(request, principal, cases.gate.now())
@@ -46,7 +55,7 @@ def change_view(
     is_open = request.state in {State.AWAITING_REVIEW, State.APPROVED}
     no_withdrawal = "its requester alone may" if is_open and not is_own else None
     view: dict[str, Any] = {
-        **_write_view(cases, principal, request),
+        **_write_view(sights, request),
         "id": request.id,
         "url": f"{cases.gate.settings.portal_url}/changes/{request.id}",
         "state": request.state,
@@ -60,7 +69,7 @@ def change_view(
             for item in request.requirements
         ],
         "reviews": [_review_view(item) for item in request.reviews],
-        "outcome": _outcome(cases, principal, request),
+        "outcome": _outcome(sights, request),
         "failure": request.failure,
         "may": {
             "review": refusal is None,
@@ -88,7 +97,7 @@ def change_view(
         "undone_by": request.undone_by,
     }
     if has_diff:
-        view["diffs"] = diff_views(cases, principal, request)
+        view["diffs"] = diff_views(sights, request)
     return view
 
 
@@ -118,19 +127,19 @@ def _broken_view(request: ChangeRequest) -> dict[str, Any] | None:
 
 def draft_view(cases: UseCases, principal: Principal, previewed: Previewed) -> dict[str, Any]:
     """A dry run: what a request would show to the one who asks, without what only a filed one has."""
-    draft = previewed.draft
+    draft, sights = previewed.draft, cases.changes.sights(principal)
     return {
-        **_write_view(cases, principal, draft),
+        **_write_view(sights, draft),
         "state": "draft",
         "summary": _would(draft),
         "quorum": [{"groups": list(item.groups), "needed": item.needed, "given": 0} for item in draft.requirements],
-        "diffs": diff_views(cases, principal, draft),
+        "diffs": diff_views(sights, draft),
         "audit_index": previewed.index,
     }
 
 
-def _write_view(cases: UseCases, principal: Principal, write: Draft) -> dict[str, Any]:
-    is_seen = principal.id == write.requester.id or cases.changes.sights(principal).shows_all(write)
+def _write_view(sights: Sights, write: Draft) -> dict[str, Any]:
+    is_seen = sights.principal.id == write.requester.id or sights.shows_all(write)
     return {
         "kind": "change",
         "source": write.source,
@@ -139,7 +148,7 @@ def _write_view(cases: UseCases, principal: Principal, write: Draft) -> dict[str
         "statement": write.statement,
         "params": _params(write.parameters, is_seen=is_seen),
         "sets": [_params(one, is_seen=is_seen) for one in write.sets],
-        "requester": write.requester.name if write.requester.kind == "user" else write.requester.id,
+        "requester": requester_of(write.requester),
         "reason": write.reason,
         "counts": {str(kind): write.count(kind) for kind in RowKind},
         "warnings": list(write.warnings),
@@ -148,30 +157,36 @@ def _write_view(cases: UseCases, principal: Principal, write: Draft) -> dict[str
     }
 
 
-def summary_of(request: ChangeRequest) -> str:
+def requester_of(requester: Principal) -> str:
+    """Who asks: a person by their name."""
+    return requester.name if requester.kind == "user" else requester.id
+
+
+def summary_of(request: Standing) -> str:
     """The request in one sentence."""
     if request.state not in {State.EXECUTED, State.UNDONE}:
         return _would(request)
-    was = "was" if request.diffs[0].total == 1 else "were"
-    return _and([f"{_rows(diff)} {was} {_done(diff)} {diff.table}" for diff in _told(request)])
+    told = _told(request)
+    was = "was" if told[0].total == 1 else "were"
+    return _and([f"{_rows(one)} {was} {_done(one)} {one.table}" for one in told])
 
 
-def _would(write: Draft) -> str:
-    return _and([f"{_rows(diff)} would be {_done(diff)} {diff.table}" for diff in _told(write)])
+def _would(write: Draft | Outline) -> str:
+    return _and([f"{_rows(one)} would be {_done(one)} {one.table}" for one in _told(write)])
 
 
-def _told(write: Draft) -> tuple[RowDiff, ...]:
+def _told(write: Draft | Outline) -> Sequence[RowDiff | Touched]:
     """What was asked for: what goes along is told beside it."""
-    asked = tuple(diff for diff in write.diffs if not diff.is_along)
-    return asked or write.diffs[:1]
+    every = write.touched if isinstance(write, Outline) else write.diffs
+    return [one for one in every if not one.is_along] or every[:1]
 
 
-def _rows(diff: RowDiff) -> str:
-    return f"{diff.total:,} row" + ("" if diff.total == 1 else "s")
+def _rows(one: RowDiff | Touched) -> str:
+    return f"{one.total:,} row" + ("" if one.total == 1 else "s")
 
 
-def _done(diff: RowDiff) -> str:
-    kinds = [kind for kind in RowKind if diff.count(kind)]
+def _done(one: RowDiff | Touched) -> str:
+    kinds = [kind for kind in RowKind if one.count(kind)]
     return _DONE[kinds[0] if len(kinds) == 1 else RowKind.CHANGED]
 
 
@@ -179,9 +194,8 @@ def _and(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def diff_views(cases: UseCases, principal: Principal, request: Draft) -> list[dict[str, Any]]:
+def diff_views(sights: Sights, request: Draft) -> list[dict[str, Any]]:
     """The rows of each table under the principal's own masks; what they may not see is marked, not left out."""
-    sights = cases.changes.sights(principal)
     return [_diff_view(sights.of(request, diff), request, diff) for diff in request.diffs]
 
 
@@ -296,14 +310,14 @@ def _params(given: Mapping[str, Any], *, is_seen: bool) -> dict[str, Any]:
     return named if is_seen else dict.fromkeys(named, MASKED)
 
 
-def _outcome(cases: UseCases, principal: Principal, request: ChangeRequest) -> dict[str, Any] | None:
+def _outcome(sights: Sights, request: ChangeRequest) -> dict[str, Any] | None:
     if request.outcome_rows is None or request.finished_at is None:
         return None
     return {
         "rows_changed": request.outcome_rows,
         "audit_index": request.outcome_index,
         "at": request.finished_at.isoformat(),
-        "returned": _returned_view(cases.changes.returned_to(principal, request)),
+        "returned": _returned_view(sights.returned_to(request)),
     }
 
 

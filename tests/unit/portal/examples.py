@@ -83,6 +83,10 @@ def typical_pages() -> dict[str, Page]:
             errors=(FieldError(message="The rows changed while you read. Look at the new rows, then decide again"),),
             given_reason="Agreed with finance, ticket 4711",
         ),
+        "change_overtaken": overtaken(),
+        "change_overtaken_at_the_end": replace(
+            overtaken(), state="withdrawn", review=Permission(is_allowed=False), expires_at=None
+        ),
         "change_own": replace(
             change(),
             review=Permission(is_allowed=False, why_not="nobody approves their own request"),
@@ -311,6 +315,21 @@ def change(text: str = "") -> ChangePage:
         action=text or None,
         undoes=text or None,
         undone_by=text or None,
+    )
+
+
+def overtaken() -> ChangePage:
+    """Return the page that answers a press that came too late."""
+    return replace(
+        change(),
+        errors=(FieldError(message="the request has moved on since you looked at it"),),
+        given_reason="The price list says so",
+        news=(
+            TimelineEntry(at=EARLIER, sentence="second commented on it"),
+            TimelineEntry(at=NOW, sentence="second approved it"),
+            TimelineEntry(at=None, sentence="it went from `awaiting review` to `approved`"),
+        ),
+        seen="7.awaiting_review.1.-.2",
     )
 
 

@@ -6,7 +6,7 @@ from types import ModuleType
 from gatebook_hub.portal.pages.audit import AuditFilters, EventField
 from gatebook_hub.portal.pages.catalogue import CataloguePage, Match
 from gatebook_hub.portal.pages.cells import cell_of
-from gatebook_hub.portal.pages.change import Parameter, Permission
+from gatebook_hub.portal.pages.change import Parameter, Permission, TimelineEntry
 from gatebook_hub.portal.pages.changes import Quorum
 from gatebook_hub.portal.pages.frame import FieldError
 from gatebook_hub.portal.pages.home import PolicyTrouble
@@ -46,6 +46,8 @@ def pages_saying(text: str, examples: ModuleType) -> dict[str, Page]:
             frame=said,
             errors=(FieldError(message=text, field="reason"), FieldError(message=text)),
             given_reason=text,
+            seen=text,
+            news=(TimelineEntry(at=None, sentence=text),),
             execute=Permission(is_allowed=False, why_not=text),
             withdraw=Permission(is_allowed=False, why_not=text),
             failure=text,

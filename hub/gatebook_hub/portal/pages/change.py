@@ -65,9 +65,9 @@ class Comment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineEntry:
-    """Something that happened to the change request; `event_index` points into the book."""
+    """Something that happened to the change request, and when if that is known; `event_index` points into the book."""
 
-    at: datetime
+    at: datetime | None
     sentence: str
     event_index: int | None = None
 
@@ -86,9 +86,11 @@ class Outcome:
 class ChangePage:
     """One change request.
 
-    `given_reason` is what the person typed before an error sent the form back. The forms carry `digest`, so that a
-    decision binds what was on the screen. `diffs` is empty where the change has no rows to show (an HTTP action).
-    `undoes` and `undone_by` are the ids of the requests that this one takes back, and that took this one back.
+    `given_reason` is what the person typed before an error sent the form back, and `given_in` the id of its field. The
+    forms carry `digest`, so that a decision binds what was on the screen, and `seen`, the moment that it shows; `news`
+    is what happened since the moment that a refused form showed. `diffs` is empty where the change has no rows to show
+    (an HTTP action). `undoes` and `undone_by` are the ids of the requests that this one takes back, and that took this
+    one back.
     """
 
     frame: Frame
@@ -129,3 +131,10 @@ class ChangePage:
     failure: str | None = None
     errors: tuple[FieldError, ...] = ()
     given_reason: str = ""
+    given_in: str = "reason"
+    seen: str = ""
+    news: tuple[TimelineEntry, ...] = ()
+
+    def given(self, field: str) -> str:
+        """What the person typed into that field before."""
+        return self.given_reason if field == self.given_in else ""
