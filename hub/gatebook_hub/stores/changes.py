@@ -93,12 +93,10 @@ class ChangeStore:
 
     def get(self, change_id: str) -> ChangeRequest:
         """One request; raises NotFound."""
-        query = select(*_KEPT).where(change.c.id == change_id)
-        with self._engine.connect() as connection:
-            row = connection.execute(query).first()
-        if row is None:
+        found = self._found(select(*_NAMED).where(change.c.id == change_id))
+        if not found:
             raise NotFound("there is no such change request")
-        return self._read(row)
+        return found[0]
 
     def find(
         self,
