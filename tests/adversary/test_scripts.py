@@ -10,7 +10,7 @@ import pytest
 from tests.adversary.stands import ENGINES, Stand, stand
 
 from gatebook_hub.changes import ChangeRequest, State, Verdict
-from gatebook_hub.errors import ApprovalRequired, NotOneStatement, ParameterMismatch, WriteRefused
+from gatebook_hub.errors import NotOneStatement, ParameterMismatch, WriteRefused
 from gatebook_hub.model import Channel, Engine, Principal, PrincipalKind
 from gatebook_hub.services.gate import Call
 from gatebook_hub.services.queries import Question
@@ -164,7 +164,7 @@ def test_one_row_in_two_sets_is_refused(shop: Shop) -> None:
 @every_engine
 def test_no_script_goes_inside_of_a_transaction(shop: Shop) -> None:
     asked = Question(source="shop", sql="delete from child; delete from parent", parameters={}, transaction="new")
-    with pytest.raises(ApprovalRequired):
+    with pytest.raises(NotOneStatement):
         shop.cases.queries.ask(shop.call, asked)
 
 

@@ -21,7 +21,7 @@ PATIENT = {
 }
 _TICKETS = """
 grants:
-  - {id: lab-tickets, to: "group:lab", on: chinook.support_ticket, allow: [select, update]}
+  - {id: lab-tickets, to: "group:lab", on: chinook.support_ticket, allow: [select, insert, update]}
 """
 
 

@@ -8,7 +8,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+import sqlalchemy as sa
 from tests.stories.alone import Alone
 from tests.stories.sandboxes import ENGINES, opened
 
@@ -194,6 +196,22 @@ def test_what_needs_people_is_not_done_inside_of_a_transaction(gateway: Alone) -
     with pytest.raises(gatebook.dbapi.ChangeRequested) as asked:
         alone.execute(sql)
     assert asked.value.id in asked.value.url
+
+
+def test_many_rows_that_need_people_are_one_request(gateway: Alone) -> None:
+    """So is a frame that pandas writes through SQLAlchemy."""
+    token = gateway.token("wanda", "lab")
+    alone = gatebook.dbapi.connect("chinook", gateway.url, token, autocommit=True)
+    sets = [{"id": number, "subject": f"new {number}"} for number in (1, 2, 3)]
+    with pytest.raises(gatebook.dbapi.ChangeRequested, match="3 rows would be changed in support_ticket"):
+        alone.cursor().executemany("update support_ticket set subject = :subject where ticketid = :id", sets)
+    kept = alone.execute("select count(*) as n from support_ticket where subject like 'new %'").fetchall()
+    assert kept == [(0,)]
+    frame = pd.DataFrame({"ticketid": [9001, 9002], "customerid": [1, 2], "subject": ["a", "b"], "body": ["", ""]})
+    address = f"gatebook+sqlite://:{token}@{gateway.url.partition('://')[2]}/chinook"
+    engine = sa.create_engine(address, isolation_level="AUTOCOMMIT")
+    with pytest.raises(pd.errors.DatabaseError, match="waits for review: 2 rows would be added to support_ticket"):
+        frame.to_sql("support_ticket", engine, index=False, if_exists="append")
 
 
 def test_a_transaction_does_not_outlive_the_gateway(gateway: Alone) -> None:

@@ -65,15 +65,16 @@ class Cursor:
 
     @translated
     def executemany(self, operation: str, seq_of_parameters: Sequence[Mapping[str, Any]]) -> Self:
-        """Run one write for each of the parameters, all or none."""
+        """Run one write for each of the parameters, all or none; as many as fit into a call may be one request."""
         self._begin()
         sets = [encode_parameters(_named(one)) for one in seq_of_parameters]
-        if len(sets) == 1:
-            self._take(self.connection.send(operation, {"params": sets[0]}))
+        chunks = list(_chunks(sets))
+        if len(chunks) == 1:
+            self._take(self.connection.send(operation, {"params": sets[0]} if len(sets) == 1 else {"many": sets}))
             return self
         changed = 0
         with self.connection.together():
-            for chunk in _chunks(sets):
+            for chunk in chunks:
                 self._take(self.connection.send(operation, {"many": chunk}))
                 changed += max(self.rowcount, 0)
         self.rowcount = changed

@@ -27,7 +27,9 @@ class QueryDocument(Document):
     """One statement."""
 
     source: str = Field(min_length=1, max_length=64, description="Name of the source.")
-    sql: str = Field(min_length=1, max_length=200_000, description="Exactly one statement.")
+    sql: str = Field(
+        min_length=1, max_length=200_000, description="One statement; or several writes, which are one request."
+    )
     params: dict[str, Any] = Field(default_factory=dict, description="Values for `:name`.")
     reason: str | None = Field(None, max_length=2_000, description="Why, where a grant asks for it.")
     purpose: str | None = Field(

@@ -18,6 +18,7 @@ from gatebook_hub.errors import (
     GatebookError,
     InvalidInput,
     LimitExceeded,
+    NotOneStatement,
     StatementFailed,
 )
 from gatebook_hub.model import Limits, Schema
@@ -333,8 +334,11 @@ class Queries:
     def _asked(self, question: Question, schema: Schema) -> Asked:
         """The statements of a text, each parsed alone, with their sets of values; raises what `sql.parse` raises."""
         parts = sql.split(question.sql, schema.engine)
+        statements = tuple(self._plans.statement(part, schema) for part in parts)
+        if len(parts) > 1 and (question.transaction or any(one.kind is StatementKind.READ for one in statements)):
+            raise NotOneStatement("one statement is taken at a time; several may be writes that stand alone")
         return Asked(
-            statements=tuple(self._plans.statement(part, schema) for part in parts),
+            statements=statements,
             sets=(question.parameters,) if question.many is None else question.many,
             text=question.sql,
         )
