@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.adversary.stands import stand
+from tests.adversary.stands import ENGINES, stand
 
 from gatebook_hub.changes import ChangeRequest
 from gatebook_hub.model import Engine
@@ -60,3 +60,41 @@ def test_triggers_and_rows_that_go_along_are_told(
         plain = warnings("update child set p = 2 where id = 1")
         assert ("`also`" in plain) is (engine is Engine.POSTGRESQL)
         assert "`keeps`" not in plain
+
+
+MANY = [
+    "create table stock (id integer primary key, n integer)",
+    "insert into stock values " + ", ".join(f"({n}, {n})" for n in range(1, 61)),
+]
+STRICT = """
+grants:
+  - {{id: a, to: "group:people", on: shop.stock, allow: [select, update, delete]{scope}}}
+approvals:
+  - {{id: risky, on: shop.stock, when: ["risk >= 3"], require: [{{groups: [owners], needed: 2}}]}}
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_condition_that_holds_for_all_rows_is_none(
+    request: pytest.FixtureRequest, tmp_path: Path, engine: Engine
+) -> None:
+    """What counts is how much of the table is written; who does not see all of it does not learn how much there is."""
+    with stand(request, engine, tmp_path, MANY, STRICT.format(scope=""), sandbox=False) as shop:
+        for sql in ("update stock set n = 0 where id is not null", "delete from stock where id > 25"):
+            asked = shop.ask(sql)
+            assert isinstance(asked, ChangeRequest)
+            assert "it changes or removes more than half of the rows of a table" in [
+                one.sentence for one in asked.risks
+            ]
+            assert [item.groups for item in asked.requirements] == [("owners",)]
+        half = shop.ask("update stock set n = 0 where id <= 30")
+        assert isinstance(half, ChangeRequest)
+        assert [item.groups for item in half.requirements] == [("reviewers",)]
+
+
+@pytest.mark.parametrize("engine", ENGINES[:1])
+def test_who_does_not_see_all_rows_is_not_told(request: pytest.FixtureRequest, tmp_path: Path, engine: Engine) -> None:
+    with stand(request, engine, tmp_path, MANY, STRICT.format(scope=", where: id <> 60"), sandbox=False) as shop:
+        asked = shop.ask("update stock set n = 0 where id is not null")
+        assert isinstance(asked, ChangeRequest)
+        assert not [one for one in asked.risks if "half" in one.sentence]

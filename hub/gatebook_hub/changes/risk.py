@@ -20,7 +20,7 @@ class Risk:
 class Stakes:
     """What is known of a write: its rows, whether it has a condition, removes rows, is in production, and when it is.
 
-    `tags` are the classification of what it writes.
+    `tags` are the classification of what it writes, `is_most` says that it changes more than half of the table.
     """
 
     rows: int
@@ -28,6 +28,7 @@ class Stakes:
     removes: bool = False
     is_production: bool = False
     is_off_hours: bool = False
+    is_most: bool = False
     tags: Collection[str] = ()
 
 
@@ -48,6 +49,8 @@ def _found(stakes: Stakes) -> Iterator[Risk]:
         yield Risk(points=3, sentence=f"it concerns more than {_VERY_MANY_ROWS} rows")
     elif stakes.rows > _MANY_ROWS:
         yield Risk(points=1, sentence=f"it concerns more than {_MANY_ROWS} rows")
+    if stakes.is_most and stakes.has_condition:
+        yield Risk(points=2, sentence="it changes or removes more than half of the rows of a table")
     if stakes.tags:
         named = ", ".join(f"`{tag}`" for tag in sorted(stakes.tags))
         yield Risk(points=2, sentence=f"it writes what is classified as {named}")

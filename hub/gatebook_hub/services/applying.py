@@ -24,6 +24,8 @@ from gatebook_hub.values import decode, encode
 
 # Characters of what a write returns, as JSON: it is an answer at once, not a stream.
 _MOST_RETURNED = 10_000_000
+# Half of a small table is no news.
+_FEW = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +38,15 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What a write changed, what the database wrote beside it, and what it returned, as storable values."""
+    """What a write changed, what the database wrote beside it, and what it returned, as storable values.
+
+    `most_of` are the tables of which it changes more than half of the rows, as far as its writer sees all of them.
+    """
 
     diffs: tuple[RowDiff, ...]
     returned: tuple[Row, ...]
     effects: tuple[Effect, ...] = ()
+    most_of: frozenset[str] = frozenset()
 
     @property
     def rows(self) -> int:
@@ -61,15 +67,17 @@ def apply_all(
     steps: list[RowDiff] = []
     own: Counter[tuple[str | None, RowKind | None]] = Counter()
     returned: tuple[Row, ...] = ()
+    most_of: set[str] = set()
     for one in writes:
         applying = Applying(session, one.decided, one.sets, schema, limit_rows, limits)
         applied = applying.run()
         steps += applied.diffs
         own += applying.counts
+        most_of |= applied.most_of
         returned = applied.returned
     diffs = core.together(steps)
     within(range(sum(diff.total for diff in diffs)), limit_rows)
-    return Applied(diffs, returned, watch.effects(own))
+    return Applied(diffs, returned, watch.effects(own), frozenset(most_of))
 
 
 def apply(
@@ -111,6 +119,7 @@ class Applying:
         self._rows = RowsByKey(session, self._table, schema)
         self._returned = _Returned(session, decided.returning, self._own, limits)
         self._along: list[RowDiff] = []
+        self._found: Counter[StatementKind] = Counter()
         # What was written, as the database counts it.
         self.counts: Counter[tuple[str | None, RowKind | None]] = Counter()
 
@@ -121,6 +130,7 @@ class Applying:
         within(range(sum(map(len, found))), self._limit_rows)
         _check_once(decided, found)
         for step, rows in zip(decided.steps, found, strict=True):
+            self._found[step.step.kind] += len(rows)
             if step.step.kind is not StatementKind.INSERT:
                 self.check_scope(step, [row[: self._width] for row in rows])
         return found
@@ -146,7 +156,18 @@ class Applying:
         for step, keys in scoped:  # after the last write: a scope may look at other rows of the table
             self.check_scope(step, keys)
         self._returned.read(left)
-        return Applied((*self._along, self.diff(self._table, changed)), tuple(self._returned.rows))
+        diffs = (*self._along, self.diff(self._table, changed))
+        return Applied(diffs, tuple(self._returned.rows), most_of=self.most_of(is_written=True))
+
+    def most_of(self, *, is_written: bool) -> frozenset[str]:
+        """The table, if more than half of its rows are concerned; who does not see all of them is not told."""
+        added, removed = self._found[StatementKind.INSERT], self._found[StatementKind.DELETE]
+        concerned = self._found[StatementKind.UPDATE] + removed
+        if concerned <= _FEW or any(step.scope is not None for step in self._decided.steps):
+            return frozenset()
+        rows = self._rows.count(2 * concerned + added)
+        before = rows - added + removed if is_written else rows
+        return frozenset({self._table.name}) if 2 * concerned > before else frozenset()
 
     def written(self, step: WriteStep, rows: Sequence[Row]) -> list[RowChange]:
         """Write the rows of one step; keys and values are raw here, `encoded` makes them storable."""

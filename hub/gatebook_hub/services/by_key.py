@@ -90,6 +90,10 @@ class RowsByKey:
         done = self._session.run_many(self._keyed.delete, [named("k", key) for key in keys])
         return sum(count > 0 for _, count in done)
 
+    def count(self, most: int) -> int:
+        """How many rows the table has, but not more than so many."""
+        return int(self._run(sql.count_up_to(self._table, self._schema), {"most": most})[0][0])
+
     def following(self, columns: Sequence[str], values: Sequence[Row], limit_rows: int) -> list[Row]:
         """The rows that have one of these sets of values in these columns, locked; raises LimitExceeded."""
         found: list[Row] = []

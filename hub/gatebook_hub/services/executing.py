@@ -192,7 +192,7 @@ class Executing:
                 gate.policy,
                 schema,
                 writes,
-                applied.diffs,
+                applied,
                 request.requester,
                 action,
                 given,

@@ -11,7 +11,7 @@ from typing import Any
 
 from gatebook_hub import policy
 from gatebook_hub.audit import EventKind, recorded_parameters
-from gatebook_hub.changes import ChangeRequest, Draft, RowDiff, RowKey
+from gatebook_hub.changes import ChangeRequest, Draft, RowKey
 from gatebook_hub.changes.risk import Risk
 from gatebook_hub.errors import (
     AccessRefused,
@@ -210,7 +210,7 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
         applied = _applied(gate, call, session, write, now)
     if not any(diff.total for diff in applied.diffs) and (action is None or write.undoes):
         raise EffectMissed("no row would change, so there is nothing to ask for")
-    approving = _approving(gate, call, write, applied.diffs, now)
+    approving = _approving(gate, call, write, applied, now)
     if approving.needs_reason and not (call.reason or "").strip():
         ask = "the same write with `reason=…`"
         wanting = [rule.ref.id for rule in gate.policy.approvals if rule.needs_reason and rule.ref in approving.rules]
@@ -257,17 +257,18 @@ def _applied(gate: Gate, call: Call, session: WriteSession, write: _Decided, now
         if write.undoes or most <= shown or not can_be_surveyed(write.writes):
             raise
     survey = Survey(session, write.writes[0], write.schema, most, write.limits)
-    if not _approving(gate, call, write, (survey.outline,), now).takes_sample:
-        raise too_many(survey.outline.total, shown)
-    return Applied((survey.preview(),), ())
+    outline = survey.outline()
+    if not _approving(gate, call, write, outline, now).takes_sample:
+        raise too_many(outline.rows, shown)
+    return survey.preview()
 
 
-def _approving(gate: Gate, call: Call, write: _Decided, diffs: Sequence[RowDiff], now: dt.datetime) -> policy.Approving:
+def _approving(gate: Gate, call: Call, write: _Decided, applied: Applied, now: dt.datetime) -> policy.Approving:
     return approving_of_all(
         gate.policy,
         write.schema,
         write.writes,
-        diffs,
+        applied,
         call.principal,
         write.action,
         write.given[0],
@@ -331,7 +332,14 @@ def _risks(gate: Gate, write: _Decided, applied: Applied, now: dt.datetime) -> t
     found = {
         risk
         for plan in write.plans
-        for risk in risks_of_write(gate.policy, plan, write.source.name, asked.get(plan.table.name, 0), now)
+        for risk in risks_of_write(
+            gate.policy,
+            plan,
+            write.source.name,
+            asked.get(plan.table.name, 0),
+            now,
+            is_most=plan.table.name in applied.most_of,
+        )
     }
     return tuple(sorted(found, key=lambda risk: (-risk.points, risk.sentence)))
 

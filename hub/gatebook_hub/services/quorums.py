@@ -9,11 +9,11 @@ from functools import reduce
 from typing import Any
 
 from gatebook_hub import policy
-from gatebook_hub.changes import RowDiff, along_rows, asked_rows
+from gatebook_hub.changes import along_rows
 from gatebook_hub.changes.risk import Risk, Stakes, risks_of, score
 from gatebook_hub.model import Access, Glass, Principal, Requirement, RuleRef, Schema
 from gatebook_hub.policy import Action, Approving, PolicySet, WriteFacts
-from gatebook_hub.services.applying import Prepared
+from gatebook_hub.services.applying import Applied, Prepared
 from gatebook_hub.services.statements import DecidedWrite
 from gatebook_hub.sql import WritePlan
 from gatebook_hub.windows import Execution
@@ -32,6 +32,7 @@ def approving_for(
     *,
     rows_together: int = 0,
     along: Mapping[str, int] | None = None,
+    is_most: bool = False,
     at: dt.datetime | None = None,
 ) -> Approving:
     """What the approval rules ask for of a decided write of so many rows, and so many with those of other rights.
@@ -39,7 +40,7 @@ def approving_for(
     `along` are the rows that go with them, by table; None where nobody counted.
     """
     tool = requester.tool.name if requester.tool else None
-    own = write_facts(policy_set, decided.write, source, rows, tool, action, given, at)
+    own = write_facts(policy_set, decided.write, source, rows, tool, action, given, at, is_most=is_most)
     facts = [
         *(replace(item, rows_together=rows_together) for item in own),
         *_along(decided.write, source, tool, along),
@@ -51,7 +52,7 @@ def approving_of_all(
     policy_set: PolicySet,
     schema: Schema,
     writes: Sequence[Prepared],
-    diffs: Sequence[RowDiff],
+    applied: Applied,
     requester: Principal,
     action: Action | None,
     given: Mapping[str, Any],
@@ -59,14 +60,14 @@ def approving_of_all(
     *,
     is_undo: bool,
 ) -> Approving:
-    """What the rules ask for of several writes that are one request of those rows, asked for at that time.
+    """What the rules ask for of several writes that are one request and changed that, asked for at that time.
 
     A rule that frees an action from people speaks of its statement and its parameters: it frees no undo.
     """
     if is_undo:
         policy_set = replace(policy_set, approvals=tuple(rule for rule in policy_set.approvals if rule.require))
     different = {id(one.decided): one.decided for one in writes}.values()
-    asked, along = asked_rows(diffs), along_rows(diffs)
+    asked, along = applied.asked, along_rows(applied.diffs)
     counted = {id(decided) for decided in different if are_counted(schema, decided.write)}
     return strictest(
         approving_for(
@@ -79,6 +80,7 @@ def approving_of_all(
             given,
             rows_together=sum(asked.values()),
             along=along if id(decided) in counted else None,
+            is_most=decided.write.table.name in applied.most_of,
             at=at,
         )
         for decided in different
@@ -115,9 +117,11 @@ def write_facts(
     action: Action | None,
     given: Mapping[str, Any],
     at: dt.datetime | None,
+    *,
+    is_most: bool = False,
 ) -> Iterable[WriteFacts]:
     """The facts of each step; the risk is that of the whole."""
-    risk = score(risks_of_write(policy_set, write, source, rows, at))
+    risk = score(risks_of_write(policy_set, write, source, rows, at, is_most=is_most))
     for step in write.steps:
         yield WriteFacts(
             risk=risk,
@@ -141,7 +145,13 @@ def _all_glasses(each: Iterable[Approving]) -> tuple[Glass, ...]:
 
 
 def risks_of_write(
-    policy_set: PolicySet, write: WritePlan, source: str, rows: int, at: dt.datetime | None
+    policy_set: PolicySet,
+    write: WritePlan,
+    source: str,
+    rows: int,
+    at: dt.datetime | None,
+    *,
+    is_most: bool = False,
 ) -> tuple[Risk, ...]:
     """What could go wrong with a write of so many rows that is asked for at that time."""
     rule = policy_set.sources[source]
@@ -159,6 +169,7 @@ def risks_of_write(
             is_production=rule.is_production,
             is_off_hours=rule.working is not None and at is not None and not rule.working.is_open(at),
             tags=tags,
+            is_most=is_most,
         )
     )
 

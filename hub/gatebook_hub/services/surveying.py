@@ -48,23 +48,25 @@ class Survey:
         self._table = one.decided.write.table
         self._rows = RowsByKey(session, self._table, schema)
         self._found = self._applying.find()
+        # Looked at before anything is written, as at the preview.
+        self._most_of = self._applying.most_of(is_written=False)
         self._tally = _Tally(self._table, [step.step for step in self._steps], sum(map(len, self._found)))
 
-    @property
-    def outline(self) -> RowDiff:
-        """How many rows of each kind; nothing else is known yet."""
+    def outline(self) -> Applied:
+        """How many rows of each kind; nothing else is known yet, but enough to ask the rules."""
         counts = Counter[RowKind]()
         for step, rows in zip(self._steps, self._found, strict=True):
             counts[_KIND[step.step.kind]] += len(rows)
         beyond = Beyond(counts=dict(counts), digest="")
-        return RowDiff(table=self._table.name, key=self._table.key, columns=(), rows=(), beyond=beyond)
+        diff = RowDiff(table=self._table.name, key=self._table.key, columns=(), rows=(), beyond=beyond)
+        return Applied((diff,), (), most_of=self._most_of)
 
-    def preview(self) -> RowDiff:
+    def preview(self) -> Applied:
         """What it would change, without a lock."""
         for decided, rows in zip(self._steps, self._found, strict=True):
             for some in parts(rows, _AT_ONCE):
                 self._tally.add(decided.step, some, self._before(decided.step, some))
-        return self._told()
+        return Applied((self._told(),), (), most_of=self._most_of)
 
     def carry_out(self) -> Applied:
         """Do it: the rows are locked as they are read, and each is told as it was."""
@@ -78,7 +80,7 @@ class Survey:
             left.append(keys if decided.step.kind is not StatementKind.DELETE else [])
         for decided, keys in zip(self._steps, left, strict=True):
             self._applying.check_scope(decided, keys)
-        return Applied((self._told(),), ())
+        return Applied((self._told(),), (), most_of=self._most_of)
 
     def _before(self, step: WriteStep, rows: Sequence[Row]) -> Sequence[Row | None]:
         if step.kind is StatementKind.INSERT:

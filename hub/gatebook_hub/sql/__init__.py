@@ -12,6 +12,7 @@ from gatebook_hub.sql.inverse import inverse_text
 from gatebook_hub.sql.keyed import (
     KeyedStatements,
     ListedStatements,
+    count_up_to,
     keyed_lookup,
     keyed_statements,
     listed_statements,
@@ -46,6 +47,7 @@ __all__ = [
     "can_be_direct",
     "check_condition",
     "check_mask",
+    "count_up_to",
     "defines",
     "inverse_text",
     "keyed_lookup",

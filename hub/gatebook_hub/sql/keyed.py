@@ -114,6 +114,12 @@ def select_any(table: Table, columns: Sequence[str], count: int, schema: Schema,
     return f"{select} FOR UPDATE" if locked and engine not in _LOCKS_ALL else select
 
 
+def count_up_to(table: Table, schema: Schema) -> str:
+    """How many rows there are, but not more than are asked about, as `most`."""
+    name, most = _named(table, schema), bound("most", schema.engine)
+    return f"SELECT COUNT(*) FROM (SELECT 1 AS gb_row FROM {name} LIMIT {most}) AS gb_rows"  # noqa: S608 - as above
+
+
 def keyed_lookup(table: Table, schema: Schema, count: int = 1) -> Statement:
     """The read that finds rows by so many keys, as parameters `k0_0…`; the gate's own, governed like any other."""
     keys = [exp.column(exp.to_identifier(part, quoted=True)) for part in table.key]

@@ -17,6 +17,7 @@ STAKES = st.builds(
     removes=st.booleans(),
     is_production=st.booleans(),
     is_off_hours=st.booleans(),
+    is_most=st.booleans(),
     tags=st.frozensets(st.sampled_from(["pii.email", "pii.phone"])),
 )
 
@@ -31,6 +32,7 @@ def test_each_thing_that_counts_has_its_sentence() -> None:
         "removes": replace(HARMLESS, removes=True),
         "production": replace(HARMLESS, is_production=True),
         "working hours": replace(HARMLESS, is_off_hours=True),
+        "half of the rows": replace(HARMLESS, is_most=True),
     }
     for words, stakes in worse.items():
         (risk,) = risks_of(stakes)
@@ -47,6 +49,7 @@ def test_more_of_anything_is_never_less_risk(stakes: Stakes, more: int) -> None:
         replace(stakes, removes=True),
         replace(stakes, is_production=True),
         replace(stakes, is_off_hours=True),
+        replace(stakes, is_most=True),
         replace(stakes, tags={*stakes.tags, "pii.email"}),
     ):
         assert score(risks_of(worse)) >= before
