@@ -131,8 +131,6 @@ class Applying:
         _check_once(decided, found)
         for step, rows in zip(decided.steps, found, strict=True):
             self._found[step.step.kind] += len(rows)
-            if step.step.kind is not StatementKind.INSERT:
-                self.check_scope(step, [row[: self._width] for row in rows])
         return found
 
     def run(self) -> Applied:
@@ -146,7 +144,7 @@ class Applying:
             is_deleting = step.step.kind is StatementKind.DELETE
             if is_deleting:
                 self._returned.read([row[:width] for row in rows])
-            written = self.written(step.step, rows)
+            written = self.written(step, rows)
             # Not by `==`, for which 1.0 is 1.00, and a list is one of other bounds.
             moved = [row for row in written if repr(row.before) != repr(row.after)]
             if not is_deleting:
@@ -169,16 +167,21 @@ class Applying:
         before = rows - added + removed if is_written else rows
         return frozenset({self._table.name}) if 2 * concerned > before else frozenset()
 
-    def written(self, step: WriteStep, rows: Sequence[Row]) -> list[RowChange]:
-        """Write the rows of one step; keys and values are raw here, `encoded` makes them storable."""
+    def written(self, decided: DecidedStep, rows: Sequence[Row]) -> list[RowChange]:
+        """Write the rows of one step; keys and values are raw here, `encoded` makes them storable.
+
+        They were found among those that may be seen; now that they are locked, they are looked at once more.
+        """
         if not rows:
             return []
+        step = decided.step
         if step.kind is StatementKind.INSERT:
             return self._added(step, rows)
         keys = [row[: self._width] for row in rows]
         before = [row for row in self._rows.read(keys, locked=True) if row is not None]
         if len(before) < len(keys):
             raise Drifted("a row vanished while the write was prepared; send it again")
+        self.check_scope(decided, keys)
         if step.kind is StatementKind.DELETE:
             return self._removed(keys, before)
         self._rows.change(step.columns, rows)

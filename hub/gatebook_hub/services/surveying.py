@@ -74,7 +74,7 @@ class Survey:
         for decided, rows in zip(self._steps, self._found, strict=True):
             keys: list[Row] = []
             for some in parts(rows, _AT_ONCE):
-                written = self._applying.written(decided.step, some)
+                written = self._applying.written(decided, some)
                 self._tally.add(decided.step, some, [row.before for row in written])
                 keys += [row.key for row in written if repr(row.before) != repr(row.after)]
             left.append(keys if decided.step.kind is not StatementKind.DELETE else [])
