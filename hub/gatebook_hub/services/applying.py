@@ -330,7 +330,7 @@ def unseen(
 ) -> tuple[Row, ...]:
     """Those of the keys whose rows the caller may not see, or that have no row."""
     found: list[Row] = []
-    size = next((size for size in RowScope.SIZES if size >= len(keys)), RowScope.SIZES[-1])
+    size = next((size for size in scope.sizes if size >= len(keys)), scope.sizes[-1])
     plan = scope.plan(size)
     for start in range(0, len(keys), size):
         some = keys[start : start + size]

@@ -52,24 +52,40 @@ class DecidedRead:
 
 
 class RowScope:
-    """Which rows of a written table its writer may see: reads that find them by their keys, so many at once."""
+    """Which rows of a written table its writer may see: reads that find them by their keys, so many at once.
 
-    SIZES = (1, 10, 100)
+    Two are equal where they say the same, so that their reads are composed once.
+    """
 
     def __init__(self, table: Table, allowed: Allowed, schema: Schema, nonce: str) -> None:
+        # Keys of several parts are a chain of conditions, as deep as there are keys.
+        self.sizes = (1, 10, 100, 1_000) if len(table.key) == 1 else (1, 10, 100)
         self._table = table
         self._allowed = allowed
         self._schema = schema
         self._nonce = nonce
-        self._plans: dict[int, Plan] = {}
+        self._says = (schema.source, schema.version, table.name, schema.functions, repr(allowed.obligations))
 
     def plan(self, size: int) -> Plan:
         """The read that yields those of so many keys, `k0_0…`, whose rows may be seen."""
-        if size not in self._plans:
-            statement = sql.keyed_lookup(self._table, self._schema, size)
-            analysis = sql.analyse(statement, self._schema)
-            self._plans[size] = sql.rewrite(analysis, self._allowed.obligations, self._schema, nonce=self._nonce)
-        return self._plans[size]
+        return _scope_plan(self, size)
+
+    def compose(self, size: int) -> Plan:
+        """The same, made anew."""
+        statement = sql.keyed_lookup(self._table, self._schema, size)
+        analysis = sql.analyse(statement, self._schema)
+        return sql.rewrite(analysis, self._allowed.obligations, self._schema, nonce=self._nonce)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RowScope) and self._says == other._says
+
+    def __hash__(self) -> int:
+        return hash(self._says)
+
+
+@lru_cache(maxsize=200)
+def _scope_plan(scope: RowScope, size: int) -> Plan:
+    return scope.compose(size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
