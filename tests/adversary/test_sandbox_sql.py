@@ -236,13 +236,14 @@ grants:
 approvals:
   - {id: children, on: shop.child, when: rows > 20, require: [{groups: [reviewers], needed: 2}]}
 """
-    with made(request, engine, tmp_path, CASCADES, rules) as shop:
+    more = ["insert into child values " + ", ".join(f"({number}, 10, 1)" for number in range(2, 22))]
+    with made(request, engine, tmp_path, CASCADES + more, rules) as shop:
         shop.refused("update parent set code = 11 where id = 1")
         request_ = shop.ask("delete from parent where id = 1")
         assert isinstance(request_, ChangeRequest)
         assert request_.requirements[0].needed == 2
         shop.refused("drop table parent")
-        assert shop.run("select code from child") == [(10,)]
+        assert shop.run("select count(*), min(code) from child") == [(21, 10)]
 
 
 def test_capitals_of_a_reference_hide_no_cascade(request: pytest.FixtureRequest, tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ def test_rows_that_follow_are_shown_bound_and_taken_back(
             "child": [((1,), "removed", True), ((2,), "removed", True)],
             "leaf": [((7,), "changed", True)],
         }
-        assert "2 rows of `child` go or change with these" in asked.warnings
+        assert "3 rows that nobody asked for go or change with these" in asked.warnings
         shop.run("insert into child values (4, 1, 'late')")
         assert shop.approved(asked).state is State.DRIFTED
         shop.run("delete from child where id = 4")

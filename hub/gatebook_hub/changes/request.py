@@ -116,7 +116,8 @@ class RowDiff:
             for index, name in enumerate(self.columns):
                 before = row.before[index] if row.before is not None else None
                 after = row.after[index] if row.after is not None else None
-                if before != after and name not in self.assigned_in(row):
+                # As text, for which 0 is not 0.0: in a database they may be two values.
+                if repr(before) != repr(after) and name not in self.assigned_in(row):
                     changed.add(name)
         return frozenset(changed)
 
@@ -136,12 +137,13 @@ def asked_rows(diffs: Iterable[RowDiff]) -> dict[str, int]:
     return found
 
 
-def along_rows(diffs: Iterable[RowDiff]) -> dict[str, int]:
-    """How many rows go along, by table."""
-    found: dict[str, int] = {}
+def along_rows(diffs: Iterable[RowDiff]) -> dict[tuple[str, RowKind], int]:
+    """How many rows go along, by table and by what happens to them."""
+    found: dict[tuple[str, RowKind], int] = {}
     for diff in diffs:
-        if rows := sum(row.is_along for row in diff.rows):
-            found[diff.table] = found.get(diff.table, 0) + rows
+        for row in diff.rows:
+            if row.is_along:
+                found[diff.table, row.kind] = found.get((diff.table, row.kind), 0) + 1
     return found
 
 

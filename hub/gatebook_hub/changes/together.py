@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from gatebook_hub.changes.request import RowChange, RowDiff, RowKind
@@ -18,6 +18,7 @@ def together(steps: Sequence[RowDiff]) -> tuple[RowDiff, ...]:
     """
     shapes: dict[str, RowDiff] = {}
     assigned: dict[str, frozenset[str]] = {}
+    given: dict[str, set[str]] = {}
     rows: dict[str, dict[str, RowChange]] = {}
     place = 0
     for step in steps:
@@ -30,16 +31,30 @@ def together(steps: Sequence[RowDiff]) -> tuple[RowDiff, ...]:
         found = rows.setdefault(step.table, {})
         for row in step.rows:
             name = json.dumps(row.key)
-            merged = _then(found.pop(name, None), replace(row, place=place))
+            first = found.pop(name, None)
+            given.setdefault(step.table, set()).update(_given_later(first, row, step.columns))
+            merged = _then(first, replace(row, place=place))
             place += 1
             if merged is not None:
                 found[name] = merged
     diffs = [
-        replace(shapes[table], rows=tuple(found.values()), assigned=assigned.get(table, frozenset()))
+        replace(
+            shapes[table],
+            rows=tuple(found.values()),
+            assigned=assigned.get(table, frozenset()) - given.get(table, set()),
+        )
         for table, found in rows.items()
     ]
-    first = next((step.table for step in steps if not step.is_along), "")
-    return tuple(sorted(diffs, key=lambda diff: diff.table != first))
+    main = next((step.table for step in steps if not step.is_along), "")
+    return tuple(sorted(diffs, key=lambda diff: diff.table != main))
+
+
+def _given_later(first: RowChange | None, row: RowChange, columns: Sequence[str]) -> Iterator[str]:
+    """The columns that a later step gives to an added row: no longer what the database assigns, but bound."""
+    if first is not None and first.kind is RowKind.ADDED and first.after is not None and row.after is not None:
+        for name, before, after in zip(columns, first.after, row.after, strict=True):
+            if repr(before) != repr(after):
+                yield name
 
 
 def _then(first: RowChange | None, row: RowChange) -> RowChange | None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from gatebook_hub.changes import Outline, State, missing_after
 from gatebook_hub.changes.transitions import approvals_for
 from gatebook_hub.portal.pages.changes import ChangeCard, Quorum
+from gatebook_hub.services.showing import Sights
 from gatebook_hub.web.views import requester_of, summary_of
 
 _HIGH_RISK = 5
 
 
-def card_of(outline: Outline) -> ChangeCard:
+def card_of(outline: Outline, sights: Sights) -> ChangeCard:
     """A change request in a list."""
     missing = missing_after(outline)
     return ChangeCard(
         id=outline.id,
-        summary=summary_of(outline),
+        summary=summary_of(outline, sights),
         state=str(outline.state),
         source=outline.source,
         table=outline.table,

@@ -47,8 +47,8 @@ def home(visit: Visit) -> Response:
     page = HomePage(
         frame=visit.frame(waiting=len(waiting)),
         tools=tool_cards(cases, person) if visit.hub is not None else (),
-        waiting=tuple(map(card_of, waiting[:FEW])),
-        mine=tuple(map(card_of, mine)),
+        waiting=tuple(card_of(outline, visit.sights) for outline in waiting[:FEW]),
+        mine=tuple(card_of(outline, visit.sights) for outline in mine),
         sources=tuple(source_card(rule) for rule in cases.access.sources(person)),
         trouble=_trouble(cases, person),
     )

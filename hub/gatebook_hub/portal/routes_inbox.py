@@ -51,7 +51,7 @@ def inbox(visit: Visit) -> Response:
             Tab(title=title, url=address("/inbox", tab=name), is_current=name == tab, count=counts.get(name))
             for name, title in TABS.items()
         ),
-        changes=tuple(map(card_of, kept)),
+        changes=tuple(card_of(outline, visit.sights) for outline in kept),
         pager=Pager(older_url=address("/inbox", tab=tab, before=older) if older else None),
         downloads=Downloads(
             json_url=address("/inbox.json", tab=tab, before=visit.asked("before")),

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from gatebook_hub.changes import Effect, RowChange
 from gatebook_hub.changes.request import RowKind
 from gatebook_hub.errors import LimitExceeded
-from gatebook_hub.model import Engine, Schema, Table
+from gatebook_hub.model import Engine, Reference, Schema, Table
 from gatebook_hub.services.by_key import Row, RowsByKey
 from gatebook_hub.sources.source import LEDGER, WriteSession
 
+Place = tuple[str | None, RowKind | None]
 # By table and kind.
-Counts = Mapping[tuple[str | None, RowKind | None], int]
+Counts = Mapping[Place, int]
 _WRITTEN = """
-SELECT relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_catalog.pg_stat_xact_user_tables
-WHERE schemaname = %(namespace)s AND n_tup_ins + n_tup_upd + n_tup_del > 0
+SELECT schemaname = %(namespace)s, relname, n_tup_ins, n_tup_upd, n_tup_del FROM pg_catalog.pg_stat_xact_user_tables
+WHERE n_tup_ins + n_tup_upd + n_tup_del > 0
 """
 _KINDS = (RowKind.ADDED, RowKind.CHANGED, RowKind.REMOVED)
 
@@ -40,16 +41,17 @@ class Followers:
         self._limit_rows = limit_rows
         self._found: dict[tuple[str, str], _Follower] = {}
 
-    def look(self, table: Table, keys: Sequence[Row], rows: Sequence[Row]) -> None:
+    def look(self, table: Table, keys: Sequence[Row]) -> None:
         """Find and lock those of rows that are about to be removed; raises LimitExceeded."""
-        waiting = [(table, list(rows))]
+        waiting = [(table, list(keys))]
         removed = {repr(key) for key in keys}
         while waiting:
             parent, gone = waiting.pop()
-            for child, columns, values, is_cascade in _following(self._schema, parent, gone):
-                found = RowsByKey(self._session, child, self._schema).following(columns, values, self._limit_rows)
-                new = [row for row in found if self._is_new(child, row, table, removed)]
-                if is_cascade and new:
+            for child, reference in _following(self._schema, parent):
+                rows = RowsByKey(self._session, child, self._schema)
+                found = rows.following(reference, parent, gone, self._limit_rows)
+                new = [_of(child, row, child.key) for row in found if self._is_new(child, row, table, removed)]
+                if reference.is_cascade and new:
                     waiting.append((child, new))
 
     def changes(self) -> Iterator[tuple[Table, list[RowChange]]]:
@@ -88,53 +90,59 @@ class Watch:
 
     def effects(self, own: Counts) -> tuple[Effect, ...]:
         """What was written beside the gate's own writes, and beside what follows them."""
+        if self._schema.engine is Engine.POSTGRESQL:
+            self._session.run("SET CONSTRAINTS ALL IMMEDIATE", {})  # what waits for the commit is done now
         now = self._counted()
         found = []
         for (table, kind), count in now.items():
-            known = own.get((table, kind), 0) if table is not None else sum(own.values())
-            beside = count - self._before.get((table, kind), 0) - known
+            known = own.get((table, kind), 0) if table is not None else self._hidden(own, now, kind)
+            beside = count - self._before[table, kind] - known
             if beside > 0:
                 told = table if table is not None and self._schema.knows(table) else None
                 found.append(Effect(rows=beside, kind=kind, table=told))
         return tuple(sorted(found, key=lambda one: (one.table or "", str(one.kind))))
 
-    def _counted(self) -> Counts:
+    def _hidden(self, own: Counts, now: Counts, kind: RowKind | None) -> int:
+        """How many of the gate's own writes are counted under no name: of parts of tables, or where none is told."""
+        return sum(
+            count for (table, what), count in own.items() if kind is None or (what is kind and (table, what) not in now)
+        )
+
+    def _counted(self) -> Counter[Place]:
+        found: Counter[Place] = Counter()
         match self._schema.engine:
             case Engine.POSTGRESQL:
                 rows, _ = self._session.run(_WRITTEN, {"namespace": self._schema.namespace})
-                return {
-                    (name, kind): count
-                    for name, *counts in rows
-                    for kind, count in zip(_KINDS, counts, strict=True)
-                    if name != LEDGER and not self._is_part(name)
-                }
+                for is_here, name, *counts in rows:
+                    if name == LEDGER:
+                        continue
+                    # Rows of a part of a table are counted as the part's, and written as the whole's.
+                    table = name if is_here and not self._is_part(name) else None
+                    for kind, count in zip(_KINDS, counts, strict=True):
+                        found[table, kind] += count
             case Engine.SQLITE:
                 rows, _ = self._session.run("SELECT total_changes()", {})
-                return {(None, None): rows[0][0]}
+                found[None, None] = rows[0][0]
             case _:
-                return {}
+                pass
+        return found
 
     def _is_part(self, name: str) -> bool:
-        """Rows of a part of a table are counted as the part's, and written as the whole's."""
         table = self._schema.tables.get(name)
-        return table is not None and table.is_view
+        return table is None or table.is_view
 
 
-def counts_of(table: str, kind: RowKind, rows: int) -> Counter[tuple[str | None, RowKind | None]]:
+def counts_of(table: str, kind: RowKind, rows: int) -> Counter[Place]:
     """So many rows of one kind, as `Watch` counts them."""
     return Counter({(table, kind): rows})
 
 
-def _following(
-    schema: Schema, parent: Table, gone: Sequence[Row]
-) -> Iterator[tuple[Table, tuple[str, ...], list[Row], bool]]:
-    """The tables whose rows follow those, by which columns and with which values, and whether they go too."""
+def _following(schema: Schema, parent: Table) -> Iterator[tuple[Table, Reference]]:
+    """The tables whose rows follow those of a parent, and by what."""
     for child in schema.tables.values():
         for reference in child.references:
-            if reference.table == parent.name and not child.is_view:
-                named = [_of(parent, row, reference.key) for row in gone]
-                values = {repr(one): one for one in named if None not in one}
-                yield child, reference.columns, list(values.values()), reference.is_cascade
+            if reference.table == parent.name and not child.is_view and parent.key:
+                yield child, reference
 
 
 def _of(table: Table, row: Row, names: Sequence[str]) -> Row:

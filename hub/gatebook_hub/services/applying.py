@@ -16,7 +16,8 @@ from gatebook_hub.errors import Drifted, LimitExceeded, WriteRefused
 from gatebook_hub.model import Limits, Schema, Table
 from gatebook_hub.services.along import Followers, Watch, counts_of
 from gatebook_hub.services.by_key import Row, RowsByKey, named, numbered
-from gatebook_hub.services.statements import DecidedReturning, DecidedStep, DecidedWrite, RowScope, used
+from gatebook_hub.services.statements import DecidedReturning, DecidedStep, DecidedWrite, Prepared, RowScope, used
+from gatebook_hub.services.timed import TimedSession
 from gatebook_hub.sources.source import LEDGER, WriteSession, within
 from gatebook_hub.sql import StatementKind, WriteStep
 from gatebook_hub.sql.generating import bound, quote_for_driver
@@ -26,50 +27,59 @@ from gatebook_hub.values import decode, encode
 _MOST_RETURNED = 10_000_000
 # Half of a small table is no news.
 _FEW = 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A decided write with the sets of values that it binds, the gate's own among them."""
-
-    decided: DecidedWrite
-    sets: tuple[Mapping[str, Any], ...]
+_SETS_AT_ONCE = 20
+KINDS = {
+    StatementKind.INSERT: RowKind.ADDED,
+    StatementKind.UPDATE: RowKind.CHANGED,
+    StatementKind.DELETE: RowKind.REMOVED,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
     """What a write changed, what the database wrote beside it, and what it returned, as storable values.
 
-    `most_of` are the tables of which it changes more than half of the rows, as far as its writer sees all of them.
+    `steps` are what each step changed, before all of it became one diff for each table: what rules count. `most_of` are
+    the tables of which it changes more than half of the rows, as far as its writer sees all of them.
     """
 
     diffs: tuple[RowDiff, ...]
     returned: tuple[Row, ...]
     effects: tuple[Effect, ...] = ()
     most_of: frozenset[str] = frozenset()
+    steps: tuple[RowDiff, ...] = ()
 
     @property
     def rows(self) -> int:
         """How many rows the write itself changed."""
-        return sum(self.asked.values())
+        return sum(core.asked_rows(self.diffs).values())
 
     @property
-    def asked(self) -> Mapping[str, int]:
-        """How many rows the writes themselves changed, by table."""
-        return core.asked_rows(self.diffs)
+    def touched(self) -> Mapping[str, int]:
+        """How often a row was changed, by table: asked for or along, and again where a step changed it back."""
+        found: dict[str, int] = {}
+        for diff in self.steps or self.diffs:
+            found[diff.table] = found.get(diff.table, 0) + diff.total
+        return found
+
+    @property
+    def along(self) -> Mapping[tuple[str, RowKind], int]:
+        """How often a row went along, by table and by what happened to it."""
+        return core.along_rows(self.steps or self.diffs)
 
 
 def apply_all(
     session: WriteSession, writes: Sequence[Prepared], schema: Schema, limit_rows: int, limits: Limits
 ) -> Applied:
     """Carry out several writes, one after the other, as one change; raises as `apply` does."""
-    watch = Watch(session, schema)
+    timed = TimedSession(session, limits)
+    watch = Watch(timed, schema)
     steps: list[RowDiff] = []
     own: Counter[tuple[str | None, RowKind | None]] = Counter()
     returned: tuple[Row, ...] = ()
     most_of: set[str] = set()
     for one in writes:
-        applying = Applying(session, one.decided, one.sets, schema, limit_rows, limits)
+        applying = Applying(timed, one.decided, one.sets, schema, limit_rows, limits)
         applied = applying.run()
         steps += applied.diffs
         own += applying.counts
@@ -77,7 +87,7 @@ def apply_all(
         returned = applied.returned
     diffs = core.together(steps)
     within(range(sum(diff.total for diff in diffs)), limit_rows)
-    return Applied(diffs, returned, watch.effects(own), frozenset(most_of))
+    return Applied(diffs, returned, watch.effects(own), frozenset(most_of), tuple(steps))
 
 
 def apply(
@@ -119,7 +129,7 @@ class Applying:
         self._rows = RowsByKey(session, self._table, schema)
         self._returned = _Returned(session, decided.returning, self._own, limits)
         self._along: list[RowDiff] = []
-        self._found: Counter[StatementKind] = Counter()
+        self.found: Counter[RowKind] = Counter()
         # What was written, as the database counts it.
         self.counts: Counter[tuple[str | None, RowKind | None]] = Counter()
 
@@ -130,14 +140,14 @@ class Applying:
         within(range(sum(map(len, found))), self._limit_rows)
         _check_once(decided, found)
         for step, rows in zip(decided.steps, found, strict=True):
-            self._found[step.step.kind] += len(rows)
+            self.found[KINDS[step.step.kind]] += len(rows)
         return found
 
     def run(self) -> Applied:
         """All of its steps."""
         decided, width = self._decided, self._width
         found = self.find()
-        changed: list[RowChange] = []
+        diffs: list[RowDiff] = []
         left: list[Row] = []
         scoped: list[tuple[DecidedStep, list[Row]]] = []
         for step, rows in zip(decided.steps, found, strict=True):
@@ -150,17 +160,17 @@ class Applying:
             if not is_deleting:
                 left += [row.key for row in written]
                 scoped.append((step, [row.key for row in moved]))
-            changed += moved
+            diffs += [*self._along, self.diff(self._table, moved, step.step)]
+            self._along.clear()
         for step, keys in scoped:  # after the last write: a scope may look at other rows of the table
             self.check_scope(step, keys)
         self._returned.read(left)
-        diffs = (*self._along, self.diff(self._table, changed))
-        return Applied(diffs, tuple(self._returned.rows), most_of=self.most_of(is_written=True))
+        return Applied(tuple(diffs), tuple(self._returned.rows), most_of=self.most_of(self.found, is_written=True))
 
-    def most_of(self, *, is_written: bool) -> frozenset[str]:
+    def most_of(self, found: Mapping[RowKind, int], *, is_written: bool) -> frozenset[str]:
         """The table, if more than half of its rows are concerned; who does not see all of them is not told."""
-        added, removed = self._found[StatementKind.INSERT], self._found[StatementKind.DELETE]
-        concerned = self._found[StatementKind.UPDATE] + removed
+        added, removed = found.get(RowKind.ADDED, 0), found.get(RowKind.REMOVED, 0)
+        concerned = found.get(RowKind.CHANGED, 0) + removed
         if concerned <= _FEW or any(step.scope is not None for step in self._decided.steps):
             return frozenset()
         rows = self._rows.count(2 * concerned + added)
@@ -184,8 +194,7 @@ class Applying:
         self.check_scope(decided, keys)
         if step.kind is StatementKind.DELETE:
             return self._removed(keys, before)
-        self._rows.change(step.columns, rows)
-        self.counts += counts_of(self._table.name, RowKind.CHANGED, len(keys))
+        self.counts += counts_of(self._table.name, RowKind.CHANGED, self._rows.change(step.columns, rows))
         return [
             RowChange(kind=RowKind.CHANGED, key=key, before=was, after=now)
             for key, was, now in zip(keys, before, self._rows.read(keys), strict=True)
@@ -203,7 +212,7 @@ class Applying:
 
     def _removed(self, keys: Sequence[Row], before: Sequence[Row]) -> list[RowChange]:
         followers = Followers(self._session, self._schema, self._limit_rows)
-        followers.look(self._table, keys, before)
+        followers.look(self._table, keys)
         if self._rows.remove(keys) < len(keys):
             raise WriteRefused("the database kept a row that was to be removed (a trigger, or a rule of its own)")
         self.counts += counts_of(self._table.name, RowKind.REMOVED, len(keys))
@@ -217,17 +226,16 @@ class Applying:
             for key, was in zip(keys, before, strict=True)
         ]
 
-    def diff(self, table: Table, changes: Sequence[RowChange]) -> RowDiff:
-        """Changes of rows of a table as storable values."""
+    def diff(self, table: Table, changes: Sequence[RowChange], step: WriteStep | None = None) -> RowDiff:
+        """Changes of rows of a table as storable values, by a step or by the database itself."""
         every = tuple(column.name for column in table.columns)
-        inserts = [step.step for step in self._decided.steps if step.step.kind is StatementKind.INSERT]
-        assigned = (set(every) - set(step.columns) for step in inserts) if table is self._table else ()
+        is_insert = step is not None and step.kind is StatementKind.INSERT
         return RowDiff(
             table=table.name,
             key=table.key,
             columns=every,
             rows=tuple(map(encoded, changes)),
-            assigned=frozenset().union(*assigned),
+            assigned=frozenset(every) - set(step.columns) if step is not None and is_insert else frozenset(),
         )
 
     def check_scope(self, step: DecidedStep, keys: Sequence[Row]) -> None:
@@ -296,13 +304,16 @@ def _check_once(decided: DecidedWrite, found: Sequence[Sequence[Row]]) -> None:
     """A row is written once: which of several values would last is not for the database to choose."""
     width = len(decided.write.table.key)
     seen: set[Row] = set()
+    signs: set[str] = set()  # a NaN is not equal to itself
     for step, rows in zip(decided.steps, found, strict=True):
         if step.step.kind is StatementKind.INSERT:
             continue
         for row in rows:
-            if row[:width] in seen:
+            key = row[:width]
+            if key in seen or repr(key) in signs:
                 raise WriteRefused("the statement would write one row several times; make its condition pick one")
-            seen.add(row[:width])
+            seen.add(key)
+            signs.add(repr(key))
 
 
 def note_in_ledger(session: WriteSession, schema: Schema, change_id: str, digest: str, at: str) -> None:
@@ -321,8 +332,13 @@ def _found(
     plan = decided.plan
     if len(sets) == 1:
         return session.select(plan, used(sets[0], plan), limit_rows)
-    each = session.select_many(plan, [used(one, plan) for one in sets], limit_rows)
-    return [row for rows in each for row in rows]
+    found: list[Row] = []
+    for start in range(0, len(sets), _SETS_AT_ONCE):
+        some = [used(one, plan) for one in sets[start : start + _SETS_AT_ONCE]]
+        for rows in session.select_many(plan, some, limit_rows):
+            found += rows
+        within(found, limit_rows)
+    return found
 
 
 def unseen(

@@ -13,13 +13,14 @@ from typing import Any
 
 from gatebook_hub import sql
 from gatebook_hub.errors import WriteRefused
-from gatebook_hub.model import Engine, Schema, Table
+from gatebook_hub.model import Engine, Reference, Schema, Table
 from gatebook_hub.sources.source import WriteSession, within
 from gatebook_hub.sql import KeyedStatements
 
 Row = tuple[Any, ...]
 _LISTED_AT_ONCE = 2_000
 _NAMED_AT_ONCE = 200
+_FOLLOWED_AT_ONCE = 100
 # What a list of PostgreSQL's type may be made of, for its values to mean what each of them would mean alone.
 _FITTING: Mapping[str, tuple[type, ...]] = {
     "bigint": (int,),
@@ -68,18 +69,19 @@ class RowsByKey:
         done = self._session.run_many(insert, [named("v", row) for row in rows], returns=True)
         return [key for found, _ in done for key in found]
 
-    def change(self, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """Update rows, each a key followed by the new values of these columns."""
+    def change(self, columns: Sequence[str], rows: Sequence[Row]) -> int:
+        """Update rows, each a key followed by the new values of these columns; how many the database says it wrote."""
         width = self._width
         listed = sql.listed_statements(self._table, columns, self._schema)
         if listed is not None and _fit(rows, (*listed.key_types, *listed.value_types)):
+            count = 0
             for some in parts(rows, _LISTED_AT_ONCE):
                 keys, values = [row[:width] for row in some], [row[width:] for row in some]
-                self._session.run(listed.statements.update, {**_lists("k", keys), **_lists("v", values)})
-            return
+                count += self._session.run(listed.statements.update, {**_lists("k", keys), **_lists("v", values)})[1]
+            return count
         update = sql.keyed_statements(self._table, columns, self._schema).update
         sets = [{**named("v", row[width:]), **named("k", row[:width])} for row in rows]
-        self._session.run_many(update, sets)
+        return sum(count for _, count in self._session.run_many(update, sets))
 
     def remove(self, keys: Sequence[Row]) -> int:
         """Delete rows; how many there were, or fewer where the database kept some."""
@@ -94,11 +96,12 @@ class RowsByKey:
         """How many rows the table has, but not more than so many."""
         return int(self._run(sql.count_up_to(self._table, self._schema), {"most": most})[0][0])
 
-    def following(self, columns: Sequence[str], values: Sequence[Row], limit_rows: int) -> list[Row]:
-        """The rows that have one of these sets of values in these columns, locked; raises LimitExceeded."""
+    def following(self, reference: Reference, parent: Table, keys: Sequence[Row], limit_rows: int) -> list[Row]:
+        """The rows that refer to rows of a parent with these keys, locked; raises LimitExceeded."""
         found: list[Row] = []
-        for some in parts(values, _NAMED_AT_ONCE):
-            found += self._run(_any_of(self._table, columns, some, self._schema, locked=True), numbered(some))
+        for some in parts(keys, _FOLLOWED_AT_ONCE):
+            statement = sql.select_following(self._table, reference, parent, len(some), self._schema)
+            found += self._run(statement, numbered(some))
             within(found, limit_rows)
         return found
 
@@ -106,7 +109,8 @@ class RowsByKey:
         return self._session.run(statement, parameters)[0]
 
     def _named(self, keys: Sequence[Row], *, locked: bool) -> list[Row]:
-        return self._run(_any_of(self._table, self._table.key, keys, self._schema, locked=locked), numbered(keys))
+        statement = sql.select_any(self._table, self._table.key, len(keys), self._schema, locked=locked)
+        return self._run(statement, numbered(keys))
 
     def _among(self, keys: Sequence[Row], at_once: int, ask: Callable[[Sequence[Row]], list[Row]]) -> list[Row | None]:
         """The rows in the order of their keys, of answers in any order."""
@@ -138,10 +142,6 @@ def named(prefix: str, values: Sequence[Any]) -> dict[str, Any]:
 def numbered(keys: Sequence[Row]) -> dict[str, Any]:
     """The parameters of many keys: `k0_0` is the first part of the first one."""
     return {f"k{row}_{index}": part for row, key in enumerate(keys) for index, part in enumerate(key)}
-
-
-def _any_of(table: Table, columns: Sequence[str], values: Sequence[Row], schema: Schema, *, locked: bool) -> str:
-    return sql.select_any(table, columns, len(values), schema, locked=locked)
 
 
 def _lists(prefix: str, rows: Sequence[Row]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,12 +17,12 @@ from gatebook_hub.changes import ChangeRequest, Returned, State
 from gatebook_hub.errors import BookUnavailable, Drifted, GatebookError, StateConflict
 from gatebook_hub.model import NoticeKind, Principal, Schema
 from gatebook_hub.policy import Action
-from gatebook_hub.services.applying import Prepared, apply_all, note_in_ledger
+from gatebook_hub.services.applying import apply_all, note_in_ledger
 from gatebook_hub.services.expiring import fresh
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.previewing import decide_script, opened
 from gatebook_hub.services.quorums import approving_of_all
-from gatebook_hub.services.statements import own_values
+from gatebook_hub.services.statements import Prepared, own_values
 from gatebook_hub.services.steps import tightest
 from gatebook_hub.services.surveying import Survey
 from gatebook_hub.services.undoing import prepare, ways_back
@@ -200,7 +201,9 @@ class Executing:
                 is_undo=request.undoes is not None,
             )
             asked = (approving.requirements, approving.execution, approving.glasses)
-            if asked != (request.requirements, request.execution, request.glasses):
+            is_sample = any(diff.beyond is not None for diff in request.diffs)
+            is_taken = approving.takes_sample or not is_sample
+            if asked != (request.requirements, request.execution, request.glasses) or not is_taken:
                 raise Drifted("the rules ask for something else since the approval; nothing was written, ask again")
             note_in_ledger(session, schema, request.id, request.digest, gate.now().isoformat())
             kept = gate.changes.move(core.keep_image(request, applied.diffs))
@@ -217,9 +220,9 @@ class Executing:
             undone = gate.changes.get(request.undoes)
             core.check_undo(undone)
             assert undone.image is not None
-            left = {(one.table, one.key) for one in request.left}
+            left = {(one.table, json.dumps(one.key)) for one in request.left}
             every = ways_back(undone.image, schema)
-            ways = [way for way in every if (way.table, way.row.key) not in left]
+            ways = [way for way in every if (way.table, json.dumps(way.row.key)) not in left]
             return prepare(gate, requester, request.source, schema, ways, action)
         own = own_values(gate, request.source, request.requester)
         sets = request.sets or (request.parameters,)

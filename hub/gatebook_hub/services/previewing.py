@@ -12,7 +12,6 @@ from typing import Any
 from gatebook_hub import policy
 from gatebook_hub.audit import EventKind, recorded_parameters
 from gatebook_hub.changes import ChangeRequest, Draft, RowKey
-from gatebook_hub.changes.risk import Risk
 from gatebook_hub.errors import (
     AccessRefused,
     EffectMissed,
@@ -25,11 +24,20 @@ from gatebook_hub.errors import (
 from gatebook_hub.model import Limits, Principal, Schema
 from gatebook_hub.policy import Action
 from gatebook_hub.policy.rules import SourceRule
-from gatebook_hub.services.applying import Applied, Prepared, apply_all, unseen
+from gatebook_hub.services.applying import Applied, apply_all, unseen
 from gatebook_hub.services.by_key import RowsByKey
 from gatebook_hub.services.gate import Call, Gate
-from gatebook_hub.services.quorums import approving_of_all, risks_of_write
-from gatebook_hub.services.statements import DecidedWrite, bind, check_reason, decide_write, facts, own_values
+from gatebook_hub.services.quorums import approving_of_all, risks_of_all
+from gatebook_hub.services.statements import (
+    DecidedWrite,
+    Prepared,
+    bind,
+    check_order,
+    check_reason,
+    decide_write,
+    facts,
+    own_values,
+)
 from gatebook_hub.services.steps import tightest
 from gatebook_hub.services.surveying import Survey, can_be_surveyed, too_many
 from gatebook_hub.services.undoing import WayBack, prepare, unmoved, ways_back
@@ -133,6 +141,7 @@ def decide_script(
             raise NotOneStatement("several statements of one cell are writes; send the read alone")
         sets = tuple({**{name: one[name] for name in statement.parameters if name in one}, **own} for one in given)
         found.append(Prepared(decided=decide_write(gate, call, statement, schema, action), sets=sets))
+    check_order(found, schema)
     return tuple(found)
 
 
@@ -208,6 +217,7 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
         if write.undoes:
             write = _of_unmoved(gate, call, session, write)
         applied = _applied(gate, call, session, write, now)
+    _check_left(write, applied)
     if not any(diff.total for diff in applied.diffs) and (action is None or write.undoes):
         raise EffectMissed("no row would change, so there is nothing to ask for")
     approving = _approving(gate, call, write, applied, now)
@@ -242,10 +252,18 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
         execution=approving.execution,
         glasses=approving.glasses,
         behind=_behind(gate, call.principal),
-        risks=_risks(gate, write, applied, now),
+        risks=risks_of_all(gate.policy, source.name, write.plans, applied, now),
         undoes=write.undoes,
         left=write.left,
     )
+
+
+def _check_left(write: _Decided, applied: Applied) -> None:
+    """Rows that an undo leaves do not go with those that it takes back; raises WriteRefused."""
+    left = {(one.table, json.dumps(one.key)) for one in write.left}
+    for diff in applied.diffs:
+        if any((diff.table, json.dumps(row.key)) in left for row in diff.rows):
+            raise WriteRefused("rows that have been changed since would go or change with those of the undo")
 
 
 def _applied(gate: Gate, call: Call, session: WriteSession, write: _Decided, now: dt.datetime) -> Applied:
@@ -327,30 +345,14 @@ def _of_unmoved(gate: Gate, call: Call, session: WriteSession, write: _Decided) 
     )
 
 
-def _risks(gate: Gate, write: _Decided, applied: Applied, now: dt.datetime) -> tuple[Risk, ...]:
-    asked = applied.asked
-    found = {
-        risk
-        for plan in write.plans
-        for risk in risks_of_write(
-            gate.policy,
-            plan,
-            write.source.name,
-            asked.get(plan.table.name, 0),
-            now,
-            is_most=plan.table.name in applied.most_of,
-        )
-    }
-    return tuple(sorted(found, key=lambda risk: (-risk.points, risk.sentence)))
-
-
 def _warnings(write: _Decided, applied: Applied) -> tuple[str, ...]:
     found = [*warnings_of(write.plans, applied, write.schema)]
     if write.undoes and write.action is not None:
         found.append(f"the conditions of the action `{write.action.name}` are not checked for an undo")
     if write.left:
-        rows = "1 row has" if len(write.left) == 1 else f"{len(write.left):,} rows have"
-        found.append(f"{rows} been changed since, and stay as they are")
+        rows = "1 row has been changed since, and stays as it is"
+        many = f"{len(write.left):,} rows have been changed since, and stay as they are"
+        found.append(rows if len(write.left) == 1 else many)
     return tuple(found)
 
 

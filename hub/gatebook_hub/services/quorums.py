@@ -8,17 +8,18 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any
 
-from gatebook_hub import policy
-from gatebook_hub.changes import along_rows
+from gatebook_hub import policy, sql
+from gatebook_hub.changes.request import RowKind
 from gatebook_hub.changes.risk import Risk, Stakes, risks_of, score
 from gatebook_hub.model import Access, Glass, Principal, Requirement, RuleRef, Schema
 from gatebook_hub.policy import Action, Approving, PolicySet, WriteFacts
-from gatebook_hub.services.applying import Applied, Prepared
-from gatebook_hub.services.statements import DecidedWrite
+from gatebook_hub.services.applying import Applied
+from gatebook_hub.services.statements import DecidedWrite, Prepared
 from gatebook_hub.sql import WritePlan
 from gatebook_hub.windows import Execution
 
 _UNCOUNTED = 2**62
+_ALONG = {RowKind.REMOVED: Access.DELETE, RowKind.CHANGED: Access.UPDATE}
 
 
 def approving_for(
@@ -31,20 +32,21 @@ def approving_for(
     given: Mapping[str, Any],
     *,
     rows_together: int = 0,
-    along: Mapping[str, int] | None = None,
-    is_most: bool = False,
     at: dt.datetime | None = None,
+    applied: Applied | None = None,
+    risk: int | None = None,
 ) -> Approving:
     """What the approval rules ask for of a decided write of so many rows, and so many with those of other rights.
 
-    `along` are the rows that go with them, by table; None where nobody counted.
+    `applied` is what it changed, with the rows that go along; None where nobody counted those. `risk` are the points of
+    the request that it is a part of.
     """
     tool = requester.tool.name if requester.tool else None
-    own = write_facts(policy_set, decided.write, source, rows, tool, action, given, at, is_most=is_most)
-    facts = [
-        *(replace(item, rows_together=rows_together) for item in own),
-        *_along(decided.write, source, tool, along),
-    ]
+    own = write_facts(policy_set, decided.write, source, rows, tool, action, given, at)
+    facts = [*own, *_along(decided.write, source, tool, applied)]
+    if risk is not None:
+        facts = [replace(item, risk=risk) for item in facts]
+    facts = [replace(item, rows_together=rows_together) if item.rows < _UNCOUNTED else item for item in facts]
     return strictest(policy.approving_of(policy_set, item) for item in facts)
 
 
@@ -67,45 +69,64 @@ def approving_of_all(
     if is_undo:
         policy_set = replace(policy_set, approvals=tuple(rule for rule in policy_set.approvals if rule.require))
     different = {id(one.decided): one.decided for one in writes}.values()
-    asked, along = applied.asked, along_rows(applied.diffs)
-    counted = {id(decided) for decided in different if are_counted(schema, decided.write)}
+    touched = applied.touched
+    risk = score(risks_of_all(policy_set, schema.source, [decided.write for decided in different], applied, at))
     return strictest(
         approving_for(
             policy_set,
             schema.source,
             decided,
-            asked.get(decided.write.table.name, 0),
+            touched.get(decided.write.table.name, 0),
             requester,
             action,
             given,
-            rows_together=sum(asked.values()),
-            along=along if id(decided) in counted else None,
-            is_most=decided.write.table.name in applied.most_of,
+            rows_together=sum(touched.values()),
             at=at,
+            applied=applied if are_counted(schema, decided.write) else None,
+            risk=risk,
         )
         for decided in different
     )
+
+
+def risks_of_all(
+    policy_set: PolicySet, source: str, plans: Iterable[WritePlan], applied: Applied, at: dt.datetime
+) -> tuple[Risk, ...]:
+    """What could go wrong with all of a request, the heaviest first."""
+    touched = applied.touched
+    found = {
+        risk
+        for plan in plans
+        for risk in risks_of_write(
+            policy_set,
+            plan,
+            source,
+            max(touched.get(plan.table.name, 0), sum(touched.values())),
+            at,
+            is_most=plan.table.name in applied.most_of,
+        )
+    }
+    return tuple(sorted(found, key=lambda risk: (-risk.points, risk.sentence)))
 
 
 def are_counted(schema: Schema, write: WritePlan) -> bool:
     """Whether the rows that go with deleted ones can all be found: by keys, and by what their references name."""
     tables = [schema.tables.get(name) for name in write.reached]
     return all(
-        table is not None
-        and table.key
-        and all(one.table in schema.tables and not schema.tables[one.table].is_view for one in table.references)
+        table is not None and table.key and all(sql.is_followed_exactly(table, one, schema) for one in table.references)
         for table in tables
     )
 
 
-def _along(write: WritePlan, source: str, tool: str | None, along: Mapping[str, int] | None) -> Iterable[WriteFacts]:
+def _along(write: WritePlan, source: str, tool: str | None, applied: Applied | None) -> Iterable[WriteFacts]:
     """The facts of rows that go with deleted ones: as many as a rule may speak of, where nobody could count them."""
     for table in sorted(write.reached):
-        rows = _UNCOUNTED if along is None else along.get(table, 0)
-        yield WriteFacts(
-            source=source, table=table, access=Access.DELETE, rows=rows, columns=frozenset(), action=None,
-            tool=tool, params={},
-        )  # fmt: skip
+        for kind, access in _ALONG.items():
+            if applied is not None and not applied.along.get((table, kind)):
+                continue
+            rows = _UNCOUNTED if applied is None else applied.touched[table]
+            columns = frozenset[str]() if applied is None else None
+            yield WriteFacts(source=source, table=table, access=access, rows=rows, columns=columns, tool=tool)
 
 
 def write_facts(
@@ -117,11 +138,9 @@ def write_facts(
     action: Action | None,
     given: Mapping[str, Any],
     at: dt.datetime | None,
-    *,
-    is_most: bool = False,
 ) -> Iterable[WriteFacts]:
     """The facts of each step; the risk is that of the whole."""
-    risk = score(risks_of_write(policy_set, write, source, rows, at, is_most=is_most))
+    risk = score(risks_of_write(policy_set, write, source, rows, at))
     for step in write.steps:
         yield WriteFacts(
             risk=risk,

@@ -7,7 +7,7 @@ import hmac
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -64,7 +64,8 @@ class RowScope:
         self._allowed = allowed
         self._schema = schema
         self._nonce = nonce
-        self._says = (schema.source, schema.version, table.name, schema.functions, repr(allowed.obligations))
+        place = (schema.source, schema.engine, schema.namespace, schema.version)
+        self._says = (*place, table.name, schema.functions, repr(allowed.obligations))
 
     def plan(self, size: int) -> Plan:
         """The read that yields those of so many keys, `k0_0…`, whose rows may be seen."""
@@ -116,6 +117,28 @@ class DecidedWrite:
     allowed: Allowed
     steps: tuple[DecidedStep, ...]
     returning: DecidedReturning | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A decided write with the sets of values that it binds, the gate's own among them."""
+
+    decided: DecidedWrite
+    sets: tuple[Mapping[str, Any], ...]
+
+
+def check_order(writes: Sequence[Prepared], schema: Schema) -> None:
+    """Raise WriteRefused where one write decides which rows a later one may see: nobody has approved the first yet."""
+    written: set[str] = set()
+    for one in writes:
+        decided = one.decided
+        for obligation in decided.allowed.obligations.values():
+            looked_at = sql.tables_in([item.condition for item in obligation.row_filters], schema)
+            if written & looked_at:
+                raise WriteRefused(
+                    "an earlier statement writes what decides which rows a later one may see; send them one by one"
+                )
+        written |= {decided.write.table.name, *decided.write.reached}
 
 
 class PlanCache:
@@ -198,6 +221,7 @@ def decide_write(
         raise _refusal(decisions)
     for allowed in decisions:
         _check_key(write, allowed)
+    _check_followed(write, schema)
     nonce = gate.new_id()
     steps = []
     uses: dict[tuple[str, str], TableUse] = {}
@@ -255,6 +279,18 @@ def _returning(write: WritePlan, allowed: Allowed, schema: Schema, nonce: str) -
         plan=sql.rewrite(read, allowed.obligations, schema, nonce=nonce),
         sight=sight_of(obligation),
     )
+
+
+def _check_followed(write: WritePlan, schema: Schema) -> None:
+    """Raise WriteRefused where rows that change with deleted ones take further rows along, which nobody would see."""
+    for name in write.reached:
+        table = schema.tables.get(name)
+        for reference in table.references if table is not None else ():
+            if table is not None and not reference.is_cascade and table.followed & set(reference.columns):
+                raise WriteRefused(
+                    f"with rows of `{write.table.name}` change others, which rows of further tables follow; "
+                    "nobody would see those"
+                )
 
 
 def _check_key(write: WritePlan, allowed: Allowed) -> None:

@@ -7,28 +7,29 @@ the values that the statement gives it; what the database makes of those is its 
 from __future__ import annotations
 
 import hashlib
+import heapq
+import hmac
 import json
+import secrets
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from gatebook_hub.changes import RowChange, RowDiff
 from gatebook_hub.changes.request import Beyond, RowKind
 from gatebook_hub.errors import Drifted, LimitExceeded
 from gatebook_hub.model import Limits, Schema, Table
-from gatebook_hub.services.applying import Applied, Applying, Prepared, encoded
+from gatebook_hub.services.applying import KINDS, Applied, Applying, encoded
 from gatebook_hub.services.by_key import Row, RowsByKey, parts
-from gatebook_hub.sources.source import WriteSession
+from gatebook_hub.services.statements import DecidedStep, Prepared, used
+from gatebook_hub.services.timed import TimedSession
+from gatebook_hub.sources.source import WriteSession, within
 from gatebook_hub.sql import StatementKind, WriteStep
 from gatebook_hub.values import encode
 
 _AT_ONCE = 1_000
 _SAMPLE = 100
-_KIND = {
-    StatementKind.INSERT: RowKind.ADDED,
-    StatementKind.UPDATE: RowKind.CHANGED,
-    StatementKind.DELETE: RowKind.REMOVED,
-}
 
 
 def can_be_surveyed(writes: Sequence[Prepared]) -> bool:
@@ -43,27 +44,43 @@ class Survey:
     """One write of many rows, in an open transaction; raises LimitExceeded for too many."""
 
     def __init__(self, session: WriteSession, one: Prepared, schema: Schema, most_rows: int, limits: Limits) -> None:
-        self._applying = Applying(session, one.decided, one.sets, schema, most_rows, limits)
+        timed = TimedSession(session, limits)
+        self._applying = Applying(timed, one.decided, one.sets, schema, most_rows, limits)
         self._steps = one.decided.steps
         self._table = one.decided.write.table
-        self._rows = RowsByKey(session, self._table, schema)
-        self._found = self._applying.find()
-        # Looked at before anything is written, as at the preview.
-        self._most_of = self._applying.most_of(is_written=False)
-        self._tally = _Tally(self._table, [step.step for step in self._steps], sum(map(len, self._found)))
+        self._rows = RowsByKey(timed, self._table, schema)
+        self._session = timed
+        self._sets = one.sets
+        self._most_rows = most_rows
+        self._tally = _Tally(self._table, [step.step for step in self._steps])
+        self._most_of: frozenset[str] = frozenset()
 
     def outline(self) -> Applied:
         """How many rows of each kind; nothing else is known yet, but enough to ask the rules."""
         counts = Counter[RowKind]()
-        for step, rows in zip(self._steps, self._found, strict=True):
-            counts[_KIND[step.step.kind]] += len(rows)
+        for step in self._steps:
+            counts[KINDS[step.step.kind]] += self._count(step)
+        within(range(sum(counts.values())), self._most_rows)
         beyond = Beyond(counts=dict(counts), digest="")
         diff = RowDiff(table=self._table.name, key=self._table.key, columns=(), rows=(), beyond=beyond)
-        return Applied((diff,), (), most_of=self._most_of)
+        return Applied((diff,), (), most_of=self._applying.most_of(counts, is_written=False))
+
+    def _count(self, step: DecidedStep) -> int:
+        """How many rows a step is about to write, without any of their values."""
+        plan = step.plan
+        most = int(self._most_rows) + 1
+        some = f"SELECT 1 AS gb_row FROM ({plan.sql}) AS gb_all LIMIT {most}"  # noqa: S608 - the plan's own text
+        counted = replace(plan, sql=f"SELECT COUNT(*) FROM ({some}) AS gb_rows")  # noqa: S608 - as above
+        return int(self._session.select(counted, used(self._sets[0], plan), 1)[0][0])
+
+    def _find(self) -> list[list[Row]]:
+        found = self._applying.find()
+        self._most_of = self._applying.most_of(self._applying.found, is_written=False)
+        return found
 
     def preview(self) -> Applied:
         """What it would change, without a lock."""
-        for decided, rows in zip(self._steps, self._found, strict=True):
+        for decided, rows in zip(self._steps, self._find(), strict=True):
             for some in parts(rows, _AT_ONCE):
                 self._tally.add(decided.step, some, self._before(decided.step, some))
         return Applied((self._told(),), (), most_of=self._most_of)
@@ -71,7 +88,7 @@ class Survey:
     def carry_out(self) -> Applied:
         """Do it: the rows are locked as they are read, and each is told as it was."""
         left: list[list[Row]] = []
-        for decided, rows in zip(self._steps, self._found, strict=True):
+        for decided, rows in zip(self._steps, self._find(), strict=True):
             keys: list[Row] = []
             for some in parts(rows, _AT_ONCE):
                 written = self._applying.written(decided, some)
@@ -91,30 +108,34 @@ class Survey:
         return found
 
     def _told(self) -> RowDiff:
-        sampled = self._applying.diff(self._table, ())
-        return self._tally.diff(sampled)
+        insert = next((step.step for step in self._steps if step.step.kind is StatementKind.INSERT), None)
+        return self._tally.diff(self._applying.diff(self._table, (), insert))
 
 
 class _Tally:
-    """What is bound of many rows, a line of which stays for each, and a sample of them, spread over all."""
+    """What is bound of many rows, a line of which stays for each, and a sample of them, drawn by lot."""
 
-    def __init__(self, table: Table, steps: Sequence[WriteStep], total: int) -> None:
+    def __init__(self, table: Table, steps: Sequence[WriteStep]) -> None:
         self._table = table
         self._steps = steps
         self._lines: list[bytes] = []
         self._counts = Counter[RowKind]()
-        self._sample: list[RowChange] = []
-        self._every = max(1, total // _SAMPLE)
+        # Those whose lines come first under a key that nobody knows before: no statement can choose them.
+        self._nonce = secrets.token_bytes(16)
+        self._sample: list[tuple[int, int, RowChange]] = []
 
     def add(self, step: WriteStep, rows: Sequence[Row], before: Sequence[Row | None]) -> None:
         """Rows of a step, each a key (not of one that is added) and the values that it gets."""
-        kind = _KIND[step.kind]
+        kind = KINDS[step.kind]
         width = 0 if step.kind is StatementKind.INSERT else len(self._table.key)
         for row, was in zip(rows, before, strict=True):
-            if len(self._lines) % self._every == 0 and len(self._sample) < _SAMPLE:
-                self._sample.append(self._change(kind, step, row[:width], row[width:], was))
             bound = [kind, _encoded(row[:width]), None if was is None else _encoded(was), _encoded(row[width:])]
-            self._lines.append(hashlib.sha256(json.dumps(bound).encode()).digest())
+            line = hashlib.sha256(json.dumps(bound).encode()).digest()
+            lot = -int.from_bytes(hmac.digest(self._nonce, line, "sha256"))
+            if len(self._sample) < _SAMPLE or lot > self._sample[0][0]:
+                drawn = (lot, len(self._lines), self._change(kind, step, row[:width], row[width:], was))
+                (heapq.heappush if len(self._sample) < _SAMPLE else heapq.heapreplace)(self._sample, drawn)
+            self._lines.append(line)
         self._counts[kind] += len(rows)
 
     def diff(self, empty: RowDiff) -> RowDiff:
@@ -130,7 +151,7 @@ class _Tally:
             table=empty.table,
             key=empty.key,
             columns=empty.columns,
-            rows=tuple(self._sample),
+            rows=tuple(row for _, _, row in sorted(self._sample, key=lambda drawn: drawn[1])),
             assigned=empty.assigned,
             beyond=beyond,
         )

@@ -14,9 +14,9 @@ from gatebook_hub.changes.request import RowKind
 from gatebook_hub.errors import Drifted
 from gatebook_hub.model import Schema
 from gatebook_hub.policy import Action
-from gatebook_hub.services.applying import Prepared, locked_rows
+from gatebook_hub.services.applying import locked_rows
 from gatebook_hub.services.gate import Call, Gate
-from gatebook_hub.services.statements import DecidedWrite, decide_write, own_values
+from gatebook_hub.services.statements import DecidedWrite, Prepared, check_order, decide_write, own_values
 from gatebook_hub.sources.source import WriteSession
 from gatebook_hub.sql import StatementKind
 from gatebook_hub.values import decode
@@ -70,10 +70,12 @@ def prepare(
         if way.text not in decided:
             statement = sql.parse(way.text, schema.engine, schema.functions)
             decided[way.text] = decide_write(gate, call, statement, schema, action)
-    return tuple(
+    found = tuple(
         Prepared(decided=decided[text], sets=tuple({**way.parameters, **own} for way in alike))
         for text, alike in groupby(ways, key=lambda way: way.text)
     )
+    check_order(found, schema)
+    return found
 
 
 def _way_back(image: RowDiff, row: RowChange, schema: Schema) -> WayBack:

@@ -16,28 +16,27 @@ _DOES = {RowKind.ADDED: "adds", RowKind.CHANGED: "changes", RowKind.REMOVED: "re
 
 
 def warnings_of(plans: Sequence[WritePlan], applied: Applied, schema: Schema) -> Iterator[str]:
-    """What is unusual about writes that change that."""
+    """What is unusual about writes that change that; no table is named but the first, which each reader knows."""
+    main = plans[0].table
     if not all(plan.has_condition for plan in plans):
         yield "the statement has no condition: it writes every row that the requester may see"
     if applied.rows > _MANY_ROWS:
         yield f"{applied.rows:,} rows are concerned"
-    for table in {plan.table.name: plan.table for plan in plans}.values():
-        if table.triggers:
-            named = ", ".join(f"`{name}`" for name in sorted(table.triggers))
-            yield f"the database itself does more at a write of `{table.name}` than is shown here: {named}"
+    if main.triggers:
+        named = ", ".join(f"`{name}`" for name in sorted(main.triggers))
+        yield f"the database itself does more at a write of `{main.name}` than is shown here: {named}"
+    if any(plan.table.triggers for plan in plans if plan.table.name != main.name):
+        yield "the database itself does more at a write of another table than is shown here"
     yield from map(_effect, applied.effects)
-    for name, rows in along_rows(applied.diffs).items():
-        yield f"{_rows(rows)} of `{name}` {'goes or changes' if rows == 1 else 'go or change'} with these"
-    hidden = sorted({name for plan in plans if not are_counted(schema, plan) for name in plan.reached})
-    if hidden:
-        named = ", ".join(f"`{name}`" for name in hidden)
-        yield f"rows of {named} go or change with these, and are not all shown here"
+    along = sum(along_rows(applied.diffs).values())
+    if along:
+        yield f"{_rows(along)} that nobody asked for {'goes or changes' if along == 1 else 'go or change'} with these"
+    if not all(are_counted(schema, plan) for plan in plans):
+        yield "more rows go or change with these than are shown here"
 
 
 def _effect(effect: Effect) -> str:
-    where = f" of `{effect.table}`" if effect.table is not None else ""
-    what = f"{_rows(effect.rows)}{where}"
-    return f"the database itself {_DOES[effect.kind]} {what} beside those that are shown"
+    return f"the database itself {_DOES[effect.kind]} {_rows(effect.rows)} beside those that are shown"
 
 
 def _rows(count: int) -> str:

@@ -24,8 +24,7 @@ class PostgresqlWriting(ServerWriting):
 
     def select(self, plan: Plan, parameters: Mapping[str, Any], limit_rows: int) -> list[tuple[Any, ...]]:
         """Rows of a governed read; the driver takes all that come, so no more than one too many are asked for."""
-        limited = f"SELECT * FROM ({plan.sql}) AS gb_found LIMIT {int(limit_rows) + 1}"  # noqa: S608 - the plan's own text
-        rows, _ = self.run(limited, parameters)
+        rows, _ = self.run(_limited(plan, limit_rows), parameters)
         within(rows, limit_rows)
         return rows
 
@@ -33,7 +32,7 @@ class PostgresqlWriting(ServerWriting):
         self, plan: Plan, sets: Sequence[Mapping[str, Any]], limit_rows: int
     ) -> list[list[tuple[Any, ...]]]:
         """Rows of a governed read, for each set of parameters."""
-        found = [rows for rows, _ in self.run_many(plan.sql, sets)]
+        found = [rows for rows, _ in self.run_many(_limited(plan, limit_rows), sets)]
         for rows in found:
             within(rows, limit_rows)
         return found
@@ -70,6 +69,10 @@ class PostgresqlWriting(ServerWriting):
             for oid in (INTERVAL, *_LISTS):
                 self._adapters.register_loader(oid, TextLoader)
         return _AdaptedCursor(self._connection, self._adapters)
+
+
+def _limited(plan: Plan, limit_rows: int) -> str:
+    return f"SELECT * FROM ({plan.sql}) AS gb_found LIMIT {int(limit_rows) + 1}"  # noqa: S608 - the plan's own text
 
 
 class _AdaptedCursor(psycopg.Cursor[Any]):

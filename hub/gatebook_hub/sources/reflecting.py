@@ -70,7 +70,9 @@ def reflect(database: Database, *, source: str, engine: Engine, namespace: str |
     parts = _parts(database, engine, namespace or "")
     cascades, followed = _references(database, engine, namespace or "")
     triggers = _triggers(database, engine, namespace or "")
-    foreign_keys = inspector.get_multi_foreign_keys(schema=schema)
+    foreign_keys = (
+        _foreign_keys(database) if engine is Engine.SQLITE else inspector.get_multi_foreign_keys(schema=schema)
+    )
     invisible = _invisible(database, namespace) if engine is Engine.MARIADB and namespace else frozenset()
     # As `fold` looks them up: SQLite ignores the case of every name, MariaDB that of columns.
     of_table = str.lower if engine is Engine.SQLITE else str
@@ -204,6 +206,39 @@ def _references(database: Database, engine: Engine, namespace: str) -> tuple[dic
             reached |= more
         every[table] = reached
     return every, followed
+
+
+def _foreign_keys(database: Database) -> dict[tuple[str | None, str], list[dict[str, Any]]]:
+    """SQLite's own list of them, in the inspector's form, which leaves out what is declared with a column."""
+    asked = (
+        'select t.name, r.id, r."table", r."from", r."to", r.on_delete '
+        "from sqlite_master t, pragma_foreign_key_list(t.name) r where t.type = 'table' order by t.name, r.id, r.seq"
+    )
+    keys = "select name from pragma_table_info(:table) where pk > 0 order by pk"
+    found: dict[tuple[str, int], dict[str, Any]] = {}
+    with database.connect() as connection:
+        for name, number, referred, here, there, on_delete in connection.execute(text(asked)):
+            item = found.setdefault(
+                (name, number),
+                {
+                    "constrained_columns": [],
+                    "referred_table": referred,
+                    "referred_columns": [],
+                    "options": {"ondelete": on_delete},
+                },
+            )
+            item["constrained_columns"].append(here)
+            if there is not None:
+                item["referred_columns"].append(there)
+        for item in found.values():
+            if not item["referred_columns"]:  # the primary key is meant
+                item["referred_columns"] = list(
+                    connection.execute(text(keys), {"table": item["referred_table"]}).scalars()
+                )
+    by_table: dict[tuple[str | None, str], list[dict[str, Any]]] = {}
+    for (name, _), item in found.items():
+        by_table.setdefault((None, name), []).append(item)
+    return by_table
 
 
 def _following(

@@ -59,7 +59,9 @@ class WriteSession(Protocol):
     `last_id` is the number that the last insert gave its row, where the engine tells.
     """
 
-    last_id: int | None
+    @property
+    def last_id(self) -> int | None:
+        """The number that the last insert gave its row."""
 
     def read(
         self,

@@ -13,16 +13,18 @@ from gatebook_hub.sql.keyed import (
     KeyedStatements,
     ListedStatements,
     count_up_to,
+    is_followed_exactly,
     keyed_lookup,
     keyed_statements,
     listed_statements,
     select_any,
+    select_following,
 )
 from gatebook_hub.sql.kinds import refusal_of
 from gatebook_hub.sql.lifting import LiftedStatement, lift
 from gatebook_hub.sql.masks import check_mask
 from gatebook_hub.sql.parsing import Statement, StatementKind, parse, parse_script, split
-from gatebook_hub.sql.reading import check_condition, rewrite
+from gatebook_hub.sql.reading import check_condition, rewrite, tables_in
 from gatebook_hub.sql.steps import RETURNED_KEY, WritePlan, WriteStep
 from gatebook_hub.sql.writing import plan_write
 
@@ -50,6 +52,7 @@ __all__ = [
     "count_up_to",
     "defines",
     "inverse_text",
+    "is_followed_exactly",
     "keyed_lookup",
     "keyed_statements",
     "lift",
@@ -61,7 +64,9 @@ __all__ = [
     "refusal_of",
     "rewrite",
     "select_any",
+    "select_following",
     "split",
+    "tables_in",
     "write_definition",
     "write_directly",
 ]

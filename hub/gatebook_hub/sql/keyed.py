@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from gatebook_hub.model import Engine, Schema, Table
+from gatebook_hub.model import Engine, Reference, Schema, Table
 from gatebook_hub.sql.generating import bound, quote_for_driver, without_replacing
 from gatebook_hub.sql.parsing import Statement, StatementKind, statement_from
 
@@ -112,6 +112,39 @@ def select_any(table: Table, columns: Sequence[str], count: int, schema: Schema,
         where = " OR ".join(f"({one})" for one in each)
     select = f"SELECT {_everything(table, engine)} FROM {_named(table, schema)} WHERE {where}"  # noqa: S608 - as above
     return f"{select} FOR UPDATE" if locked and engine not in _LOCKS_ALL else select
+
+
+def is_followed_exactly(table: Table, reference: Reference, schema: Schema) -> bool:
+    """Whether `select_following` finds all rows that follow by a reference, whatever the types of its columns are."""
+    parent = schema.tables.get(reference.table)
+    if parent is None or parent.is_view:
+        return False
+    if schema.engine is not Engine.POSTGRESQL:
+        return True
+    # What compares values of other types may be an operator of the owner's own, which the gate's search path hides.
+    pairs = [*((table, name) for name in reference.columns), *((parent, name) for name in reference.key)]
+    return all(_listed(one, name) is not None for one, name in pairs)
+
+
+def select_following(table: Table, reference: Reference, parent: Table, count: int, schema: Schema) -> str:
+    """The rows that refer to one of so many rows of a parent by its keys, bound as `k0_0…`, compared as its key is."""
+    engine = schema.engine
+    # On SQLite the left side says how texts compare, and a `+` leaves the type of a column to the other side.
+    follows = "+gb_t" if engine is Engine.SQLITE else "gb_t"
+    pairs = " AND ".join(
+        f"gb_p.{quote_for_driver(there, engine)} = {follows}.{quote_for_driver(here, engine)}"
+        for here, there in zip(reference.columns, reference.key, strict=True)
+    )
+    keys = [f"gb_p.{quote_for_driver(part, engine)}" for part in parent.key]
+    each = (
+        " AND ".join(f"{part} = {bound(f'k{row}_{index}', engine)}" for index, part in enumerate(keys))
+        for row in range(count)
+    )
+    every = ", ".join(f"gb_t.{quote_for_driver(column.name, engine)}" for column in table.columns)
+    where = " OR ".join(f"({one})" for one in each)
+    found = f"SELECT {every} FROM {_named(table, schema)} AS gb_t JOIN {_named(parent, schema)} AS gb_p ON {pairs}"  # noqa: S608 - as above
+    locked = "" if engine in _LOCKS_ALL else " FOR UPDATE OF gb_t" if engine is Engine.POSTGRESQL else " FOR UPDATE"
+    return f"{found} WHERE {where}{locked}"
 
 
 def count_up_to(table: Table, schema: Schema) -> str:

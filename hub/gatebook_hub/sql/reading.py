@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from sqlglot import exp
 
@@ -107,6 +107,15 @@ def _without_statistics(column: exp.Expr) -> exp.Expr:
     """
     listed = exp.Paren(this=exp.Array(expressions=[column], bracket_notation=True))
     return exp.Bracket(this=listed, expressions=[exp.Literal.number(1)], offset=1)
+
+
+def tables_in(conditions: Iterable[str], schema: Schema) -> frozenset[str]:
+    """The tables that conditions of policy look at beside the one that they are about."""
+    found = set()
+    for text in conditions:
+        condition = parse_condition(text, schema.engine, schema.functions)
+        found |= {fold(table.this, schema.engine) for table in condition.find_all(exp.Table)}
+    return frozenset(found)
 
 
 def check_condition(text: str, table: Table, schema: Schema) -> None:

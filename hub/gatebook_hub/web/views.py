@@ -22,6 +22,7 @@ from gatebook_hub.changes.outline import Touched
 from gatebook_hub.changes.request import RowChange, RowDiff, RowKind
 from gatebook_hub.changes.risk import score
 from gatebook_hub.changes.transitions import approvals_for
+from gatebook_hub.errors import GatebookError
 from gatebook_hub.model import Principal
 from gatebook_hub.services.auditing import ProvenEvent
 from gatebook_hub.services.cases import UseCases
@@ -63,7 +64,7 @@ def change_view(
         "created_at": request.created_at.isoformat(),
         "expires_at": request.expires_at.isoformat(),
         "digest": request.digest,
-        "summary": summary_of(request),
+        "summary": summary_of(request, sights),
         "quorum": [
             {"groups": list(item.groups), "needed": item.needed, "given": approvals_for(request, item)}
             for item in request.requirements
@@ -131,7 +132,7 @@ def draft_view(cases: UseCases, principal: Principal, previewed: Previewed) -> d
     return {
         **_write_view(sights, draft),
         "state": "draft",
-        "summary": _would(draft),
+        "summary": _would(draft, sights),
         "quorum": [{"groups": list(item.groups), "needed": item.needed, "given": 0} for item in draft.requirements],
         "diffs": diff_views(sights, draft),
         "audit_index": previewed.index,
@@ -162,17 +163,25 @@ def requester_of(requester: Principal) -> str:
     return requester.name if requester.kind == "user" else requester.id
 
 
-def summary_of(request: Standing) -> str:
-    """The request in one sentence."""
+def summary_of(request: Standing, sights: Sights) -> str:
+    """The request in one sentence, which names no further table that its reader does not know."""
     if request.state not in {State.EXECUTED, State.UNDONE}:
-        return _would(request)
+        return _would(request, sights)
     told = _told(request)
     was = "was" if told[0].total == 1 else "were"
-    return _and([f"{_rows(one)} {was} {_done(one)} {one.table}" for one in told])
+    return _and([f"{_rows(one)} {was} {_done(one)} {_named(request, one, sights)}" for one in told])
 
 
-def _would(write: Draft | Outline) -> str:
-    return _and([f"{_rows(one)} would be {_done(one)} {one.table}" for one in _told(write)])
+def _would(write: Draft | Outline, sights: Sights) -> str:
+    return _and([f"{_rows(one)} would be {_done(one)} {_named(write, one, sights)}" for one in _told(write)])
+
+
+def _named(write: Draft | Outline, one: RowDiff | Touched, sights: Sights) -> str:
+    try:
+        is_known = one.table == write.table or sights.of(write, one).is_known
+    except GatebookError:  # its source is away
+        is_known = False
+    return one.table if is_known else "another table"
 
 
 def _told(write: Draft | Outline) -> Sequence[RowDiff | Touched]:

@@ -111,8 +111,9 @@ def test_an_outline_says_what_the_request_says(shop: Shop) -> None:
         for sql in (NAME, CREDIT, "update customer set name = 'New' where id < 3"):
             request = asked(cases, sql)
             [outline] = cases.changes.listed(TEAM.principal, limit=1)
-            assert summary_of(outline) == summary_of(request)
-            assert summary_of(outline) == change_view(cases, TEAM.principal, request)["summary"]
+            sights = cases.changes.sights(TEAM.principal)
+            assert summary_of(outline, sights) == summary_of(request, sights)
+            assert summary_of(outline, sights) == change_view(cases, TEAM.principal, request)["summary"]
 
 
 def test_what_is_over_by_now_is_expired_in_a_list(shop: Shop) -> None:

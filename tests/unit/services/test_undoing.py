@@ -110,7 +110,7 @@ def test_rows_that_were_changed_since_stay_and_are_told(shop: Shop) -> None:
         run(shop, "update customer set name = 'Cam' where id = 3")
         undo = cases.changes.undo(TEAM, done.id)
         assert [(one.table, one.key) for one in undo.left] == [("customer", (3,))]
-        assert "1 row has been changed since, and stay as they are" in undo.warnings
+        assert "1 row has been changed since, and stays as it is" in undo.warnings
         approved(cases, undo)
         assert [(row[1], row[3]) for row in rows(shop)] == [("Ann", "DE"), ("Bea", "FR"), ("Cam", "XX")]
         run(shop, "update customer set name = 'x'")
