@@ -196,6 +196,11 @@ def test_what_needs_people_is_not_done_inside_of_a_transaction(gateway: Alone) -
     with pytest.raises(gatebook.dbapi.ChangeRequested) as asked:
         alone.execute(sql)
     assert asked.value.id in asked.value.url
+    several = "update support_ticket set subject = 'changed' where ticketid = :id"
+    with pytest.raises(gatebook.dbapi.ChangeRequested, match="2 rows"):
+        alone.cursor().executemany(several, [{"id": 1}, {"id": 2}])
+    with pytest.raises(gatebook.dbapi.ApprovalRequired):
+        alone.cursor().executemany(several, [{"id": number % 5} for number in range(5_001)])
 
 
 def test_many_rows_that_need_people_are_one_request(gateway: Alone) -> None:
