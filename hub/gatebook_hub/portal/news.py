@@ -17,12 +17,12 @@ _LOOKED = {Verdict.APPROVE: "finds it right", Verdict.REJECT: "finds it wrong"}
 def timeline(request: ChangeRequest, view: Mapping[str, Any]) -> tuple[TimelineEntry, ...]:
     """All that the request tells of itself, oldest first."""
     entries = [TimelineEntry(at=request.created_at, sentence=f"{view['requester']} asked for the change")]
-    if request.broken is not None:
-        broken = f"{view['requester']} broke the glass: it was executed before anybody had reviewed it"
-        entries.append(TimelineEntry(at=request.broken.at, sentence=broken))
     entries += [
         TimelineEntry(at=known.at, sentence=f"{_who(known)} {_REVIEWED[known.verdict]}") for known in request.reviews
     ]
+    if request.broken is not None:
+        broken = f"{view['requester']} broke the glass: it was executed before its review"
+        entries.append(TimelineEntry(at=request.broken.at, sentence=broken))
     endings = {
         State.EXECUTED: f"the change was executed: {plural(request.outcome_rows or 0, 'row')}",
         State.UNDONE: f"the change was executed: {plural(request.outcome_rows or 0, 'row')}; it has been undone since",
@@ -33,6 +33,10 @@ def timeline(request: ChangeRequest, view: Mapping[str, Any]) -> tuple[TimelineE
     }
     if request.finished_at is not None and request.state in endings:
         entries.append(TimelineEntry(at=request.finished_at, sentence=endings[request.state]))
+    entries += [
+        TimelineEntry(at=look.at, sentence=f"{_who(look)} looked at it, and {_LOOKED[look.verdict]}")
+        for look in (request.broken.reviews if request.broken is not None else ())
+    ]
     return tuple(entries)
 
 

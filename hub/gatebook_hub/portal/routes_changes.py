@@ -42,6 +42,7 @@ from gatebook_hub.portal.pages.frame import Downloads, FieldError, address
 from gatebook_hub.portal.visits import Visit, leave_for, shown
 from gatebook_hub.web.views import change_view
 
+SETS_SHOWN = 20
 _UNDECIDED = (State.AWAITING_REVIEW,)
 # What a press meets that came too late.
 _MOVED_ON = (ReviewRefused, NotPermitted, StateConflict, DigestMoved)
@@ -233,7 +234,9 @@ def change_page(
         operation=view["operation"],
         action=view["action"],
         statement=view["statement"],
-        parameters=tuple(Parameter(name=name, value=cell_of(value)) for name, value in view["params"].items()),
+        parameters=_parameters(view["params"]),
+        sets=tuple(map(_parameters, view["sets"][:SETS_SHOWN])),
+        sets_count=len(view["sets"]),
         requester=view["requester"],
         reason=view["reason"],
         created_at=request.created_at,
@@ -291,6 +294,10 @@ def change_page(
         seen=str(seen_of(request)),
         news=news,
     )
+
+
+def _parameters(found: Mapping[str, Any]) -> tuple[Parameter, ...]:
+    return tuple(Parameter(name=name, value=cell_of(value)) for name, value in found.items())
 
 
 def _quorums(found: Sequence[Mapping[str, Any]]) -> tuple[Quorum, ...]:

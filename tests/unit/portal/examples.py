@@ -117,6 +117,15 @@ def typical_pages() -> dict[str, Page]:
             undone_by="c-82",
         ),
         "change_undo": replace(change(), undoes="c-80"),
+        "change_tables": tables(),
+        "change_sample": sample(),
+        "change_sets": replace(
+            change(),
+            statement="insert into genre (genreid, name) values (:id, :name)",
+            parameters=(),
+            sets=sets(),
+            sets_count=812,
+        ),
         "change_failed": replace(change(), state="failed", failure="the column `total` takes no negative value"),
         "audit": audit((event("select email from customer where country = :country"), event("signed in"))),
         "event": event_page("analyst read 13 rows of `customer`"),
@@ -297,6 +306,8 @@ def change(text: str = "") -> ChangePage:
             ),
         ),
         stand_ins=(StandIn(person=text or "second", instead_of=text or "maria"),),
+        sets=sets(text) if text else (),
+        sets_count=2 if text else 0,
         timeline=(
             TimelineEntry(at=EARLIER, sentence=text or "analyst asked for the change", event_index=41),
             TimelineEntry(at=NOW, sentence="second rejected it"),
@@ -316,6 +327,52 @@ def change(text: str = "") -> ChangePage:
         undoes=text or None,
         undone_by=text or None,
     )
+
+
+def sets(text: str = "") -> tuple[tuple[Parameter, ...], ...]:
+    """Return two sets of values of a statement."""
+    return tuple(
+        (
+            Parameter(name=text or "id", value=cell_of(number)),
+            Parameter(name=f"{text or 'name'}s", value=cell_of(text or name)),
+        )
+        for number, name in ((26, "Fado"), (27, None))
+    )
+
+
+def tables() -> ChangePage:
+    """Return a request that concerns three tables: two that it names, and rows of one that go along."""
+
+    def added(number: int) -> dict[str, object]:
+        return {"key": [number], "kind": "added", "before": None, "after": [number, 5, 1]}
+
+    def gone(number: int, *, is_along: bool) -> dict[str, object]:
+        kept = {"key": [number], "kind": "removed", "before": [number, 7, 2], "after": None}
+        return {**kept, "is_along": is_along}
+
+    named = {"key": ["id"], "columns": ["id", "invoiceid", "quantity"], "is_complete": True}
+    documents = (
+        {**named, "table": "invoice", "rows": [gone(7, is_along=False), gone(8, is_along=True)]},
+        {**named, "table": "credit", "rows": [added(1)]},
+        {**named, "table": "invoiceline", "rows": [gone(31, is_along=True), gone(32, is_along=True)]},
+        {**named, "rows": [], "is_complete": False, "total": 3, "counts": {"added": 0, "changed": 3, "removed": 0}},
+    )
+    return replace(
+        change(),
+        summary="1 row would be removed from invoice and 1 row would be added to credit",
+        operation="merge",
+        statement="delete from invoice where invoiceid = 7;\ninsert into credit values (1, 5, 1)",
+        parameters=(),
+        diffs=tuple(map(row_diff_of, documents)),
+    )
+
+
+def sample() -> ChangePage:
+    """Return a request of many rows, some of which are shown."""
+    rows = [{"key": [n], "kind": "changed", "before": [n, 1], "after": [n, 2]} for n in range(0, 40, 2)]
+    document = {"key": ["id"], "columns": ["id", "total"], "rows": rows, "is_complete": False, "table": "invoice"}
+    counts = {"added": 0, "changed": 40_000, "removed": 0}
+    return replace(change(), table="invoice", diffs=(row_diff_of({**document, "total": 40_000, "counts": counts}),))
 
 
 def overtaken() -> ChangePage:

@@ -1,6 +1,7 @@
 """Every page renders, whatever its texts hold."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import ModuleType
@@ -117,6 +118,45 @@ def test_forms_of_a_change_bind_its_digest(examples: ModuleType) -> None:
     assert f'name="digest" value="{page.digest}"' in form
     assert 'value="approve"' in form
     assert 'value="reject"' in form
+
+
+def words_of(document: str) -> str:
+    return " ".join(Outline(document).text.split())
+
+
+def test_each_table_of_a_change_has_its_heading_and_its_region(examples: ModuleType) -> None:
+    document = render(examples.typical_pages()["change_tables"])
+    headings = re.findall(r"<h3>(.*?)</h3>", document, re.DOTALL)
+    assert [" ".join(re.sub(r"<[^>]*>", "", one).split()) for one in headings] == [
+        "Rows of invoice: 2 removed, 1 of them goes along",
+        "Rows of credit: 1 added",
+        "Rows of invoiceline: 2 removed, they go along",
+        "Rows of another table: 3 changed",
+    ]
+    labels = Outline(document).values("aria-label")
+    for name in ("invoice", "credit", "invoiceline"):
+        assert labels.count(f"Rows of {name} before and after") == 1
+    assert words_of(document).count("Removed goes along") == 3
+    assert "chinook, tables invoice and credit" in words_of(document)
+
+
+def test_a_sample_says_so_and_what_is_bound(examples: ModuleType) -> None:
+    words = words_of(render(examples.typical_pages()["change_sample"]))
+    assert "This is a sample: 20 rows of 40,000. The digest covers all of them" in words
+
+
+def test_sets_of_values_say_how_many_there_are(examples: ModuleType) -> None:
+    words = words_of(render(examples.typical_pages()["change_sets"]))
+    assert "once for each of 812 sets of values. These are the first 2" in words
+    assert "Set id names 1" in words
+    assert "Fado" in words
+
+
+def test_who_is_in_somebodys_place_is_told_so(examples: ModuleType) -> None:
+    page = examples.typical_pages()["change"]
+    assert "maria is away: second may review in their place" in words_of(render(page))
+    there = replace(page, frame=examples.frame(person="second"))
+    assert "maria is away: you may review in their place" in words_of(render(there))
 
 
 def test_who_may_not_review_is_told_why(examples: ModuleType) -> None:

@@ -90,7 +90,8 @@ class ChangePage:
     forms carry `digest`, so that a decision binds what was on the screen, and `seen`, the moment that it shows; `news`
     is what happened since the moment that a refused form showed. `diffs` is empty where the change has no rows to show
     (an HTTP action). `undoes` and `undone_by` are the ids of the requests that this one takes back, and that took this
-    one back.
+    one back. A statement that is done once for each of several sets of values has the first of them in `sets`, and
+    `sets_count` says how many there are.
     """
 
     frame: Frame
@@ -134,6 +135,14 @@ class ChangePage:
     given_in: str = "reason"
     seen: str = ""
     news: tuple[TimelineEntry, ...] = ()
+    sets: tuple[tuple[Parameter, ...], ...] = ()
+    sets_count: int = 0
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables that the statement writes, as far as the reader may know them."""
+        named = tuple(diff.table for diff in self.diffs if diff.table is not None and not diff.is_along)
+        return named or ((self.table,) if self.table is not None else ())
 
     def given(self, field: str) -> str:
         """What the person typed into that field before."""

@@ -1,5 +1,6 @@
 """Which rows would change, and how each cell looks before and after."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -49,7 +50,8 @@ class RowDiff:
 
     `columns` are those beside the key, first those in which a row changes (`changed`): a wide table must not hide, to
     the right of the screen, what a reviewer has to look at. `masked` names columns whose values the reader sees
-    masked, `hidden` those left out. `is_complete` is False for a sample; `total` counts the rows of the whole change.
+    masked, `hidden` those left out. `is_complete` is False for a sample; `total` counts the rows of the whole change,
+    and `counts` those of each kind that there is.
     """
 
     key: tuple[str, ...]
@@ -62,6 +64,17 @@ class RowDiff:
     hidden: tuple[str, ...] = ()
     pager: Pager | None = None
     table: str | None = None
+    counts: tuple[tuple[RowKind, int], ...] = ()
+
+    @property
+    def along(self) -> int:
+        """How many of the rows that are shown the database itself changes with others."""
+        return sum(row.is_along for row in self.rows)
+
+    @property
+    def is_along(self) -> bool:
+        """Tell whether nobody asked for any of the rows that are shown."""
+        return bool(self.rows) and self.along == len(self.rows)
 
 
 def row_diff_of(
@@ -111,7 +124,13 @@ def row_diff_of(
         hidden=(*hidden, *document.get("hidden", ())),
         pager=pager,
         table=document.get("table"),
+        counts=_counts(document.get("counts"), rows),
     )
+
+
+def _counts(given: Mapping[str, int] | None, rows: Sequence[DiffRow]) -> tuple[tuple[RowKind, int], ...]:
+    found = Counter(row.kind for row in rows) if given is None else {RowKind(name): given[name] for name in given}
+    return tuple((kind, found[kind]) for kind in RowKind if found.get(kind))
 
 
 def _named(names: tuple[str, ...], values: Sequence[object] | None, masked: Sequence[str]) -> dict[str, Cell]:

@@ -21,10 +21,12 @@ class PatternPage:
     errors: tuple[FieldError, ...]
     cells: tuple[Cell, ...]
     diff: RowDiff
+    along: RowDiff
     change: ChangeCard
     source: SourceCard
     table: TableCard
     parameters: tuple[Parameter, ...]
+    sets: tuple[tuple[Parameter, ...], ...]
     timeline: tuple[TimelineEntry, ...]
     tabs: tuple[Tab, ...]
     pager: Pager
@@ -50,6 +52,7 @@ def pattern_page(frame: Frame) -> PatternPage:
             cell_of({"$type": "assigned", "value": ""}),
         ),
         diff=_diff(),
+        along=_along(),
         change=ChangeCard(
             id="example",
             summary="3 rows of invoice would change",
@@ -76,6 +79,10 @@ def pattern_page(frame: Frame) -> PatternPage:
             ),
         ),
         parameters=(Parameter(name="country", value=cell_of("Germany")), Parameter(name="until", value=cell_of(None))),
+        sets=tuple(
+            (Parameter(name="country", value=cell_of(country)), Parameter(name="until", value=cell_of(until)))
+            for country, until in (("Germany", None), ("France", "2026-12-31"))
+        ),
         timeline=(
             TimelineEntry(at=frame.now - 7000 * ONE_SECOND, sentence="analyst asked for the change", event_index=41),
             TimelineEntry(at=frame.now - 60 * ONE_SECOND, sentence="reviewer approved it"),
@@ -102,5 +109,19 @@ def _diff() -> RowDiff:
                 {"key": [7], "kind": "removed", "before": [7, "Ulm", None, 0.99], "after": None},
             ],
             "is_complete": True,
+        },
+    )
+
+
+def _along() -> RowDiff:
+    return row_diff_of(
+        {
+            "table": "invoiceline",
+            "key": ["invoicelineid"],
+            "columns": ["invoicelineid", "quantity"],
+            "rows": [{"key": [31], "kind": "removed", "before": [31, 1], "after": None, "is_along": True}],
+            "is_complete": False,
+            "total": 1200,
+            "counts": {"removed": 1200},
         },
     )

@@ -154,3 +154,23 @@ def test_the_document_itself_marks_cells_and_names_columns() -> None:
     assert (made.masked, made.hidden) == (("email", "fax"), ("birthdate",))
     cells = [pair.after.state for pair in (*made.rows[0].key, *made.rows[0].cells) if pair.after is not None]
     assert cells == [CellState.ASSIGNED, CellState.MASKED, CellState.NULL]
+
+
+def test_rows_that_go_along_are_counted_among_those_of_each_kind() -> None:
+    rows = [
+        {"key": [1], "kind": "removed", "before": [1], "after": None, "is_along": True},
+        {"key": [2], "kind": "removed", "before": [2], "after": None},
+        {"key": [3], "kind": "added", "before": None, "after": [3]},
+    ]
+    given = {"key": ["id"], "columns": ["id"], "rows": rows, "is_complete": True}
+    made = row_diff_of(given)
+    assert (made.along, made.is_along) == (1, False)
+    assert made.counts == ((RowKind.ADDED, 1), (RowKind.REMOVED, 2))
+    assert row_diff_of({**given, "rows": rows[:1]}).is_along
+    assert not row_diff_of({**given, "rows": []}).is_along
+
+
+def test_a_sample_counts_all_rows() -> None:
+    given = {"key": ["id"], "columns": ["id"], "rows": [], "is_complete": False, "total": 7}
+    made = row_diff_of({**given, "counts": {"added": 0, "changed": 7, "removed": 0}})
+    assert made.counts == ((RowKind.CHANGED, 7),)
