@@ -180,7 +180,9 @@ the folder, and files above one megabyte.
   `tag`, `production` and `when` narrow it (all). A `tag` is met by a write of a column that has it, and by the removal
   of its row. Nobody approves their own request. What rules say about the execution adds up as well: the requester says
   when, if one rule wants that, and every window must be open. A glass can be broken where every rule that asks for
-  people lets the requester do so, and everybody whom those rules name has to look at it afterwards.
+  people lets the requester do so, and everybody whom those rules name has to look at it afterwards. A write of more
+  rows than are shown is taken where every rule that asks for people says `sample: true`
+  ([what that binds](../explanation/changes.md#more-rows-than-are-shown)).
 * **Absences** give a person's place in quorums to somebody else, for reviewing and nothing more, from the day `from` to
   the end of the day `until`, as far as the book knows that the absent person is in the group. Two rules for one place
   on one day are an error. [Change requests](../explanation/changes.md#while-somebody-is-away) says how reviews count.
