@@ -42,7 +42,7 @@ from gatebook_hub.services.statements import (
 )
 from gatebook_hub.services.transactions import Transactions
 from gatebook_hub.sources.source import ReadStream, SeenMore, Source
-from gatebook_hub.sql import Explain, StatementKind
+from gatebook_hub.sql import Explain, Statement, StatementKind
 
 NEW = "new"
 _PATIENCE_S = 60.0
@@ -334,11 +334,13 @@ class Queries:
     def _asked(self, question: Question, schema: Schema) -> Asked:
         """The statements of a text, each parsed alone, with their sets of values; raises what `sql.parse` raises."""
         parts = sql.split(question.sql, schema.engine)
-        statements = tuple(self._plans.statement(part, schema) for part in parts)
-        if len(parts) > 1 and (question.transaction or any(one.kind is StatementKind.READ for one in statements)):
-            raise NotOneStatement("one statement is taken at a time; several may be writes that stand alone")
+        statements: list[Statement] = []
+        for part in parts:
+            statements.append(self._plans.statement(part, schema))
+            if len(parts) > 1 and (question.transaction or statements[-1].kind is StatementKind.READ):
+                raise NotOneStatement("one statement is taken at a time; several may be writes that stand alone")
         return Asked(
-            statements=statements,
+            statements=tuple(statements),
             sets=(question.parameters,) if question.many is None else question.many,
             text=question.sql,
         )
