@@ -123,7 +123,7 @@ class NotParsed(StatementRefused):
 
 
 class NotOneStatement(StatementRefused):
-    """There is not exactly one statement."""
+    """There is no statement, or more than one where one is taken."""
 
     code, title = "GB-202", "not one statement"
 

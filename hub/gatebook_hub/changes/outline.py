@@ -93,7 +93,7 @@ def outline_of(request: ChangeRequest) -> Outline:
         created_at=request.created_at,
         expires_at=request.expires_at,
         touched=tuple(map(_touched, request.diffs)),
-        warnings=len(request.warnings),
+        warnings=len(request.warnings) + len(request.effects),
         risk=score(request.risks),
         requirements=request.requirements,
         glasses=request.glasses,

@@ -68,6 +68,10 @@ class Sights:
             is_whole=not obligation.row_filters,
         )
 
+    def knows(self, request: Draft | Outline, table: str) -> bool:
+        """Whether the table exists for this principal."""
+        return self._obligation(request, table) is not None
+
     def hidden(self, request: Draft | Outline) -> frozenset[str]:
         """The changed columns that are not seen in clear; those of further tables with the name of their table."""
         first, *others = request.touched if isinstance(request, Outline) else request.diffs

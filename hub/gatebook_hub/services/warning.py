@@ -27,7 +27,6 @@ def warnings_of(plans: Sequence[WritePlan], applied: Applied, schema: Schema) ->
         yield f"the database itself does more at a write of `{main.name}` than is shown here: {named}"
     if any(plan.table.triggers for plan in plans if plan.table.name != main.name):
         yield "the database itself does more at a write of another table than is shown here"
-    yield from map(_effect, applied.effects)
     along = sum(along_rows(applied.diffs).values())
     if along:
         yield f"{_rows(along)} that nobody asked for {'goes or changes' if along == 1 else 'go or change'} with these"
@@ -35,8 +34,10 @@ def warnings_of(plans: Sequence[WritePlan], applied: Applied, schema: Schema) ->
         yield "more rows go or change with these than are shown here"
 
 
-def _effect(effect: Effect) -> str:
-    return f"the database itself {_DOES[effect.kind]} {_rows(effect.rows)} beside those that are shown"
+def told_of(effect: Effect, *, is_known: bool) -> str:
+    """What the database itself wrote, for somebody who knows the table, or does not."""
+    where = f" of `{effect.table}`" if is_known and effect.table is not None else ""
+    return f"the database itself {_DOES[effect.kind]} {_rows(effect.rows)}{where} beside those that are shown"
 
 
 def _rows(count: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gatebook_hub.changes import (
@@ -29,6 +29,7 @@ from gatebook_hub.services.cases import UseCases
 from gatebook_hub.services.previewing import Previewed
 from gatebook_hub.services.sandboxing import Done
 from gatebook_hub.services.showing import Sight, Sights
+from gatebook_hub.services.warning import told_of
 from gatebook_hub.stores.book import StoredEvent
 from gatebook_hub.stores.runs import Run
 from gatebook_hub.values import shown
@@ -152,7 +153,7 @@ def _write_view(sights: Sights, write: Draft) -> dict[str, Any]:
         "requester": requester_of(write.requester),
         "reason": write.reason,
         "counts": {str(kind): write.count(kind) for kind in RowKind},
-        "warnings": list(write.warnings),
+        "warnings": [*write.warnings, *_effects(sights, write)],
         "execution": str(write.execution),
         "risk": {"points": score(write.risks), "because": [risk.sentence for risk in write.risks]},
     }
@@ -176,9 +177,15 @@ def _would(write: Draft | Outline, sights: Sights) -> str:
     return _and([f"{_rows(one)} would be {_done(one)} {_named(write, one, sights)}" for one in _told(write)])
 
 
+def _effects(sights: Sights, write: Draft) -> Iterator[str]:
+    """What the database itself wrote; a table is named to those who know it."""
+    for effect in write.effects:
+        yield told_of(effect, is_known=effect.table is not None and sights.knows(write, effect.table))
+
+
 def _named(write: Draft | Outline, one: RowDiff | Touched, sights: Sights) -> str:
     try:
-        is_known = one.table == write.table or sights.of(write, one).is_known
+        is_known = one.table == write.table or sights.knows(write, one.table)
     except GatebookError:  # its source is away
         is_known = False
     return one.table if is_known else "another table"
