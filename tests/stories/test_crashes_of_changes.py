@@ -38,9 +38,12 @@ MEASURED = 3
 ROWS = (MEASURED + 1) * (KILLS + 2 * FEW) + 2
 # Whoever writes that row waits in the commit: longer than a gateway takes to start, shorter than it waits besides.
 SLOW_ROW = 0
-SLOWLY = "create function slowly() returns trigger language plpgsql as 'begin perform pg_sleep(5); return null; end'"
-SLOW = f"""create constraint trigger slow after update on counter deferrable initially deferred
-  for each row when (new.id = {SLOW_ROW}) execute function slowly()"""
+SLOWLY = f"""create function slowly() returns trigger language plpgsql as 'begin
+  if exists (select from public.counter where id = {SLOW_ROW} and xmin = pg_current_xact_id()::xid)
+  then perform pg_sleep(5); end if; return null; end'"""
+# Of the ledger's table, for what a write itself sets off is done before the commit.
+SLOW = """create constraint trigger slow after insert on gatebook_ledger deferrable initially deferred
+  for each row execute function slowly()"""
 COMMITTING = "select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240 + 25 * KILLS)]
 
@@ -137,9 +140,6 @@ def places(make_postgres: Callable[[], str], tmp_path_factory: pytest.TempPathFa
         with own_driver(engine, place) as run:
             run("create table counter (id integer primary key, n integer not null)")
             run(f"insert into counter select number, 0 from ({numbers(engine, ROWS)}) numbered")
-            if engine == "postgresql":
-                run(SLOWLY)
-                run(SLOW)
     return found
 
 
@@ -156,6 +156,9 @@ def gateway(
     made = Alone(folder, chinook_template, policies=policies, environment=environment)
     for engine in places:
         made.command("source", "prepare", f"counters_{engine}")
+    with own_driver("postgresql", places["postgresql"]) as run:
+        run(SLOWLY)
+        run(SLOW)
     with made as running:
         yield running
 

@@ -90,9 +90,12 @@ class Watch:
 
     def effects(self, own: Counts) -> tuple[Effect, ...]:
         """What was written beside the gate's own writes, and beside what follows them."""
-        if self._schema.engine is Engine.POSTGRESQL:
+        is_postgresql = self._schema.engine is Engine.POSTGRESQL
+        if is_postgresql:
             self._session.run("SET CONSTRAINTS ALL IMMEDIATE", {})  # what waits for the commit is done now
         now = self._counted()
+        if is_postgresql:
+            self._session.run("SET CONSTRAINTS ALL DEFERRED", {})
         found = []
         for (table, kind), count in now.items():
             known = own.get((table, kind), 0) if table is not None else self._hidden(own, now, kind)

@@ -338,7 +338,9 @@ class Queries:
         for part in parts:
             statements.append(self._plans.statement(part, schema))
             if len(parts) > 1 and (question.transaction or statements[-1].kind is StatementKind.READ):
-                raise NotOneStatement("one statement is taken at a time; several may be writes that stand alone")
+                raise NotOneStatement(
+                    f"one statement is taken at a time, this is {len(parts)}; several may be writes that stand alone"
+                )
         return Asked(
             statements=tuple(statements),
             sets=(question.parameters,) if question.many is None else question.many,
