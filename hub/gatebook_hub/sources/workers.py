@@ -17,7 +17,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
-from gatebook_hub.errors import SourceUnavailable, StatementFailed, StatementTimeout
+from gatebook_hub.errors import MemoryExceeded, SourceUnavailable, StatementFailed, StatementTimeout
 from gatebook_hub.sources.frames import JSON, Channel, FrameError, interrupt_of
 from gatebook_server.process import processors
 
@@ -64,6 +64,7 @@ class Worker:
         self.locks: tuple[str, ...] = ()
         self.is_answered = True
         self.is_late = False
+        self.is_spent = False
         self.last_id: int | None = None
         self.kill_at: float | None = None
         self.idle_since = time.monotonic()
@@ -135,6 +136,8 @@ class Worker:
                 raise self._death()
             self.is_answered = True
             self.kill_at = None
+            # What ran out of memory may not get all of it back, and would fail the next one too.
+            self.is_spent = value.get("error") == MemoryExceeded.__name__
         return kind, value
 
     def _greet(self) -> None:
@@ -246,7 +249,7 @@ class _Crew:
                 self._changed.notify_all()
 
     def give_back(self, worker: Worker) -> None:
-        if not worker.is_answered or worker.is_late or not worker.is_alive:
+        if not worker.is_answered or worker.is_late or worker.is_spent or not worker.is_alive:
             worker.end()
         worker.kill_at = None
         worker.idle_since = time.monotonic()
