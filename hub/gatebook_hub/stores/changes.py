@@ -25,7 +25,7 @@ _KEPT = (change.c.id, change.c.document, change.c.version)
 _NAMED = (change.c.id, change.c.version)
 _AT_ONCE = 500
 # Characters of the requests that are kept opened.
-_MOST_OPENED = 64_000_000
+_MOST_OPENED = 16_000_000
 
 
 def _marks(request: ChangeRequest) -> dict[str, bool]:

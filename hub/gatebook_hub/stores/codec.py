@@ -16,7 +16,7 @@ from gatebook_hub.changes.risk import Risk
 from gatebook_hub.model import Channel, Glass, Principal, PrincipalKind, Requirement, RuleRef, Tool
 from gatebook_hub.windows import Execution, Window
 
-_MOST_KEPT = 16_000_000
+_MOST_KEPT = 4_000_000
 
 
 def write_principal(principal: Principal) -> dict[str, Any]:
