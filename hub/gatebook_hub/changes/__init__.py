@@ -23,7 +23,6 @@ from gatebook_hub.changes.request import (
     State,
     Verdict,
     along_rows,
-    asked_rows,
 )
 from gatebook_hub.changes.seen import Seen, Since, read_seen, seen_of, since
 from gatebook_hub.changes.together import together
@@ -79,7 +78,6 @@ __all__ = [
     "State",
     "Verdict",
     "along_rows",
-    "asked_rows",
     "begin",
     "break_glass",
     "check_execution",

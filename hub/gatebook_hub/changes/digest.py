@@ -15,21 +15,16 @@ _WRITER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=F
 
 def diff_digest(diffs: Sequence[RowDiff]) -> str:
     """The digest of the rows before and after, of all tables; columns assigned at execution are left out."""
-    each = sorted((diff.table, rows_digest(diff)) for diff in diffs if diff.total)
+    each = sorted((diff.table, _rows_digest(diff)) for diff in diffs if diff.total)
     return _sha256(_text(each))
 
 
-def rows_digest(diff: RowDiff) -> str:
+def _rows_digest(diff: RowDiff) -> str:
     """The digest of the rows of one table."""
     shape = _text([list(diff.key), list(diff.columns), sorted(diff.assigned)])
     if diff.beyond is not None:
         return _sha256(shape, diff.beyond.digest, _text(dict(diff.beyond.counts)))
-    return _sha256(shape, *sorted(row_text(diff, row) for row in diff.rows))
-
-
-def row_text(diff: RowDiff, row: RowChange) -> str:
-    """What of a row is bound, as text."""
-    return _text(_bound(diff, row))
+    return _sha256(shape, *sorted(_text(_bound(diff, row)) for row in diff.rows))
 
 
 def _bound(diff: RowDiff, row: RowChange) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -62,6 +63,11 @@ class RowChange:
     after: tuple[Any, ...] | None
     place: int = 0
     is_along: bool = False
+
+    @property
+    def is_change(self) -> bool:
+        """Whether it is another row after than before; not by `==`, for which 1.0 is 1.00."""
+        return repr(self.before) != repr(self.after)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,15 +134,6 @@ class RowDiff:
         return sum(row.kind is kind for row in self.rows)
 
 
-def asked_rows(diffs: Iterable[RowDiff]) -> dict[str, int]:
-    """How many rows were asked for, by table: without those that go along."""
-    found: dict[str, int] = {}
-    for diff in diffs:
-        rows = diff.total - sum(row.is_along for row in diff.rows)
-        found[diff.table] = found.get(diff.table, 0) + rows
-    return found
-
-
 def along_rows(diffs: Iterable[RowDiff]) -> dict[tuple[str, RowKind], int]:
     """How many rows go along, by table and by what happens to them."""
     found: dict[tuple[str, RowKind], int] = {}
@@ -165,6 +162,11 @@ class RowKey:
 
     table: str
     key: tuple[Any, ...]
+
+    @property
+    def sign(self) -> tuple[str, str]:
+        """What tells rows apart: a part of a key may be no plain value."""
+        return self.table, json.dumps(self.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -50,7 +50,8 @@ class Followers:
             for child, reference in _following(self._schema, parent):
                 rows = RowsByKey(self._session, child, self._schema)
                 found = rows.following(reference, parent, gone, self._limit_rows)
-                new = [_of(child, row, child.key) for row in found if self._is_new(child, row, table, removed)]
+                keyed = [(rows.key_of(row), row) for row in found] if child.key else []  # `Watch` counts the others
+                new = [key for key, row in keyed if self._is_new(child, key, row, table, removed)]
                 if reference.is_cascade and new:
                     waiting.append((child, new))
 
@@ -62,15 +63,10 @@ class Followers:
         for followers in by_table.values():
             table = followers[0].table
             now = RowsByKey(self._session, table, self._schema).read([one.key for one in followers])
-            yield (
-                table,
-                [_change(one, after) for one, after in zip(followers, now, strict=True) if _differs(one, after)],
-            )
+            changes = (_change(one, after) for one, after in zip(followers, now, strict=True))
+            yield table, [change for change in changes if change.is_change]
 
-    def _is_new(self, child: Table, row: Row, table: Table, removed: set[str]) -> bool:
-        if not child.key:
-            return False  # no key tells its rows apart: `Watch` counts them, where it can
-        key = _of(child, row, child.key)
+    def _is_new(self, child: Table, key: Row, row: Row, table: Table, removed: set[str]) -> bool:
         name = (child.name, repr(key))
         if name in self._found or (child.name == table.name and repr(key) in removed):
             return False
@@ -135,26 +131,12 @@ class Watch:
         return table is None or table.is_view
 
 
-def counts_of(table: str, kind: RowKind, rows: int) -> Counter[Place]:
-    """So many rows of one kind, as `Watch` counts them."""
-    return Counter({(table, kind): rows})
-
-
 def _following(schema: Schema, parent: Table) -> Iterator[tuple[Table, Reference]]:
     """The tables whose rows follow those of a parent, and by what."""
     for child in schema.tables.values():
         for reference in child.references:
             if reference.table == parent.name and not child.is_view and parent.key:
                 yield child, reference
-
-
-def _of(table: Table, row: Row, names: Sequence[str]) -> Row:
-    places = {column.name: index for index, column in enumerate(table.columns)}
-    return tuple(row[places[name]] for name in names)
-
-
-def _differs(follower: _Follower, after: Row | None) -> bool:
-    return repr(follower.before) != repr(after)
 
 
 def _change(follower: _Follower, after: Row | None) -> RowChange:

@@ -14,8 +14,8 @@ from gatebook_hub.changes import Effect, RowChange, RowDiff
 from gatebook_hub.changes.request import RowKind
 from gatebook_hub.errors import Drifted, LimitExceeded, WriteRefused
 from gatebook_hub.model import Limits, Schema, Table
-from gatebook_hub.services.along import Followers, Watch, counts_of
-from gatebook_hub.services.by_key import Row, RowsByKey, named, numbered
+from gatebook_hub.services.along import Followers, Place, Watch
+from gatebook_hub.services.by_key import Row, RowsByKey, named, numbered, parts
 from gatebook_hub.services.statements import DecidedReturning, DecidedStep, DecidedWrite, Prepared, RowScope, used
 from gatebook_hub.services.timed import TimedSession
 from gatebook_hub.sources.source import LEDGER, WriteSession, within
@@ -52,7 +52,7 @@ class Applied:
     @property
     def rows(self) -> int:
         """How many rows the write itself changed."""
-        return sum(core.asked_rows(self.diffs).values())
+        return sum(diff.total for diff in self.diffs) - sum(core.along_rows(self.diffs).values())
 
     @property
     def touched(self) -> Mapping[str, int]:
@@ -75,7 +75,7 @@ def apply_all(
     timed = TimedSession(session, limits)
     watch = Watch(timed, schema)
     steps: list[RowDiff] = []
-    own: Counter[tuple[str | None, RowKind | None]] = Counter()
+    own: Counter[Place] = Counter()
     returned: tuple[Row, ...] = ()
     most_of: set[str] = set()
     for one in writes:
@@ -131,7 +131,7 @@ class Applying:
         self._along: list[RowDiff] = []
         self.found: Counter[RowKind] = Counter()
         # What was written, as the database counts it.
-        self.counts: Counter[tuple[str | None, RowKind | None]] = Counter()
+        self.counts: Counter[Place] = Counter()
 
     def find(self) -> list[list[Row]]:
         """What each step is about to write: keys and values; raises LimitExceeded, WriteRefused."""
@@ -155,8 +155,7 @@ class Applying:
             if is_deleting:
                 self._returned.read([row[:width] for row in rows])
             written = self.written(step, rows)
-            # Not by `==`, for which 1.0 is 1.00, and a list is one of other bounds.
-            moved = [row for row in written if repr(row.before) != repr(row.after)]
+            moved = [row for row in written if row.is_change]
             if not is_deleting:
                 left += [row.key for row in written]
                 scoped.append((step, [row.key for row in moved]))
@@ -188,23 +187,28 @@ class Applying:
         if step.kind is StatementKind.INSERT:
             return self._added(step, rows)
         keys = [row[: self._width] for row in rows]
-        before = [row for row in self._rows.read(keys, locked=True) if row is not None]
-        if len(before) < len(keys):
-            raise Drifted("a row vanished while the write was prepared; send it again")
+        before = self.before(keys, locked=True)
         self.check_scope(decided, keys)
         if step.kind is StatementKind.DELETE:
             return self._removed(keys, before)
-        self.counts += counts_of(self._table.name, RowKind.CHANGED, self._rows.change(step.columns, rows))
+        self.counts[self._table.name, RowKind.CHANGED] += self._rows.change(step.columns, rows)
         return [
             RowChange(kind=RowKind.CHANGED, key=key, before=was, after=now)
             for key, was, now in zip(keys, before, self._rows.read(keys), strict=True)
         ]
 
+    def before(self, keys: Sequence[Row], *, locked: bool) -> list[Row]:
+        """The rows as they are; raises Drifted."""
+        found = [row for row in self._rows.read(keys, locked=locked) if row is not None]
+        if len(found) < len(keys):
+            raise Drifted("a row vanished while the write was prepared; send it again")
+        return found
+
     def _added(self, step: WriteStep, rows: Sequence[Row]) -> list[RowChange]:
         keys = self._rows.add(step.columns, rows)
         if len(keys) < len(rows):
             raise WriteRefused("the database left out a row that was to be added (a trigger, or a rule of its own)")
-        self.counts += counts_of(self._table.name, RowKind.ADDED, len(keys))
+        self.counts[self._table.name, RowKind.ADDED] += len(keys)
         return [
             RowChange(kind=RowKind.ADDED, key=key, before=None, after=after)
             for key, after in zip(keys, self._rows.read(keys), strict=True)
@@ -215,12 +219,12 @@ class Applying:
         followers.look(self._table, keys)
         if self._rows.remove(keys) < len(keys):
             raise WriteRefused("the database kept a row that was to be removed (a trigger, or a rule of its own)")
-        self.counts += counts_of(self._table.name, RowKind.REMOVED, len(keys))
+        self.counts[self._table.name, RowKind.REMOVED] += len(keys)
         for table, changes in followers.changes():
             if changes:
                 self._along.append(self.diff(table, changes))
             for change in changes:
-                self.counts += counts_of(table.name, change.kind, 1)
+                self.counts[table.name, change.kind] += 1
         return [
             RowChange(kind=RowKind.REMOVED, key=key, before=was, after=None)
             for key, was in zip(keys, before, strict=True)
@@ -333,9 +337,8 @@ def _found(
     if len(sets) == 1:
         return session.select(plan, used(sets[0], plan), limit_rows)
     found: list[Row] = []
-    for start in range(0, len(sets), _SETS_AT_ONCE):
-        some = [used(one, plan) for one in sets[start : start + _SETS_AT_ONCE]]
-        for rows in session.select_many(plan, some, limit_rows):
+    for some in parts(sets, _SETS_AT_ONCE):
+        for rows in session.select_many(plan, [used(one, plan) for one in some], limit_rows):
             found += rows
         within(found, limit_rows)
     return found
@@ -348,8 +351,7 @@ def unseen(
     found: list[Row] = []
     size = next((size for size in scope.sizes if size >= len(keys)), scope.sizes[-1])
     plan = scope.plan(size)
-    for start in range(0, len(keys), size):
-        some = keys[start : start + size]
+    for some in parts(keys, size):
         padded = [*some, *([some[-1]] * (size - len(some)))]
         rows = session.select(plan, used({**parameters, **numbered(padded)}, plan), 2 * size)
         seen = {repr(row) for row in rows}

@@ -9,7 +9,7 @@ import datetime as dt
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from gatebook_hub import sql
 from gatebook_hub.errors import WriteRefused
@@ -18,6 +18,7 @@ from gatebook_hub.sources.source import WriteSession, within
 from gatebook_hub.sql import KeyedStatements
 
 Row = tuple[Any, ...]
+T = TypeVar("T")
 _LISTED_AT_ONCE = 2_000
 _NAMED_AT_ONCE = 200
 _FOLLOWED_AT_ONCE = 100
@@ -43,6 +44,8 @@ class RowsByKey:
         self._table = table
         self._schema = schema
         self._width = len(table.key)
+        names = [column.name for column in table.columns]
+        self._places = [names.index(part) for part in table.key]
         self._keyed = sql.keyed_statements(table, (), schema)
         self._listed = sql.listed_statements(table, (), schema)
 
@@ -96,6 +99,10 @@ class RowsByKey:
         """How many rows the table has, but not more than so many."""
         return int(self._run(sql.count_up_to(self._table, self._schema), {"most": most})[0][0])
 
+    def key_of(self, row: Row) -> Row:
+        """The key of a row of all columns."""
+        return tuple(row[place] for place in self._places)
+
     def following(self, reference: Reference, parent: Table, keys: Sequence[Row], limit_rows: int) -> list[Row]:
         """The rows that refer to rows of a parent with these keys, locked; raises LimitExceeded."""
         found: list[Row] = []
@@ -109,16 +116,15 @@ class RowsByKey:
         return self._session.run(statement, parameters)[0]
 
     def _named(self, keys: Sequence[Row], *, locked: bool) -> list[Row]:
-        statement = sql.select_any(self._table, self._table.key, len(keys), self._schema, locked=locked)
+        statement = sql.select_any(self._table, len(keys), self._schema, locked=locked)
         return self._run(statement, numbered(keys))
 
     def _among(self, keys: Sequence[Row], at_once: int, ask: Callable[[Sequence[Row]], list[Row]]) -> list[Row | None]:
         """The rows in the order of their keys, of answers in any order."""
-        places = [[column.name for column in self._table.columns].index(part) for part in self._table.key]
         found: list[Row | None] = []
         for some in parts(keys, at_once):
             rows = ask(some)
-            by_key = {_sign(tuple(row[place] for place in places)): row for row in rows}
+            by_key = {_sign(self.key_of(row)): row for row in rows}
             if len(rows) > len(some) or len(by_key) < len(rows):
                 raise WriteRefused(_SEVERAL)
             each = [by_key.get(_sign(key)) for key in some]
@@ -148,10 +154,10 @@ def _lists(prefix: str, rows: Sequence[Row]) -> dict[str, Any]:
     return {f"{prefix}{index}": list(values) for index, values in enumerate(zip(*rows, strict=True))}
 
 
-def parts(rows: Sequence[Row], at_once: int) -> Iterator[Sequence[Row]]:
-    """So many of the rows at a time."""
-    for start in range(0, len(rows), at_once):
-        yield rows[start : start + at_once]
+def parts(items: Sequence[T], at_once: int) -> Iterator[Sequence[T]]:
+    """So many of the items at a time."""
+    for start in range(0, len(items), at_once):
+        yield items[start : start + at_once]
 
 
 def _reading(statements: KeyedStatements, *, locked: bool) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,7 +12,7 @@ from typing import Any
 from gatebook_hub import changes as core
 from gatebook_hub import sql
 from gatebook_hub.audit import EventKind, Outcome
-from gatebook_hub.changes import ChangeRequest, Returned, State
+from gatebook_hub.changes import ChangeRequest, Returned, RowKey, State
 from gatebook_hub.errors import BookUnavailable, Drifted, GatebookError, StateConflict
 from gatebook_hub.model import NoticeKind, Principal, Schema
 from gatebook_hub.policy import Action
@@ -220,9 +219,9 @@ class Executing:
             undone = gate.changes.get(request.undoes)
             core.check_undo(undone)
             assert undone.image is not None
-            left = {(one.table, json.dumps(one.key)) for one in request.left}
+            left = {one.sign for one in request.left}
             every = ways_back(undone.image, schema)
-            ways = [way for way in every if (way.table, json.dumps(way.row.key)) not in left]
+            ways = [way for way in every if RowKey(table=way.table, key=way.row.key).sign not in left]
             return prepare(gate, requester, request.source, schema, ways, action)
         own = own_values(gate, request.source, request.requester)
         sets = request.sets or (request.parameters,)

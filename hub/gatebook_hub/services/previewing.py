@@ -260,9 +260,9 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
 
 def _check_left(write: _Decided, applied: Applied) -> None:
     """Rows that an undo leaves do not go with those that it takes back; raises WriteRefused."""
-    left = {(one.table, json.dumps(one.key)) for one in write.left}
+    left = {one.sign for one in write.left}
     for diff in applied.diffs:
-        if any((diff.table, json.dumps(row.key)) in left for row in diff.rows):
+        if left and any(RowKey(table=diff.table, key=row.key).sign in left for row in diff.rows):
             raise WriteRefused("rows that have been changed since would go or change with those of the undo")
 
 

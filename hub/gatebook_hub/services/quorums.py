@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
+from itertools import product
 from typing import Any
 
 from gatebook_hub import policy, sql
@@ -93,18 +94,11 @@ def risks_of_all(
     policy_set: PolicySet, source: str, plans: Iterable[WritePlan], applied: Applied, at: dt.datetime
 ) -> tuple[Risk, ...]:
     """What could go wrong with all of a request, the heaviest first."""
-    touched = applied.touched
+    rows = sum(applied.touched.values())
     found = {
         risk
         for plan in plans
-        for risk in risks_of_write(
-            policy_set,
-            plan,
-            source,
-            max(touched.get(plan.table.name, 0), sum(touched.values())),
-            at,
-            is_most=plan.table.name in applied.most_of,
-        )
+        for risk in risks_of_write(policy_set, plan, source, rows, at, is_most=plan.table.name in applied.most_of)
     }
     return tuple(sorted(found, key=lambda risk: (-risk.points, risk.sentence)))
 
@@ -120,13 +114,15 @@ def are_counted(schema: Schema, write: WritePlan) -> bool:
 
 def _along(write: WritePlan, source: str, tool: str | None, applied: Applied | None) -> Iterable[WriteFacts]:
     """The facts of rows that go with deleted ones: as many as a rule may speak of, where nobody could count them."""
-    for table in sorted(write.reached):
-        for kind, access in _ALONG.items():
-            if applied is not None and not applied.along.get((table, kind)):
-                continue
-            rows = _UNCOUNTED if applied is None else applied.touched[table]
-            columns = frozenset[str]() if applied is None else None
-            yield WriteFacts(source=source, table=table, access=access, rows=rows, columns=columns, tool=tool)
+    along, touched = (applied.along, applied.touched) if applied is not None else ({}, {})
+    for table, kind in product(sorted(write.reached), _ALONG):
+        fact = WriteFacts(
+            source=source, table=table, access=_ALONG[kind], rows=_UNCOUNTED, columns=frozenset(), tool=tool
+        )
+        if applied is None:
+            yield fact
+        elif (table, kind) in along:
+            yield replace(fact, rows=touched[table], columns=None)
 
 
 def write_facts(

@@ -18,10 +18,10 @@ from typing import Any
 
 from gatebook_hub.changes import RowChange, RowDiff
 from gatebook_hub.changes.request import Beyond, RowKind
-from gatebook_hub.errors import Drifted, LimitExceeded
+from gatebook_hub.errors import LimitExceeded
 from gatebook_hub.model import Limits, Schema, Table
 from gatebook_hub.services.applying import KINDS, Applied, Applying, encoded
-from gatebook_hub.services.by_key import Row, RowsByKey, parts
+from gatebook_hub.services.by_key import Row, parts
 from gatebook_hub.services.statements import DecidedStep, Prepared, used
 from gatebook_hub.services.timed import TimedSession
 from gatebook_hub.sources.source import WriteSession, within
@@ -48,7 +48,6 @@ class Survey:
         self._applying = Applying(timed, one.decided, one.sets, schema, most_rows, limits)
         self._steps = one.decided.steps
         self._table = one.decided.write.table
-        self._rows = RowsByKey(timed, self._table, schema)
         self._session = timed
         self._sets = one.sets
         self._most_rows = most_rows
@@ -93,7 +92,7 @@ class Survey:
             for some in parts(rows, _AT_ONCE):
                 written = self._applying.written(decided, some)
                 self._tally.add(decided.step, some, [row.before for row in written])
-                keys += [row.key for row in written if repr(row.before) != repr(row.after)]
+                keys += [row.key for row in written if row.is_change]
             left.append(keys if decided.step.kind is not StatementKind.DELETE else [])
         for decided, keys in zip(self._steps, left, strict=True):
             self._applying.check_scope(decided, keys)
@@ -102,10 +101,7 @@ class Survey:
     def _before(self, step: WriteStep, rows: Sequence[Row]) -> Sequence[Row | None]:
         if step.kind is StatementKind.INSERT:
             return [None] * len(rows)
-        found = self._rows.read([row[: len(self._table.key)] for row in rows])
-        if None in found:
-            raise Drifted("a row vanished while the write was prepared; send it again")
-        return found
+        return self._applying.before([row[: len(self._table.key)] for row in rows], locked=False)
 
     def _told(self) -> RowDiff:
         insert = next((step.step for step in self._steps if step.step.kind is StatementKind.INSERT), None)

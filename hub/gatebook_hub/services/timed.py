@@ -8,6 +8,7 @@ from typing import Any
 
 from gatebook_hub.errors import StatementTimeout
 from gatebook_hub.model import Limits
+from gatebook_hub.services.by_key import Row, parts
 from gatebook_hub.sources.source import ReadStream, WriteSession
 from gatebook_hub.sql import Plan
 
@@ -15,7 +16,6 @@ _DEFAULT_TIME_S = 60.0
 # What is left is told to the database anew after so much of it is gone.
 _STEP_S = 0.25
 _SETS_AT_ONCE = 500
-Row = tuple[Any, ...]
 
 
 class TimedSession:
@@ -46,9 +46,9 @@ class TimedSession:
     def select_many(self, plan: Plan, sets: Sequence[Mapping[str, Any]], limit_rows: int) -> list[list[Row]]:
         """As the session has it; raises StatementTimeout."""
         found: list[list[Row]] = []
-        for start in range(0, len(sets), _SETS_AT_ONCE):
+        for some in parts(sets, _SETS_AT_ONCE):
             self._tell()
-            found += self._session.select_many(plan, sets[start : start + _SETS_AT_ONCE], limit_rows)
+            found += self._session.select_many(plan, some, limit_rows)
         return found
 
     def run(self, sql: str, parameters: Mapping[str, Any], *, returns: bool = False) -> tuple[list[Row], int]:
@@ -61,9 +61,9 @@ class TimedSession:
     ) -> list[tuple[list[Row], int]]:
         """As the session has it; raises StatementTimeout."""
         found: list[tuple[list[Row], int]] = []
-        for start in range(0, len(sets), _SETS_AT_ONCE):
+        for some in parts(sets, _SETS_AT_ONCE):
             self._tell()
-            found += self._session.run_many(sql, sets[start : start + _SETS_AT_ONCE], returns=returns)
+            found += self._session.run_many(sql, some, returns=returns)
         return found
 
     def limit_time(self, seconds: float | None) -> None:

@@ -100,18 +100,22 @@ def listed_statements(table: Table, columns: Sequence[str], schema: Schema) -> L
     )
 
 
-def select_any(table: Table, columns: Sequence[str], count: int, schema: Schema, *, locked: bool) -> str:
-    """The rows that have one of so many sets of values in these columns, bound as `k0_0…`: number of the set, place."""
+def select_any(table: Table, count: int, schema: Schema, *, locked: bool) -> str:
+    """The rows that have one of so many keys, bound as `k0_0…`: first the number of the key, then that of its part."""
     engine = schema.engine
-    parts = [quote_for_driver(part, engine) for part in columns]
-    marks = [[bound(f"k{row}_{index}", engine) for index in range(len(parts))] for row in range(count)]
-    if len(parts) == 1:
-        where = f"{parts[0]} IN ({', '.join(mark for (mark,) in marks)})"
-    else:
-        each = (" AND ".join(f"{part} = {mark}" for part, mark in zip(parts, row, strict=True)) for row in marks)
-        where = " OR ".join(f"({one})" for one in each)
+    keys = [quote_for_driver(part, engine) for part in table.key]
+    where = _is_one_of(keys, count, engine)
     select = f"SELECT {_everything(table, engine)} FROM {_named(table, schema)} WHERE {where}"  # noqa: S608 - as above
     return f"{select} FOR UPDATE" if locked and engine not in _LOCKS_ALL else select
+
+
+def _is_one_of(keys: Sequence[str], count: int, engine: Engine) -> str:
+    """Whether the columns of a key, as they are written, have one of so many values."""
+    marks = [[bound(f"k{row}_{index}", engine) for index in range(len(keys))] for row in range(count)]
+    if len(keys) == 1:
+        return f"{keys[0]} IN ({', '.join(mark for (mark,) in marks)})"
+    each = (" AND ".join(f"{part} = {mark}" for part, mark in zip(keys, row, strict=True)) for row in marks)
+    return " OR ".join(f"({one})" for one in each)
 
 
 def is_followed_exactly(table: Table, reference: Reference, schema: Schema) -> bool:
@@ -135,13 +139,8 @@ def select_following(table: Table, reference: Reference, parent: Table, count: i
         f"gb_p.{quote_for_driver(there, engine)} = {follows}.{quote_for_driver(here, engine)}"
         for here, there in zip(reference.columns, reference.key, strict=True)
     )
-    keys = [f"gb_p.{quote_for_driver(part, engine)}" for part in parent.key]
-    each = (
-        " AND ".join(f"{part} = {bound(f'k{row}_{index}', engine)}" for index, part in enumerate(keys))
-        for row in range(count)
-    )
+    where = _is_one_of([f"gb_p.{quote_for_driver(part, engine)}" for part in parent.key], count, engine)
     every = ", ".join(f"gb_t.{quote_for_driver(column.name, engine)}" for column in table.columns)
-    where = " OR ".join(f"({one})" for one in each)
     found = f"SELECT {every} FROM {_named(table, schema)} AS gb_t JOIN {_named(parent, schema)} AS gb_p ON {pairs}"  # noqa: S608 - as above
     locked = "" if engine in _LOCKS_ALL else " FOR UPDATE OF gb_t" if engine is Engine.POSTGRESQL else " FOR UPDATE"
     return f"{found} WHERE {where}{locked}"

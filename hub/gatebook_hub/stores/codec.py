@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,9 +12,11 @@ from gatebook_hub.changes.outline import Touched
 from gatebook_hub.changes.request import Beyond, Broken, Comment, Effect, RowKey, RowKind
 from gatebook_hub.changes.risk import Risk
 from gatebook_hub.model import Channel, Glass, Principal, PrincipalKind, Requirement, RuleRef, Tool
+from gatebook_hub.stores.opened import Opened
 from gatebook_hub.windows import Execution, Window
 
-_MOST_KEPT = 4_000_000
+# The texts of diffs that were written last, up to so many characters of them all.
+_TEXTS = Opened[tuple[Sequence[RowDiff], str]](4_000_000)
 
 
 def write_principal(principal: Principal) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def write_change(request: ChangeRequest) -> str:
             "forgotten_at": request.forgotten_at.isoformat() if request.forgotten_at else None,
         }
     )
-    return f'{head[:-1]}, "diffs": {_TEXTS.of(request.diffs)}, "image": {_TEXTS.of(request.image)}}}'
+    return f'{head[:-1]}, "diffs": {_text_of(request.diffs)}, "image": {_text_of(request.image)}}}'
 
 
 def read_change(text: str, version: int) -> ChangeRequest:
@@ -164,36 +164,16 @@ def _brought_up(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-class _DiffTexts:
-    """The texts of the diffs that were written last, by which diffs they are, up to so many characters of them all."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[int, tuple[Sequence[RowDiff], str]] = OrderedDict()
-        self._size = 0
-
-    def of(self, diffs: Sequence[RowDiff] | None) -> str:
-        """Diffs as JSON; `null` for none."""
-        with self._lock:
-            kept = self._kept.get(id(diffs))
-        if kept is not None:  # which holds them, so that no others have their number
-            return kept[1]
-        text = json.dumps(None if diffs is None else [_write_diff(diff) for diff in diffs])
-        if diffs:
-            self._keep(diffs, text)
-        return text
-
-    def _keep(self, diffs: Sequence[RowDiff], text: str) -> None:
-        with self._lock:
-            _, before = self._kept.pop(id(diffs), (None, ""))
-            self._kept[id(diffs)] = (diffs, text)
-            self._size += len(text) - len(before)
-            while self._size > _MOST_KEPT:
-                _, (_, gone) = self._kept.popitem(last=False)
-                self._size -= len(gone)
-
-
-_TEXTS = _DiffTexts()
+def _text_of(diffs: Sequence[RowDiff] | None) -> str:
+    """Diffs as JSON; `null` for none."""
+    name = str(id(diffs))
+    kept = _TEXTS.get(name, 0)
+    if kept is not None:  # which holds them, so that no others have their number
+        return kept[1]
+    text = json.dumps(None if diffs is None else [_write_diff(diff) for diff in diffs])
+    if diffs:
+        _TEXTS.put(name, 0, (diffs, text), len(text))
+    return text
 
 
 def write_outline(outline: Outline) -> str:
