@@ -15,9 +15,10 @@ import duckdb
 import psycopg
 import pytest
 from tests.adversary.conftest import ENGINES
+from tests.adversary.rules import REVIEWER
 from tests.conftest import connect_mariadb
 
-from gatebook_hub.changes import ChangeRequest
+from gatebook_hub.changes import ChangeRequest, State, Verdict
 from gatebook_hub.errors import GatebookError
 from gatebook_hub.model import Channel, Engine, Principal, PrincipalKind
 from gatebook_hub.services.cases import UseCases
@@ -27,7 +28,7 @@ from gatebook_hub.services.queries import Answer, Question
 from gatebook_hub.services.sandboxing import Done
 from gatebook_hub.settings import Settings
 
-__all__ = ["ENGINES", "Stand", "stand"]
+__all__ = ["ENGINES", "REVIEWER", "Stand", "stand"]
 _SOURCE = """
 source: shop
 title: Shop
@@ -58,6 +59,24 @@ class Stand:
             assert isinstance(answer, Done | ChangeRequest)
             return answer
         return [tuple(row.values()) for batch in answer.batches() for row in batch.to_pylist()]
+
+    def proposed(self, sql: str, **parameters: Any) -> ChangeRequest:
+        """The request that a write becomes."""
+        answer = self.ask(sql, **parameters)
+        assert isinstance(answer, ChangeRequest)
+        return answer
+
+    def approved(self, request: ChangeRequest, reviewer: Principal = REVIEWER) -> ChangeRequest:
+        """What becomes of a request with somebody's approval."""
+        return self.cases.changes.review(
+            Call(principal=reviewer), request.id, verdict=Verdict.APPROVE, reason="", digest=request.digest
+        )
+
+    def executed(self, request: ChangeRequest) -> ChangeRequest:
+        """A request that is carried out with an approval; fails if it is not."""
+        done = self.approved(request)
+        assert done.state is State.EXECUTED, done.failure
+        return done
 
     def told(self, sql: str) -> str:
         """What an asker learns: the rows or their number, or the sentence of the error without its reference."""

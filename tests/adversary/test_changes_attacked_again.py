@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.adversary.stands import ENGINES, Stand, stand
+from tests.adversary.stands import ENGINES, REVIEWER, Stand, stand
 
-from gatebook_hub.changes import ChangeRequest, State, Verdict
+from gatebook_hub.changes import ChangeRequest, State
 from gatebook_hub.changes.risk import score
 from gatebook_hub.errors import GatebookError
 from gatebook_hub.model import Channel, Engine, Principal, PrincipalKind
-from gatebook_hub.services.gate import Call
 from gatebook_hub.services.queries import Question
 from gatebook_hub.sources.writing import ServerWriting
 from gatebook_hub.web.views import change_view
@@ -25,7 +24,6 @@ pytestmark = pytest.mark.adversary
 
 # DuckDB follows no reference; the others do.
 FOLLOWING = ENGINES[:-1]
-REVIEWER = Principal(kind=PrincipalKind.USER, name="rita", groups=frozenset({"reviewers"}), channel=Channel.PORTAL)
 DIM = Principal(kind=PrincipalKind.USER, name="dan", groups=frozenset({"dim"}), channel=Channel.PORTAL)
 EVERYBODY = """
 grants:
@@ -45,17 +43,6 @@ def at(request: pytest.FixtureRequest, tmp_path: Path, engine: Engine) -> Any:
         return stand(request, engine, tmp_path, tables, rules, sandbox=False)
 
     return made
-
-
-def proposed(shop: Stand, sql: str, **parameters: object) -> ChangeRequest:
-    answer = shop.ask(sql, **parameters)
-    assert isinstance(answer, ChangeRequest)
-    return answer
-
-
-def approved(shop: Stand, request: ChangeRequest, reviewer: Principal = REVIEWER) -> ChangeRequest:
-    given = {"verdict": Verdict.APPROVE, "reason": "", "digest": request.digest}
-    return shop.cases.changes.review(Call(principal=reviewer), request.id, **given)  # type: ignore[arg-type]
 
 
 def told(request: ChangeRequest) -> list[tuple[object, ...]]:
@@ -85,8 +72,8 @@ MERGED = (
 @following
 def test_a_merge_hides_no_row_that_it_changes_and_that_follows_one_that_it_deletes(at: Any, engine: Engine) -> None:
     with at(staff("set null"), EVERYBODY) as shop:
-        request = proposed(shop, MERGED)
-        done = approved(shop, request)
+        request = shop.proposed(MERGED)
+        done = shop.approved(request)
         assert done.state is State.EXECUTED, done.failure
         assert shop.run("select id, boss, pay from staff order by id")[0] == (2, None, 1000000)
         shown = told(request)
@@ -96,8 +83,8 @@ def test_a_merge_hides_no_row_that_it_changes_and_that_follows_one_that_it_delet
 @following
 def test_a_merge_hides_no_row_that_goes_with_one_that_it_deletes(at: Any, engine: Engine) -> None:
     with at(staff("cascade"), EVERYBODY) as shop:
-        request = proposed(shop, MERGED)
-        done = approved(shop, request)
+        request = shop.proposed(MERGED)
+        done = shop.approved(request)
         assert done.state is State.EXECUTED, done.failure
         assert shop.run("select id from staff") == [(4,)]
         shown = told(request)
@@ -128,9 +115,9 @@ PAID = (
 @every_engine
 def test_what_a_later_statement_gives_an_added_row_is_bound(at: Any, engine: Engine) -> None:
     with at(PAYOUT, DIMMED) as shop:
-        request = proposed(shop, PAID)
+        request = shop.proposed(PAID)
         shop.run("update rate set n = 1000000")
-        done = approved(shop, request)
+        done = shop.approved(request)
         assert shop.run("select amount from payout") != [(1000000,)], done.state
         assert done.state is State.DRIFTED
 
@@ -138,7 +125,7 @@ def test_what_a_later_statement_gives_an_added_row_is_bound(at: Any, engine: Eng
 @every_engine
 def test_who_does_not_see_what_a_later_statement_gives_an_added_row_does_not_count(at: Any, engine: Engine) -> None:
     with at(PAYOUT, DIMMED) as shop:
-        request = proposed(shop, PAID)
+        request = shop.proposed(PAID)
         assert shop.cases.changes.sights(DIM).why_no_review(request) is not None
 
 
@@ -167,7 +154,7 @@ def test_a_script_that_nobody_approved_shows_no_row_outside_of_the_scope(at: Any
             "update stock set n = n + 1"
         )
         try:
-            request = proposed(shop, sql)
+            request = shop.proposed(sql)
         except GatebookError:
             return
         seen = repr([diff.rows for diff in request.diffs])
@@ -202,8 +189,8 @@ def groups(request: ChangeRequest) -> set[str]:
 @following
 def test_rows_that_were_changed_before_they_went_along_are_counted_as_deleted(at: Any, engine: Engine) -> None:
     with at(FOLLOWED, COUNTED) as shop:
-        assert groups(proposed(shop, "delete from parent where id = 1")) == {"reviewers", "owners"}
-        request = proposed(shop, "update child set w = 'x' where p = 1; delete from parent where id = 1")
+        assert groups(shop.proposed("delete from parent where id = 1")) == {"reviewers", "owners"}
+        request = shop.proposed("update child set w = 'x' where p = 1; delete from parent where id = 1")
         assert ("child", "removed", (4,)) in told(request)
         assert "owners" in groups(request)
 
@@ -211,8 +198,7 @@ def test_rows_that_were_changed_before_they_went_along_are_counted_as_deleted(at
 @following
 def test_rows_that_were_put_back_after_they_went_along_are_counted(at: Any, engine: Engine) -> None:
     with at(FOLLOWED, COUNTED) as shop:
-        request = proposed(
-            shop,
+        request = shop.proposed(
             "delete from parent where id = 1; insert into parent (id, v) values (1, 10); "
             "insert into child (id, p, w) values (1, 1, 'x'), (2, 1, 'x'), (3, 1, 'x'), (4, 1, 'x')",
         )
@@ -226,7 +212,7 @@ def test_rows_that_were_asked_for_and_rows_that_go_along_are_counted_together(at
             "insert into child (id, p, w) values (11, 2, 'n'), (12, 2, 'n'), (13, 2, 'n'); "
             "delete from parent where id = 1"
         )
-        request = proposed(shop, sql)
+        request = shop.proposed(sql)
         assert len([one for one in told(request) if one[0] == "child"]) == 7
         assert "chiefs" in groups(request)
 
@@ -247,8 +233,8 @@ approvals:
   - {id: any, on: "shop.*", require: [{groups: [reviewers], needed: 1}]}
 """
     with at(SET_NULL, EVERYBODY + anybody + owned) as shop:
-        assert groups(proposed(shop, "update leaf set c = null")) == {"reviewers", "owners"}
-        request = proposed(shop, "delete from parent where id = 1")
+        assert groups(shop.proposed("update leaf set c = null")) == {"reviewers", "owners"}
+        request = shop.proposed("delete from parent where id = 1")
         assert ("leaf", "changed", (5,)) in told(request)
         assert "owners" in groups(request)
 
@@ -263,7 +249,7 @@ def test_rows_that_follow_by_a_type_of_an_extension_are_told_and_counted(at: Any
         "insert into child values (1, 'ABC'), (2, 'ABC'), (3, 'ABC'), (4, 'ABC')",
     ]
     with at(tables, COUNTED) as shop:
-        request = proposed(shop, "delete from parent")
+        request = shop.proposed("delete from parent")
         # What compares such values is hidden from the gate: it says so, and rules take the rows for as many as they like.
         assert "more rows go or change with these than are shown here" in request.warnings
         assert {effect.rows for effect in request.effects} == {4}
@@ -289,9 +275,9 @@ approvals:
 @every_engine
 def test_a_script_has_the_risk_that_it_shows(at: Any, engine: Engine) -> None:
     with at([FOLLOWED[0], FOLLOWED[1].partition(", foreign")[0] + ")", *FOLLOWED[2:]], RISKY) as shop:
-        assert "owners" in groups(proposed(shop, "update child set w = 'x'"))
-        request = proposed(
-            shop, "update parent set v = 0; update child set w = 'x' where id = 1; delete from parent where id = 2"
+        assert "owners" in groups(shop.proposed("update child set w = 'x'"))
+        request = shop.proposed(
+            "update parent set v = 0; update child set w = 'x' where id = 1; delete from parent where id = 2"
         )
         assert score(request.risks) >= 5
         assert "owners" in groups(request), request.risks
@@ -323,7 +309,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_row_is_known_to_be_left_out_of_a_sample(at: Any, engine: Engine) -> None:
     with at(LARGE, SAMPLED) as shop:
         sql = "insert into stock (id, n) select id + 1000, case when id > 100 then 1000000 else 1 end from stock order by id"
-        found = proposed(shop, sql)
+        found = shop.proposed(sql)
         rows = [row for row in found.diffs[0].rows if row.after]
         bad = [row.key for row in rows if row.after and row.after[1] == 1000000]
         assert (found.diffs[0].total, len(rows)) == (160, 100)
@@ -339,12 +325,12 @@ def test_a_sample_is_not_of_rows_that_the_requester_picks(at: Any, engine: Engin
             "case when b.id = 0 then 1 else 1000000 end from stock as a "
             "cross join (select 0 as id union all select 1) as b order by a.id, b.id"
         )
-        found = proposed(shop, sql)
+        found = shop.proposed(sql)
         assert found.diffs[0].total == 320
         bad = [row.key for row in found.diffs[0].rows if row.after and row.after[1] == 1000000]
         if found.diffs[0].total // 100 == 3:  # each third row: the statement knows which
             sql = sql.replace("b.id = 0", "(a.id * 2 + b.id - 2) % 3 = 0")
-            found = proposed(shop, sql)
+            found = shop.proposed(sql)
             bad = [row.key for row in found.diffs[0].rows if row.after and row.after[1] == 1000000]
         assert bad, "two thirds of the rows are wrong, and none of those that are shown"
 
@@ -448,8 +434,8 @@ def test_rows_that_follow_by_the_rules_of_their_parent_are_shown_and_counted(
         f"insert into child values (1, {row}), (2, {row}), (3, {row}), (4, {row})",
     ]
     with at(tables, COUNTED) as shop:
-        request = proposed(shop, "delete from parent")
-        assert approved(shop, request).state in {State.EXECUTED, State.AWAITING_REVIEW}
+        request = shop.proposed("delete from parent")
+        assert shop.approved(request).state in {State.EXECUTED, State.AWAITING_REVIEW}
         assert [one for one in told(request) if one[0] == "child"], request.warnings
         assert "owners" in groups(request)
 
@@ -491,7 +477,7 @@ def test_what_triggers_write_is_counted_wherever_it_is_written(
         f"create {kind} on stock {deferred} for each row execute function noted()",
     ]
     with at(tables, EVERYBODY) as shop:
-        request = proposed(shop, "update stock set n = 0 where id < 4")
+        request = shop.proposed("update stock set n = 0 where id < 4")
         assert sum(effect.rows for effect in request.effects) == 3
 
 
@@ -504,8 +490,8 @@ def test_a_row_that_a_trigger_keeps_as_it_is_hides_no_row_that_the_trigger_write
         "begin insert into log values (new.id); select raise(ignore); end",
     ]
     with at(tables, EVERYBODY) as shop:
-        request = proposed(shop, "update stock set n = 0 where id < 5")
-        assert approved(shop, request).state is State.EXECUTED
+        request = shop.proposed("update stock set n = 0 where id < 5")
+        assert shop.approved(request).state is State.EXECUTED
         assert shop.run("select count(*) from log") == [(3,)]
         assert sum(effect.rows for effect in request.effects) == 3
 
@@ -526,10 +512,10 @@ def test_what_follows_a_row_that_changes_along_needs_rights_too(at: Any, engine:
     rules = EVERYBODY.replace('"group:people", on: "shop.*"', '"group:people", on: [shop.parent, shop.child]')
     with at(UP, rules) as shop:
         try:
-            request = proposed(shop, "delete from parent where id = 1")
+            request = shop.proposed("delete from parent where id = 1")
         except GatebookError:
             return
-        done = approved(shop, request)
+        done = shop.approved(request)
         assert shop.run("select c from leaf where id = 7") == [(1,)], (done.state, told(request), request.warnings)
 
 
@@ -537,7 +523,7 @@ def test_what_follows_a_row_that_changes_along_needs_rights_too(at: Any, engine:
 def test_what_follows_a_row_that_changes_along_is_shown(at: Any, engine: Engine) -> None:
     with at(UP, EVERYBODY) as shop:
         try:
-            request = proposed(shop, "delete from parent where id = 1")
+            request = shop.proposed("delete from parent where id = 1")
         except GatebookError:
             return
         assert ("leaf", "changed", (7,)) in told(request), request.warnings
@@ -550,7 +536,7 @@ def test_what_follows_a_row_that_changes_along_is_shown(at: Any, engine: Engine)
 def test_a_row_that_somebody_changed_since_does_not_go_with_an_undo(at: Any, engine: Engine) -> None:
     with at(FOLLOWED, EVERYBODY) as shop:
         sql = "insert into parent (id, v) values (3, 30); insert into child (id, p, w) values (9, 3, 'new')"
-        done = approved(shop, proposed(shop, sql))
+        done = shop.approved(shop.proposed(sql))
         shop.run("update child set w = 'moved' where id = 9")
         try:
             undo = shop.cases.changes.undo(shop.call, done.id)
@@ -574,9 +560,9 @@ def test_a_row_that_somebody_changed_since_does_not_go_with_an_undo(at: Any, eng
 def test_a_change_is_taken_back_whatever_its_keys_are(at: Any, engine: Engine, kind: str, value: str) -> None:
     tables = [f"create table stock (id {kind} primary key, n integer)", f"insert into stock values ({value}, 1)"]
     with at(tables, EVERYBODY) as shop:
-        done = approved(shop, proposed(shop, "update stock set n = 2"))
+        done = shop.approved(shop.proposed("update stock set n = 2"))
         assert done.state is State.EXECUTED
-        undo = approved(shop, shop.cases.changes.undo(shop.call, done.id))
+        undo = shop.approved(shop.cases.changes.undo(shop.call, done.id))
         assert undo.state is State.EXECUTED
         assert shop.run("select n from stock") == [(1,)]
 
@@ -588,7 +574,7 @@ def test_a_change_is_taken_back_whatever_its_keys_are(at: Any, engine: Engine, k
 def test_warnings_name_no_table_that_their_reader_may_not_know(at: Any, engine: Engine) -> None:
     rules = EVERYBODY.replace('"group:reviewers", on: "shop.*"', '"group:reviewers", on: shop.parent')
     with at(FOLLOWED, rules) as shop:
-        request = proposed(shop, "delete from parent where id = 1")
+        request = shop.proposed("delete from parent where id = 1")
         view = change_view(shop.cases, REVIEWER, request)
         assert [diff["table"] for diff in view["diffs"]] == ["parent", None]
         assert "child" not in repr(view["warnings"])
@@ -598,7 +584,7 @@ def test_warnings_name_no_table_that_their_reader_may_not_know(at: Any, engine: 
 def test_a_summary_names_no_table_that_its_reader_may_not_know(at: Any, engine: Engine) -> None:
     rules = EVERYBODY.replace('"group:reviewers", on: "shop.*"', '"group:reviewers", on: shop.parent')
     with at(FOLLOWED, rules) as shop:
-        request = proposed(shop, "update parent set v = 0 where id = 1; update child set w = 'x' where id = 1")
+        request = shop.proposed("update parent set v = 0 where id = 1; update child set w = 'x' where id = 1")
         view = change_view(shop.cases, REVIEWER, request)
         assert [diff["table"] for diff in view["diffs"]] == ["parent", None]
         assert "child" not in view["summary"]
@@ -608,5 +594,5 @@ def test_a_summary_names_no_table_that_its_reader_may_not_know(at: Any, engine: 
 def test_a_number_of_another_kind_is_another_value_for_whoever_reviews(at: Any, engine: Engine) -> None:
     tables = ["create table payout (id integer primary key, who, amount)", "insert into payout values (1, 'a', 0.0)"]
     with at(tables, DIMMED.replace('  - {id: e, to: "group:dim", on: shop.rate, allow: [select]}\n', "")) as shop:
-        request = proposed(shop, "update payout set amount = 0 where id = 1")
+        request = shop.proposed("update payout set amount = 0 where id = 1")
         assert shop.cases.changes.sights(DIM).why_no_review(request) is not None

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.adversary.stands import ENGINES, Stand, stand
+from tests.adversary.stands import ENGINES, REVIEWER, Stand, stand
 
-from gatebook_hub.changes import ChangeRequest, State, Verdict
+from gatebook_hub.changes import State
 from gatebook_hub.changes.request import RowKind
 from gatebook_hub.errors import LimitExceeded, StateConflict
 from gatebook_hub.model import Channel, Engine, Principal, PrincipalKind
-from gatebook_hub.services.gate import Call
 from gatebook_hub.web.views import change_view
 
 pytestmark = [pytest.mark.adversary, pytest.mark.parametrize("engine", ENGINES)]
@@ -29,7 +28,6 @@ grants:
 approvals:
   - {id: many, on: shop.stock, require: [{groups: [reviewers, dim], needed: 1}], sample: true}
 """
-REVIEWER = Principal(kind=PrincipalKind.USER, name="rita", groups=frozenset({"reviewers"}), channel=Channel.PORTAL)
 DIM = Principal(kind=PrincipalKind.USER, name="dan", groups=frozenset({"dim"}), channel=Channel.PORTAL)
 SEEN = ROWS * 2 // 3
 
@@ -46,19 +44,8 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, engine: Engine) -> Iter
         yield made
 
 
-def proposed(shop: Stand, sql: str) -> ChangeRequest:
-    answer = shop.ask(sql)
-    assert isinstance(answer, ChangeRequest)
-    return answer
-
-
-def approved(shop: Stand, request: ChangeRequest) -> ChangeRequest:
-    given = {"verdict": Verdict.APPROVE, "reason": "", "digest": request.digest}
-    return shop.cases.changes.review(Call(principal=REVIEWER), request.id, **given)  # type: ignore[arg-type]
-
-
 def test_a_sample_is_shown_and_every_row_is_written(shop: Stand) -> None:
-    request = proposed(shop, "update stock set n = n + 1000")
+    request = shop.proposed("update stock set n = n + 1000")
     (diff,) = request.diffs
     assert (request.rows, diff.count(RowKind.CHANGED)) == (SEEN, SEEN)
     assert 20 <= len(diff.rows) <= 100
@@ -67,7 +54,7 @@ def test_a_sample_is_shown_and_every_row_is_written(shop: Stand) -> None:
     view = change_view(shop.cases, REVIEWER, request)
     assert (view["diffs"][0]["total"], view["diffs"][0]["is_complete"]) == (SEEN, False)
     assert view["summary"] == f"{SEEN} rows would be changed in stock"
-    done = approved(shop, request)
+    done = shop.approved(request)
     assert (done.state, done.outcome_rows, done.failure) == (State.EXECUTED, SEEN, None)
     assert shop.run("select count(*) from stock where n > 1000") == [(SEEN,)]
     assert shop.run("select count(*) from stock where n > 1000 and place = 'p2'") == [(0,)]
@@ -76,39 +63,39 @@ def test_a_sample_is_shown_and_every_row_is_written(shop: Stand) -> None:
 
 
 def test_rows_that_are_not_in_the_sample_are_bound_too(shop: Stand) -> None:
-    request = proposed(shop, "update stock set n = 0")
+    request = shop.proposed("update stock set n = 0")
     shown = {row.key[0] for row in request.diffs[0].rows}
     other = next(n for n in range(1, ROWS) if n % 3 != 2 and n not in shown)
     shop.run(f"update stock set n = -1 where id = {other}")
-    assert approved(shop, request).state is State.DRIFTED
+    assert shop.approved(request).state is State.DRIFTED
     assert shop.run("select count(*) from stock where n = 0") == [(0,)]
-    again = proposed(shop, "delete from stock where n > 100")
+    again = shop.proposed("delete from stock where n > 100")
     shop.run("insert into stock values (9001, 'p1', 101, 's')")
-    assert approved(shop, again).state is State.DRIFTED
+    assert shop.approved(again).state is State.DRIFTED
 
 
 def test_added_and_removed_rows_are_sampled_and_done(shop: Stand) -> None:
-    added = proposed(shop, "insert into stock (id, place, n, secret) select id + 1000, place, n, secret from stock")
+    added = shop.proposed("insert into stock (id, place, n, secret) select id + 1000, place, n, secret from stock")
     assert added.diffs[0].count(RowKind.ADDED) == SEEN
     assert all(row.before is None and row.key[0] > 1000 for row in added.diffs[0].rows)
-    assert approved(shop, added).state is State.EXECUTED
+    assert shop.approved(added).state is State.EXECUTED
     assert shop.run("select count(*) from stock") == [(ROWS + SEEN,)]
-    removed = proposed(shop, "delete from stock where id > 1000")
+    removed = shop.proposed("delete from stock where id > 1000")
     assert (removed.rows, removed.diffs[0].count(RowKind.REMOVED)) == (SEEN, SEEN)
-    assert approved(shop, removed).state is State.EXECUTED
+    assert shop.approved(removed).state is State.EXECUTED
     assert shop.run("select count(*) from stock") == [(ROWS,)]
 
 
 def test_no_row_leaves_what_its_writer_may_see(shop: Stand) -> None:
-    request = proposed(shop, "update stock set place = case when id = 239 then 'p0' else 'p2' end")
-    assert approved(shop, request).state is State.FAILED
+    request = shop.proposed("update stock set place = case when id = 239 then 'p0' else 'p2' end")
+    assert shop.approved(request).state is State.FAILED
     assert shop.run("select count(*) from stock where place = 'p2'") == [(ROWS // 3,)]
 
 
 def test_who_does_not_see_a_column_that_changes_does_not_count(shop: Stand) -> None:
-    plain = proposed(shop, "update stock set n = 0")
+    plain = shop.proposed("update stock set n = 0")
     assert shop.cases.changes.sights(DIM).why_no_review(plain) is None
-    secret = proposed(shop, "update stock set secret = ''")
+    secret = shop.proposed("update stock set secret = ''")
     assert shop.cases.changes.sights(DIM).why_no_review(secret) == "you cannot see `secret`, which this request changes"
 
 
@@ -118,7 +105,7 @@ def test_without_a_rule_or_above_the_most_it_is_refused(
     monkeypatch.setenv("GATEBOOK_LARGE_ROWS", "100")
     with stand(request, engine, tmp_path, TABLES, RULES, sandbox=False) as shop:
         assert isinstance(shop.refused("update stock set n = 0"), LimitExceeded)
-        proposed(shop, "update stock set n = 0 where id <= 100")
+        shop.proposed("update stock set n = 0 where id <= 100")
         for sql in (
             "update stock set n = 0 where id <= 100 returning id"
             if engine is not Engine.MARIADB
@@ -136,4 +123,4 @@ def test_without_a_rule_that_takes_it_it_is_refused(
         error = shop.refused("update stock set n = 0")
         assert isinstance(error, LimitExceeded)
         assert "`sample: true`" in str(error)
-        proposed(shop, "update stock set n = 0 where id <= 50")
+        shop.proposed("update stock set n = 0 where id <= 50")

@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.adversary.stands import ENGINES, Stand, stand
+from tests.adversary.stands import ENGINES, stand
 
-from gatebook_hub.changes import ChangeRequest, State, Verdict
 from gatebook_hub.errors import RuleBroken, StatementFailed
-from gatebook_hub.model import Channel, Engine, Principal, PrincipalKind
-from gatebook_hub.services.gate import Call
+from gatebook_hub.model import Engine
 
 pytestmark = pytest.mark.adversary
 ROWS = 230
@@ -30,7 +28,6 @@ grants:
   - {id: a, to: "group:people", on: "shop.*", allow: [select, insert, update, delete]%s}
   - {id: r, to: "group:reviewers", on: "shop.*", allow: [select]}
 """
-REVIEWER = Principal(kind=PrincipalKind.USER, name="rita", groups=frozenset({"reviewers"}), channel=Channel.PORTAL)
 # Types of PostgreSQL that a list of values is not sent for, and some that it is.
 KINDS = [
     "create type mood as enum ('sad', 'glad')",
@@ -42,19 +39,6 @@ KINDS = [
     "i / 3.0, i / 3.0, now() + i * interval '1 hour', i * interval '1 day 1 month', 's' || i, 'c', i::money, "
     "('10.0.0.' || i)::inet from generate_series(1, 120) i",
 ]
-
-
-def proposed(shop: Stand, sql: str, **parameters: object) -> ChangeRequest:
-    answer = shop.ask(sql, **parameters)
-    assert isinstance(answer, ChangeRequest)
-    return answer
-
-
-def executed(shop: Stand, request: ChangeRequest) -> ChangeRequest:
-    given = {"verdict": Verdict.APPROVE, "reason": "", "digest": request.digest}
-    done = shop.cases.changes.review(Call(principal=REVIEWER), request.id, **given)  # type: ignore[arg-type]
-    assert done.state is State.EXECUTED, done.failure
-    return done
 
 
 @pytest.mark.parametrize("scope", ["", ", where: n > 0"], ids=["all", "scoped"])
@@ -72,15 +56,15 @@ def test_writes_of_many_rows_are_those_of_the_database_and_come_back(
             "delete from stock where n % 4 <> 0",
             "insert into stock (place, n, price, note) select place, n + 1000, price, note from stock where n > 3",
         ):
-            done = executed(shop, proposed(shop, sql))
+            done = shop.executed(shop.proposed(sql))
             after = shop.run(every)
             assert after != before
-            undo = executed(shop, shop.cases.changes.undo(shop.call, done.id))
+            undo = shop.executed(shop.cases.changes.undo(shop.call, done.id))
             assert shop.run(every) == before, sql
-            executed(shop, shop.cases.changes.undo(shop.call, undo.id))
+            shop.executed(shop.cases.changes.undo(shop.call, undo.id))
             assert shop.run(every) == after, sql
             again = shop.cases.changes.find(shop.call.principal, is_mine=True, limit=1)[0]
-            executed(shop, shop.cases.changes.undo(shop.call, again.id))
+            shop.executed(shop.cases.changes.undo(shop.call, again.id))
             assert shop.run(every) == before, sql
 
 
@@ -99,9 +83,9 @@ def test_every_type_is_written_as_it_is(request: pytest.FixtureRequest, tmp_path
             shop.run(sql)
             direct = shop.run(every)
             shop.run("rollback")
-            done = executed(shop, proposed(shop, sql))
+            done = shop.executed(shop.proposed(sql))
             assert shop.run(every) == direct, sql
-            executed(shop, shop.cases.changes.undo(shop.call, done.id))
+            shop.executed(shop.cases.changes.undo(shop.call, done.id))
             assert shop.run(every) == before, sql
         assert isinstance(shop.refused("update kinds set short = 'much too long'"), StatementFailed)
         assert isinstance(shop.refused("update kinds set few = 5000"), RuleBroken)

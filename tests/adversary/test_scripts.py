@@ -7,12 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.adversary.stands import ENGINES, Stand, stand
+from tests.adversary.stands import ENGINES, REVIEWER, Stand, stand
 
-from gatebook_hub.changes import ChangeRequest, State, Verdict
+from gatebook_hub.changes import ChangeRequest, State
 from gatebook_hub.errors import NotOneStatement, ParameterMismatch, WriteRefused
-from gatebook_hub.model import Channel, Engine, Principal, PrincipalKind
-from gatebook_hub.services.gate import Call
+from gatebook_hub.model import Engine
 from gatebook_hub.services.queries import Question
 
 pytestmark = pytest.mark.adversary
@@ -39,7 +38,6 @@ grants:
   - {id: r, to: "group:reviewers", on: [shop.parent, shop.child, shop.leaf], allow: [select]}
 """
 WITHOUT_LEAF = RULES.replace(", shop.leaf", "")
-REVIEWER = Principal(kind=PrincipalKind.USER, name="rita", groups=frozenset({"reviewers"}), channel=Channel.PORTAL)
 # DuckDB follows no reference; the others do.
 FOLLOWING = ENGINES[:-1]
 
@@ -49,25 +47,12 @@ class Shop:
 
     def __init__(self, shop: Stand, tables: tuple[str, ...]) -> None:
         self.ask, self.run, self.cases, self.call = shop.ask, shop.run, shop.cases, shop.call
-        self.refused = shop.refused
+        self.refused, self.proposed = shop.refused, shop.proposed
+        self.approved, self.executed = shop.approved, shop.executed
         self._tables = tables
 
     def rows(self) -> list[list[tuple[object, ...]]]:
         return [self.run(f"select * from {table} order by id") for table in self._tables]
-
-    def proposed(self, sql: str, **parameters: object) -> ChangeRequest:
-        answer = self.ask(sql, **parameters)
-        assert isinstance(answer, ChangeRequest)
-        return answer
-
-    def approved(self, request: ChangeRequest) -> ChangeRequest:
-        given = {"verdict": Verdict.APPROVE, "reason": "", "digest": request.digest}
-        return self.cases.changes.review(Call(principal=REVIEWER), request.id, **given)  # type: ignore[arg-type]
-
-    def executed(self, request: ChangeRequest) -> ChangeRequest:
-        done = self.approved(request)
-        assert done.state is State.EXECUTED, done.failure
-        return done
 
 
 @pytest.fixture
