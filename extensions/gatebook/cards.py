@@ -98,7 +98,12 @@ def card_of(change: Change) -> str:
         *(_paragraph(sentence(refusal)) for refusal in change.refusals),
         _paragraph(sentence(f"it takes back what request {change.undoes} did")) if change.undoes else "",
         *(_paragraph(f"Warning: {warning}") for warning in change.warnings),
-        *(_diff_table(change, diff) for diff in change.diffs or () if diff.rows or diff.hidden),
+        *(_diff_table(change, diff, _caption(change, diff)) for diff in change.diffs or () if diff.rows or diff.hidden),
+        *(
+            _diff_table(change, diff, f"Written by triggers in {diff.table}")
+            for diff in change.beside or ()
+            if diff.rows
+        ),
         *(_paragraph(sentence(str(review))) for review in change.reviews),
         _paragraph(sentence(f"your reason: {change.reason}")) if change.reason else "",
         _place(change),
@@ -117,7 +122,12 @@ def _place(change: Change) -> str:
     return f'<p class="gb-small">Request <code>{escape(change.id)}</code> on {escape(change.source)}{_link(change)}</p>'
 
 
-def _diff_table(change: Change, diff: Diff) -> str:
+def _caption(change: Change, diff: Diff) -> str:
+    where = f" in {diff.table or 'another table'}" if len(change.diffs or ()) > 1 else ""
+    return f"Rows before and after{where}"
+
+
+def _diff_table(change: Change, diff: Diff, caption: str) -> str:
     columns = _columns_worth_showing(diff)
     shown = diff.rows[:MOST_ROWS]
     head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ("", *columns))
@@ -133,10 +143,9 @@ def _diff_table(change: Change, diff: Diff) -> str:
         notes.append(f"{counted(left_out, 'other column')} not shown.")
     if diff.hidden:
         notes.append(f"Changed, but hidden from you: {', '.join(diff.hidden)}.")
-    where = f" in {escape(diff.table or 'another table')}" if len(change.diffs or ()) > 1 else ""
-    caption = f"<caption>Rows before and after{where}</caption>"
-    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>" + "".join(
-        _paragraph(note, small=True) for note in notes
+    return (
+        f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        + "".join(_paragraph(note, small=True) for note in notes)
     )
 
 

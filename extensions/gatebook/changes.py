@@ -145,6 +145,7 @@ class Change:
     counts: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     diffs: tuple[Diff, ...] | None = None
+    beside: tuple[Diff, ...] | None = None
     quorum: tuple[Quorum, ...] = ()
     reviews: tuple[Review, ...] = ()
     outcome: Outcome | None = None
@@ -187,6 +188,7 @@ class Change:
             counts=document.get("counts") or {},
             warnings=tuple(str(one) for one in document.get("warnings") or ()),
             diffs=tuple(map(_diff, document["diffs"])) if document.get("diffs") is not None else None,
+            beside=tuple(map(_diff, document["beside"])) if document.get("beside") is not None else None,
             quorum=tuple(
                 Quorum(groups=tuple(one["groups"]), needed=int(one["needed"]), given=int(one.get("given") or 0))
                 for one in document.get("quorum") or ()
@@ -258,7 +260,7 @@ class Change:
             "changes", self.id, wait=max(1, round(seconds)), state=self.state, read_timeout_s=seconds + READ_TIMEOUT_S
         )
         newer = Change.from_json(document, self.through)
-        return replace(newer, diffs=self.diffs) if newer.diffs is None else newer
+        return replace(newer, diffs=self.diffs, beside=self.beside) if newer.diffs is None else newer
 
     def withdraw(self) -> Change:
         """Take the request back; raises `ChangeRefused` if it is too late."""

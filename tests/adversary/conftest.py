@@ -10,20 +10,16 @@ from pathlib import Path
 import psycopg
 import pytest
 from sqlalchemy import make_url
+from tests.adversary.engines import ENGINES
+from tests.adversary.large import RULES, TABLES
 from tests.adversary.sights import DORA, LEA, MALLORY
+from tests.adversary.stands import Stand, stand
 from tests.adversary.stocks import connect_mariadb
 from tests.adversary.worlds import Fortress, fortress
 from tests.fixtures.chinook import _clone
 
 from gatebook_hub.demo import Rows, build
 from gatebook_hub.model import Engine
-
-ENGINES = [
-    pytest.param(Engine.SQLITE, id="sqlite"),
-    pytest.param(Engine.POSTGRESQL, id="postgresql", marks=pytest.mark.postgres),
-    pytest.param(Engine.MARIADB, id="mariadb", marks=pytest.mark.mariadb),
-    pytest.param(Engine.DUCKDB, id="duckdb"),
-]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -76,3 +72,17 @@ def postgres_admin(postgres_server: str) -> Iterator[psycopg.Connection]:
     """A connection that sees every session of the server."""
     with psycopg.connect(postgres_server, autocommit=True) as connection:
         yield connection
+
+
+@pytest.fixture
+def few_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request shows 20 rows, and takes 200."""
+    monkeypatch.setenv("GATEBOOK_PREVIEW_ROWS", "20")
+    monkeypatch.setenv("GATEBOOK_LARGE_ROWS", "200")
+
+
+@pytest.fixture
+def large_shop(request: pytest.FixtureRequest, tmp_path: Path, engine: Engine, few_shown: None) -> Iterator[Stand]:
+    """A stand with the rows of `large.py`."""
+    with stand(request, engine, tmp_path, TABLES, RULES, sandbox=False) as made:
+        yield made

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import psycopg
 import pytest
-from tests.adversary.conftest import ENGINES
+from tests.adversary.engines import ENGINES
 from tests.adversary.rules import REVIEWER
 from tests.conftest import connect_mariadb
 

@@ -315,7 +315,7 @@ def test_no_token_reviews(gateway: Alone) -> None:
     asked = gateway.ask("update invoice set billingcity = 'Ulm' where invoiceid = 1")
     assert asked.status_code == 202
     change = asked.json()
-    verdict = {"verdict": "approve", "reason": "", "digest": change["digest"]}
+    verdict = {"verdict": "approve", "reason": "", "digest": change["digest"], "version": change["version"]}
     secrets = [gateway.token("reviewer", "reviewers"), gateway.token(), gateway.service_token("tools")]
     for secret in secrets:
         with gateway.client(secret) as client:

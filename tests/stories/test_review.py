@@ -142,7 +142,8 @@ def test_a_cell_executed_as_the_reviewer_cannot_approve(analyst: Lab, reviewer: 
     code = f"""
 import os, urllib.error, urllib.request, json
 def press(url, token):
-    body = json.dumps({{"verdict": "approve", "reason": "", "digest": gatebook.change("{change_id}").digest}}).encode()
+    body = json.dumps({{"verdict": "approve", "reason": "", "version": 0,
+                       "digest": gatebook.change("{change_id}").digest}}).encode()
     head = {{"Authorization": token, "Content-Type": "application/json", "Origin": "{portal}"}}
     try:
         return urllib.request.urlopen(urllib.request.Request(url, body, head, method="POST")).status

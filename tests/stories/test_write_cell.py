@@ -138,10 +138,11 @@ def test_no_token_approves_not_even_the_reviewers_own(gateway: Gateway, second: 
     verdict = {"verdict": "approve", "digest": str(change.digest)}
     api, page = f"{gateway.url}/api/v1/changes/{change.id}/review", f"/changes/{change.id}/review"
     bearer = {"Authorization": f"Bearer {token}"}
-    by_token = httpx.post(api, json=verdict, headers=bearer)
+    whole = {**verdict, "version": 0}
+    by_token = httpx.post(api, json=whole, headers=bearer)
     assert (by_token.status_code, by_token.json()["code"]) == (403, "GB-103")
     proof = {"Origin": gateway.url, "Gatebook-XSRF": second.xsrf}
-    by_both = second.http.post(api, json=verdict, headers={**proof, **bearer})
+    by_both = second.http.post(api, json=whole, headers={**proof, **bearer})
     assert (by_both.status_code, by_both.json()["code"]) == (403, "GB-103")
     for scheme in (f"Bearer {token}", f"token {token}", "GateToken gbk_0", "Basic eDp5", ""):
         headers = {"Authorization": scheme, "Origin": gateway.url}

@@ -1,6 +1,6 @@
 """What is a change request, and who may move it on? Pure: every function gives the next value or says why not."""
 
-from gatebook_hub.changes.digest import diff_digest, digest_of
+from gatebook_hub.changes.digest import beside_digest, diff_digest, digest_of
 from gatebook_hub.changes.notices import (
     Message,
     Notice,
@@ -79,6 +79,7 @@ __all__ = [
     "Verdict",
     "along_rows",
     "begin",
+    "beside_digest",
     "break_glass",
     "check_execution",
     "check_undo",

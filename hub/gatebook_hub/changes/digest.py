@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from gatebook_hub.changes.request import ChangeRequest, RowChange, RowDiff
+from gatebook_hub.changes.request import ChangeRequest, RowChange, RowDiff, RowKind
 from gatebook_hub.windows import Execution
 
 _WRITER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -40,6 +41,20 @@ def _bound(diff: RowDiff, row: RowChange) -> list[Any]:
     return [row.kind, list(row.key) if is_key_known else None, values(row.before), values(row.after), *along]
 
 
+def beside_digest(diffs: Sequence[RowDiff]) -> str:
+    """The digest of what triggers write: which rows, and which of their columns. How many are added is an effect.
+
+    Their values are those of the moment: a total that others write too is another one a minute later.
+    """
+    each = [
+        [diff.table, row.kind, list(row.key), sorted(replace(diff, rows=(row,)).changed_columns())]
+        for diff in diffs
+        for row in diff.rows
+        if row.kind is not RowKind.ADDED
+    ]
+    return _sha256(*sorted(_text(one) for one in each))
+
+
 def digest_of(request: ChangeRequest) -> str:
     """The digest that a reviewer approves: source, statement, parameters, requester, rows, schema and rules."""
     bound = {
@@ -56,6 +71,8 @@ def digest_of(request: ChangeRequest) -> str:
         bound["sets"] = _text([dict(one) for one in request.sets])
     if request.effects:
         bound["effects"] = _text([[one.table, one.kind, one.rows] for one in request.effects])
+    if request.beside:
+        bound["beside"] = beside_digest(request.beside)
     if request.purpose is not None:
         bound["purpose"] = request.purpose
     if request.execution != Execution():

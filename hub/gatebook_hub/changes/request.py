@@ -223,7 +223,7 @@ class Draft:
     The first of the `diffs` is that of the `table` that is written, or is written first. `sets` are the parameters of
     one statement that is done many times, in the place of `parameters`. `behind` are people who had the requester ask:
     who started the run of a job. One that undoes a change names it; `left` are its rows that have changed since, which
-    stay as they are.
+    stay as they are. `beside` are those rows of the `effects` that were found.
     """
 
     source: str
@@ -250,6 +250,12 @@ class Draft:
     left: tuple[RowKey, ...] = ()
     sets: tuple[Mapping[str, Any], ...] = ()
     effects: tuple[Effect, ...] = ()
+    beside: tuple[RowDiff, ...] = ()
+
+    @property
+    def is_large(self) -> bool:
+        """Whether its rows are too many to be kept one by one: the diff has a sample of them."""
+        return any(diff.beyond is not None for diff in self.diffs)
 
     @property
     def rows(self) -> int:
@@ -284,3 +290,8 @@ class ChangeRequest(Draft):
     forgotten_at: dt.datetime | None = None
     broken: Broken | None = None
     comments: tuple[Comment, ...] = ()
+
+    @property
+    def can_have_image(self) -> bool:
+        """Whether its rows may be needed to undo it: it is being done, or is done."""
+        return self.forgotten_at is None and self.state in {State.EXECUTING, State.EXECUTED, State.UNDONE}

@@ -339,16 +339,13 @@ def fail(request: ChangeRequest, *, sentence: str, is_drift: bool, now: dt.datet
 def keep_image(request: ChangeRequest, image: tuple[RowDiff, ...]) -> ChangeRequest:
     """What is about to be committed, kept before it is."""
     _expect(request, State.EXECUTING)
-    is_whole = all(diff.beyond is None for diff in image)
-    return replace(request, image=image if is_whole else None)
+    return replace(request, image=image)
 
 
 def why_no_undo(request: ChangeRequest) -> str | None:
     """Why the change cannot be undone, or None if it can, as far as the request tells."""
     if request.state is not State.EXECUTED:
         return _is(request)
-    if any(diff.beyond is not None for diff in request.diffs):
-        return "it changed more rows than are kept one by one"
     if request.image is None or request.forgotten_at is not None:
         return "what the rows were before is no longer kept"
     return None
@@ -377,6 +374,7 @@ def forget(request: ChangeRequest, now: dt.datetime) -> ChangeRequest:
     return replace(
         request,
         diffs=tuple(map(bare, request.diffs)),
+        beside=tuple(map(bare, request.beside)),
         image=None,
         returned=None,
         parameters=dict.fromkeys(request.parameters),

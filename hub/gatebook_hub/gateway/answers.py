@@ -140,6 +140,7 @@ class DraftDocument(WriteDocument):
 
     state: Literal["draft"]
     diffs: list[DiffDocument]
+    beside: list[DiffDocument] = Field(description="Rows that triggers write, as far as they were found.")
     audit_index: int = Field(description="Index of its intent in the book.")
 
 
@@ -153,6 +154,7 @@ class ChangeSummaryDocument(WriteDocument):
     created_at: str
     expires_at: str
     digest: str = Field(description="What a review is bound to.")
+    version: int = Field(description="Grows with whatever happens to the request; a review names it.")
     reviews: list[GivenReviewDocument]
     broken: BrokenDocument | None = Field(description="That it was executed before its review, and why.")
     comments: list[CommentDocument]
@@ -168,6 +170,7 @@ class ChangeDocument(ChangeSummaryDocument):
     """A change request with its rows, or without them where a wait ended without news."""
 
     diffs: list[DiffDocument] | None
+    beside: list[DiffDocument] | None = Field(description="Rows that triggers write, as far as they were found.")
 
 
 class ChangesDocument(BaseModel):

@@ -54,7 +54,7 @@ def get_change(
     if wait and state is not None:
         request = cases.changes.wait(call.principal, change_id, state, wait)
         if request.state is state:  # no news: the rows are not shown again
-            return {**change_view(cases, call.principal, request, has_diff=False), "diffs": None}
+            return {**change_view(cases, call.principal, request, has_diff=False), "diffs": None, "beside": None}
     request = cases.changes.look(call, change_id)
     return change_view(cases, call.principal, request)
 
@@ -67,7 +67,12 @@ def review_change(
     if call.principal.channel is not Channel.PORTAL or "authorization" in request.headers:
         raise PortalOnly("a review comes from a person at the portal, not from a token")
     reviewed = cases.changes.review(
-        call, change_id, verdict=Verdict(body.verdict), reason=body.reason, digest=body.digest
+        call,
+        change_id,
+        verdict=Verdict(body.verdict),
+        reason=body.reason,
+        digest=body.digest,
+        version=body.version,
     )
     return change_view(cases, call.principal, reviewed)
 

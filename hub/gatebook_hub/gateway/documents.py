@@ -71,6 +71,7 @@ class ReviewDocument(Document):
     verdict: Literal["approve", "reject"]
     reason: str = Field("", max_length=2_000)
     digest: str = Field(min_length=64, max_length=64, description="The digest of what was looked at.")
+    version: int = Field(ge=0, description="The version of what was looked at: whoever missed a comment looks again.")
 
 
 class NoteDocument(Document):

@@ -244,6 +244,7 @@ def change_page(
         digest=view["digest"],
         warnings=tuple(view["warnings"]),
         diffs=tuple(map(row_diff_of, view["diffs"])),
+        beside=tuple(map(row_diff_of, view["beside"])),
         quorum=_quorums(view["quorum"]),
         reviews=tuple(map(_review_of, view["reviews"])),
         broken=Broken(

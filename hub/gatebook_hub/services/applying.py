@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from gatebook_hub import changes as core
@@ -14,8 +14,10 @@ from gatebook_hub.changes import Effect, RowChange, RowDiff
 from gatebook_hub.changes.request import RowKind
 from gatebook_hub.errors import Drifted, LimitExceeded, WriteRefused
 from gatebook_hub.model import Limits, Schema, Table
-from gatebook_hub.services.along import Followers, Place, Watch
-from gatebook_hub.services.by_key import Row, RowsByKey, named, numbered, parts
+from gatebook_hub.services.along import Followers
+from gatebook_hub.services.beside import beside
+from gatebook_hub.services.by_key import Row, RowsByKey, encoded, named, numbered, parts
+from gatebook_hub.services.counting import Place, Watch
 from gatebook_hub.services.statements import DecidedReturning, DecidedStep, DecidedWrite, Prepared, RowScope, used
 from gatebook_hub.services.timed import TimedSession
 from gatebook_hub.sources.source import LEDGER, WriteSession, within
@@ -40,7 +42,8 @@ class Applied:
     """What a write changed, what the database wrote beside it, and what it returned, as storable values.
 
     `steps` are what each step changed, before all of it became one diff for each table: what rules count. `most_of` are
-    the tables of which it changes more than half of the rows, as far as its writer sees all of them.
+    the tables of which it changes more than half of the rows, as far as its writer sees all of them. `beside` are rows
+    that triggers wrote, as far as they were found.
     """
 
     diffs: tuple[RowDiff, ...]
@@ -48,6 +51,7 @@ class Applied:
     effects: tuple[Effect, ...] = ()
     most_of: frozenset[str] = frozenset()
     steps: tuple[RowDiff, ...] = ()
+    beside: tuple[RowDiff, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -73,6 +77,7 @@ def apply_all(
 ) -> Applied:
     """Carry out several writes, one after the other, as one change; raises as `apply` does."""
     timed = TimedSession(session, limits)
+    finder = beside(timed, schema, [one.decided.write.table for one in writes], limit_rows)
     watch = Watch(timed, schema)
     steps: list[RowDiff] = []
     own: Counter[Place] = Counter()
@@ -87,7 +92,8 @@ def apply_all(
         returned = applied.returned
     diffs = core.together(steps)
     within(range(sum(diff.total for diff in diffs)), limit_rows)
-    return Applied(diffs, returned, watch.effects(own), frozenset(most_of), tuple(steps))
+    effects = watch.effects(own, core.along_rows(steps))
+    return Applied(diffs, returned, effects, frozenset(most_of), tuple(steps), finder.rows(effects, diffs))
 
 
 def apply(
@@ -223,8 +229,6 @@ class Applying:
         for table, changes in followers.changes():
             if changes:
                 self._along.append(self.diff(table, changes))
-            for change in changes:
-                self.counts[table.name, change.kind] += 1
         return [
             RowChange(kind=RowKind.REMOVED, key=key, before=was, after=None)
             for key, was in zip(keys, before, strict=True)
@@ -360,14 +364,3 @@ def unseen(
         return tuple(found)
     # A key that is the same may look different in the answer.
     return tuple(key for key in found if unseen(session, scope, [key], parameters))
-
-
-def encoded(row: RowChange) -> RowChange:
-    """A change of a row as storable values."""
-
-    def values(raw: Row | None) -> Row | None:
-        return None if raw is None else tuple(encode(value) for value in raw)
-
-    return replace(
-        row, key=tuple(encode(value) for value in row.key), before=values(row.before), after=values(row.after)
-    )

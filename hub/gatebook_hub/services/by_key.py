@@ -8,14 +8,17 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from gatebook_hub import sql
+from gatebook_hub.changes import RowChange
 from gatebook_hub.errors import WriteRefused
 from gatebook_hub.model import Engine, Reference, Schema, Table
 from gatebook_hub.sources.source import WriteSession, within
 from gatebook_hub.sql import KeyedStatements
+from gatebook_hub.values import encode
 
 Row = tuple[Any, ...]
 T = TypeVar("T")
@@ -192,3 +195,14 @@ def _only(rows: Sequence[Row]) -> Row | None:
 def _sign(key: Row) -> str:
     """What tells keys apart; not by `==`, for which a NaN is none."""
     return repr(key)
+
+
+def encoded(row: RowChange) -> RowChange:
+    """A change of a row as storable values."""
+
+    def values(raw: Row | None) -> Row | None:
+        return None if raw is None else tuple(encode(value) for value in raw)
+
+    return replace(
+        row, key=tuple(encode(value) for value in row.key), before=values(row.before), after=values(row.after)
+    )

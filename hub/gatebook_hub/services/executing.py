@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from gatebook_hub import changes as core
@@ -14,9 +15,9 @@ from gatebook_hub import sql
 from gatebook_hub.audit import EventKind, Outcome
 from gatebook_hub.changes import ChangeRequest, Returned, RowKey, State
 from gatebook_hub.errors import BookUnavailable, Drifted, GatebookError, StateConflict
-from gatebook_hub.model import NoticeKind, Principal, Schema
+from gatebook_hub.model import Limits, NoticeKind, Principal, Schema
 from gatebook_hub.policy import Action
-from gatebook_hub.services.applying import apply_all, note_in_ledger
+from gatebook_hub.services.applying import Applied, apply_all, note_in_ledger
 from gatebook_hub.services.expiring import fresh
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.previewing import decide_script, opened
@@ -25,6 +26,8 @@ from gatebook_hub.services.statements import Prepared, own_values
 from gatebook_hub.services.steps import tightest
 from gatebook_hub.services.surveying import Survey
 from gatebook_hub.services.undoing import prepare, ways_back
+from gatebook_hub.services.undoing_many import SurveyBack, prepare_many
+from gatebook_hub.sources.source import WriteSession
 from gatebook_hub.stores.book import EventFilter
 from gatebook_hub.values import decode
 
@@ -181,11 +184,12 @@ class Executing:
         limits = gate.limits(rule, tightest(*(one.decided.allowed.limits for one in writes)))
         given = {} if request.undoes else writes[0].sets[0]
         with source.writing(limits) as session:
-            if request.diffs and request.diffs[0].beyond is not None:
-                applied = Survey(session, writes[0], schema, gate.settings.large_rows, limits).carry_out()
+            if request.is_large:
+                applied = self._carry_out_large(session, request, writes, schema, limits)
             else:
                 applied = apply_all(session, writes, schema, gate.settings.preview_rows, limits)
             is_same = core.diff_digest(applied.diffs) == core.diff_digest(request.diffs)
+            is_same = is_same and core.beside_digest(applied.beside) == core.beside_digest(request.beside)
             if not is_same or applied.effects != request.effects:
                 raise Drifted("the rows changed since they were approved; nothing was written, ask again")
             approving = approving_of_all(
@@ -200,8 +204,7 @@ class Executing:
                 is_undo=request.undoes is not None,
             )
             asked = (approving.requirements, approving.execution, approving.glasses)
-            is_sample = any(diff.beyond is not None for diff in request.diffs)
-            is_taken = approving.takes_sample or not is_sample
+            is_taken = approving.takes_sample or not request.is_large
             if asked != (request.requirements, request.execution, request.glasses) or not is_taken:
                 raise Drifted("the rules ask for something else since the approval; nothing was written, ask again")
             note_in_ledger(session, schema, request.id, request.digest, gate.now().isoformat())
@@ -209,6 +212,25 @@ class Executing:
             session.commit()
         told = writes[0].decided.returning
         return kept, None if told is None else Returned(columns=told.columns, rows=applied.returned, sight=told.sight)
+
+    def _carry_out_large(
+        self, session: WriteSession, request: ChangeRequest, writes: Sequence[Prepared], schema: Schema, limits: Limits
+    ) -> Applied:
+        """More rows than are shown: their image is kept in parts, while they are written."""
+        gate = self._gate
+        if request.undoes is None:
+            survey = Survey(session, writes, schema, gate.settings.large_rows, limits)
+        else:
+            undone = gate.changes.get(request.undoes)
+            rows = partial(gate.changes.images.rows, undone.id)
+            survey = SurveyBack(session, writes, schema, undone, rows, limits, known_left=request.left)
+        keeping = gate.changes.images.keeping(request.id)
+        applied = survey.carry_out(keeping.add)
+        keeping.flush()
+        (diff,) = applied.diffs
+        assert diff.beyond is not None
+        beyond = replace(diff.beyond, columns=keeping.differing(diff.columns))
+        return replace(applied, diffs=(replace(diff, beyond=beyond),))
 
     def _writes(
         self, requester: Call, request: ChangeRequest, schema: Schema, action: Action | None
@@ -219,6 +241,8 @@ class Executing:
             undone = gate.changes.get(request.undoes)
             core.check_undo(undone)
             assert undone.image is not None
+            if undone.is_large:
+                return prepare_many(gate, requester, request.source, schema, undone, action)[0]
             left = {one.sign for one in request.left}
             every = ways_back(undone.image, schema)
             ways = [way for way in every if RowKey(table=way.table, key=way.row.key).sign not in left]

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from gatebook_hub import policy
@@ -41,6 +42,7 @@ from gatebook_hub.services.statements import (
 from gatebook_hub.services.steps import tightest
 from gatebook_hub.services.surveying import Survey, can_be_surveyed, too_many
 from gatebook_hub.services.undoing import WayBack, prepare, unmoved, ways_back
+from gatebook_hub.services.undoing_many import SurveyBack, prepare_many
 from gatebook_hub.services.warning import warnings_of
 from gatebook_hub.sources.source import Source, WriteSession
 from gatebook_hub.sql import Statement, StatementKind, WritePlan
@@ -67,7 +69,7 @@ class _Decided:
     statement: str
     given: tuple[Mapping[str, Any], ...]
     action: Action | None
-    undoes: str | None = None
+    undoes: ChangeRequest | None = None
     ways: tuple[WayBack, ...] = ()
     left: tuple[RowKey, ...] = ()
 
@@ -153,8 +155,13 @@ def preview_undo(gate: Gate, call: Call, change: ChangeRequest) -> Previewed:
     action = _action_of(gate, change)
     source, rule, schema = opened(gate, change.source, call.principal, action)
     assert change.image is not None
-    ways = ways_back(change.image, schema)
-    prepared = prepare(gate, call, source.name, schema, ways, action)
+    ways: tuple[WayBack, ...] = ()
+    text = ""
+    if change.is_large:
+        prepared, text = prepare_many(gate, call, source.name, schema, change, action)
+    else:
+        ways = ways_back(change.image, schema)
+        prepared = prepare(gate, call, source.name, schema, ways, action)
     limits = gate.limits(rule, tightest(*(one.decided.allowed.limits for one in prepared)))
     for one in prepared:
         check_reason(call, one.decided.allowed)
@@ -163,10 +170,10 @@ def preview_undo(gate: Gate, call: Call, change: ChangeRequest) -> Previewed:
         schema=schema,
         writes=prepared,
         limits=limits,
-        statement="",
+        statement=text,
         given=({},),
         action=action,
-        undoes=change.id,
+        undoes=change,
         ways=ways,
     )
     return _previewed(gate, call, write, "preview", gate.now())
@@ -177,7 +184,7 @@ def _previewed(gate: Gate, call: Call, write: _Decided, step: str, now: dt.datet
     source, action = write.source.name, write.action
     with gate.places.taken(call.principal.id, source, write.limits):
         told = facts(gate, source, write.schema, write.first, write.given[0])
-        extra = {"step": step, **({"undoes": write.undoes} if write.undoes else {}), **_more(gate, write)}
+        extra = {"step": step, **({"undoes": write.undoes.id} if write.undoes else {}), **_more(gate, write)}
         name = action.name if action else None
         intent = gate.book.append(gate.event(EventKind.QUERY_INTENT, call, action=name, extra=extra, **told))
         try:
@@ -214,9 +221,12 @@ def opened(gate: Gate, name: str, principal: Principal, action: Action | None) -
 def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
     source, action = write.source, write.action
     with source.writing(write.limits) as session:
-        if write.undoes:
-            write = _of_unmoved(gate, call, session, write)
-        applied = _applied(gate, call, session, write, now)
+        if write.undoes is not None and write.undoes.is_large:
+            write, applied = _back(gate, call, session, write, now)
+        else:
+            if write.undoes is not None:
+                write = _of_unmoved(gate, call, session, write)
+            applied = _applied(gate, call, session, write, now)
     _check_left(write, applied)
     if not any(diff.total for diff in applied.diffs) and (action is None or write.undoes):
         raise EffectMissed("no row would change, so there is nothing to ask for")
@@ -244,6 +254,7 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
         expires_at=now + dt.timedelta(hours=min(gate.settings.change_ttl_h, approving.expires_h or math.inf)),
         diffs=applied.diffs,
         effects=applied.effects,
+        beside=applied.beside,
         warnings=_warnings(write, applied),
         requirements=approving.requirements,
         rules=(*(rules[name] for name in sorted(rules)), *approving.rules),
@@ -253,7 +264,7 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
         glasses=approving.glasses,
         behind=_behind(gate, call.principal),
         risks=risks_of_all(gate.policy, source.name, write.plans, applied, now),
-        undoes=write.undoes,
+        undoes=write.undoes.id if write.undoes else None,
         left=write.left,
     )
 
@@ -274,11 +285,28 @@ def _applied(gate: Gate, call: Call, session: WriteSession, write: _Decided, now
     except LimitExceeded:
         if write.undoes or most <= shown or not can_be_surveyed(write.writes):
             raise
-    survey = Survey(session, write.writes[0], write.schema, most, write.limits)
+    survey = Survey(session, write.writes, write.schema, most, write.limits)
+    return _sampled(gate, call, survey, write, now)
+
+
+def _sampled(gate: Gate, call: Call, survey: Survey, write: _Decided, now: dt.datetime) -> Applied:
     outline = survey.outline()
     if not _approving(gate, call, write, outline, now).takes_sample:
-        raise too_many(outline.rows, shown)
+        raise too_many(outline.rows, gate.settings.preview_rows)
     return survey.preview()
+
+
+def _back(gate: Gate, call: Call, session: WriteSession, write: _Decided, now: dt.datetime) -> tuple[_Decided, Applied]:
+    """The way back of more rows than are shown, without those that have changed since; raises EffectMissed."""
+    assert write.undoes is not None
+    rows = partial(gate.changes.images.rows, write.undoes.id)
+    survey = SurveyBack(session, write.writes, write.schema, write.undoes, rows, write.limits)
+    applied = _sampled(gate, call, survey, write, now)
+    if len(survey.left) > gate.settings.preview_rows:
+        raise EffectMissed(
+            f"{len(survey.left):,} rows of the change have been changed since; they would stay as they are"
+        )
+    return replace(write, left=tuple(survey.left)), applied
 
 
 def _approving(gate: Gate, call: Call, write: _Decided, applied: Applied, now: dt.datetime) -> policy.Approving:

@@ -12,7 +12,7 @@ import hmac
 import json
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,8 +20,8 @@ from gatebook_hub.changes import RowChange, RowDiff
 from gatebook_hub.changes.request import Beyond, RowKind
 from gatebook_hub.errors import LimitExceeded
 from gatebook_hub.model import Limits, Schema, Table
-from gatebook_hub.services.applying import KINDS, Applied, Applying, encoded
-from gatebook_hub.services.by_key import Row, parts
+from gatebook_hub.services.applying import KINDS, Applied, Applying
+from gatebook_hub.services.by_key import Row, encoded, parts
 from gatebook_hub.services.statements import DecidedStep, Prepared, used
 from gatebook_hub.services.timed import TimedSession
 from gatebook_hub.sources.source import WriteSession, within
@@ -43,26 +43,33 @@ def can_be_surveyed(writes: Sequence[Prepared]) -> bool:
 class Survey:
     """One write of many rows, in an open transaction; raises LimitExceeded for too many."""
 
-    def __init__(self, session: WriteSession, one: Prepared, schema: Schema, most_rows: int, limits: Limits) -> None:
+    def __init__(
+        self, session: WriteSession, writes: Sequence[Prepared], schema: Schema, most_rows: int, limits: Limits
+    ) -> None:
+        first = writes[0]
         timed = TimedSession(session, limits)
-        self._applying = Applying(timed, one.decided, one.sets, schema, most_rows, limits)
-        self._steps = one.decided.steps
-        self._table = one.decided.write.table
+        self._applying = Applying(timed, first.decided, first.sets, schema, most_rows, limits)
+        self._steps = [step for one in writes for step in one.decided.steps]
+        self._table = first.decided.write.table
         self._session = timed
-        self._sets = one.sets
+        self._sets = first.sets
         self._most_rows = most_rows
         self._tally = _Tally(self._table, [step.step for step in self._steps])
         self._most_of: frozenset[str] = frozenset()
 
     def outline(self) -> Applied:
         """How many rows of each kind; nothing else is known yet, but enough to ask the rules."""
-        counts = Counter[RowKind]()
-        for step in self._steps:
-            counts[KINDS[step.step.kind]] += self._count(step)
+        counts = self._counts()
         within(range(sum(counts.values())), self._most_rows)
         beyond = Beyond(counts=dict(counts), digest="")
         diff = RowDiff(table=self._table.name, key=self._table.key, columns=(), rows=(), beyond=beyond)
         return Applied((diff,), (), most_of=self._applying.most_of(counts, is_written=False))
+
+    def _counts(self) -> Counter[RowKind]:
+        counts = Counter[RowKind]()
+        for step in self._steps:
+            counts[KINDS[step.step.kind]] += self._count(step)
+        return counts
 
     def _count(self, step: DecidedStep) -> int:
         """How many rows a step is about to write, without any of their values."""
@@ -72,29 +79,30 @@ class Survey:
         counted = replace(plan, sql=f"SELECT COUNT(*) FROM ({some}) AS gb_rows")  # noqa: S608 - as above
         return int(self._session.select(counted, used(self._sets[0], plan), 1)[0][0])
 
-    def _find(self) -> list[list[Row]]:
+    def _pieces(self, *, locked: bool) -> Iterator[tuple[DecidedStep, Sequence[Row]]]:  # noqa: ARG002 - for ways back
+        """What each step is about to write, some rows at a time: keys and values."""
         found = self._applying.find()
         self._most_of = self._applying.most_of(self._applying.found, is_written=False)
-        return found
+        for decided, rows in zip(self._steps, found, strict=True):
+            for some in parts(rows, _AT_ONCE):
+                yield decided, some
 
     def preview(self) -> Applied:
         """What it would change, without a lock."""
-        for decided, rows in zip(self._steps, self._find(), strict=True):
-            for some in parts(rows, _AT_ONCE):
-                self._tally.add(decided.step, some, self._before(decided.step, some))
+        for decided, some in self._pieces(locked=False):
+            self._tally.add(decided.step, some, self._before(decided.step, some))
         return Applied((self._told(),), (), most_of=self._most_of)
 
-    def carry_out(self) -> Applied:
-        """Do it: the rows are locked as they are read, and each is told as it was."""
-        left: list[list[Row]] = []
-        for decided, rows in zip(self._steps, self._find(), strict=True):
-            keys: list[Row] = []
-            for some in parts(rows, _AT_ONCE):
-                written = self._applying.written(decided, some)
-                self._tally.add(decided.step, some, [row.before for row in written])
-                keys += [row.key for row in written if row.is_change]
-            left.append(keys if decided.step.kind is not StatementKind.DELETE else [])
-        for decided, keys in zip(self._steps, left, strict=True):
+    def carry_out(self, keep: Callable[[Sequence[RowChange]], None]) -> Applied:
+        """Do it: the rows are locked as they are read, each is told as it was, and is kept as it was and as it is."""
+        left: list[tuple[DecidedStep, list[Row]]] = []
+        for decided, some in self._pieces(locked=True):
+            written = self._applying.written(decided, some)
+            self._tally.add(decided.step, some, [row.before for row in written])
+            keep([encoded(row) for row in written])
+            if decided.step.kind is not StatementKind.DELETE:
+                left.append((decided, [row.key for row in written if row.is_change]))
+        for decided, keys in left:
             self._applying.check_scope(decided, keys)
         return Applied((self._told(),), (), most_of=self._most_of)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from gatebook_hub.errors import StatementTimeout
@@ -65,6 +66,11 @@ class TimedSession:
             self._tell()
             found += self._session.run_many(sql, some, returns=returns)
         return found
+
+    def others(self) -> AbstractContextManager[WriteSession]:
+        """As the session has it."""
+        self._tell()
+        return self._session.others()
 
     def limit_time(self, seconds: float | None) -> None:
         """As the session has it."""

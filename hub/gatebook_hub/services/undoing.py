@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -12,7 +13,7 @@ from gatebook_hub import sql
 from gatebook_hub.changes import RowChange, RowDiff
 from gatebook_hub.changes.request import RowKind
 from gatebook_hub.errors import Drifted
-from gatebook_hub.model import Schema
+from gatebook_hub.model import Schema, Table
 from gatebook_hub.policy import Action
 from gatebook_hub.services.applying import locked_rows
 from gatebook_hub.services.gate import Call, Gate
@@ -21,7 +22,7 @@ from gatebook_hub.sources.source import WriteSession
 from gatebook_hub.sql import StatementKind
 from gatebook_hub.values import decode
 
-_BACK = {
+BACK = {
     RowKind.ADDED: StatementKind.DELETE,
     RowKind.CHANGED: StatementKind.UPDATE,
     RowKind.REMOVED: StatementKind.INSERT,
@@ -41,11 +42,17 @@ class WayBack:
 def ways_back(image: Sequence[RowDiff], schema: Schema) -> tuple[WayBack, ...]:
     """The last row that was written comes first; raises Drifted when a table is another one."""
     for diff in image:
-        table = schema.tables.get(diff.table)
-        if table is None or table.key != diff.key or [column.name for column in table.columns] != list(diff.columns):
-            raise Drifted(f"the table `{diff.table}` is not what it was; nothing can be undone in it")
+        known_table(diff, schema)
     each = [(row.place, _way_back(diff, row, schema)) for diff in image for row in diff.rows]
     return tuple(way for _, way in sorted(each, key=lambda one: -one[0]))
+
+
+def known_table(diff: RowDiff, schema: Schema) -> Table:
+    """The table of a diff; raises Drifted when it is another one by now."""
+    table = schema.tables.get(diff.table)
+    if table is None or table.key != diff.key or [column.name for column in table.columns] != list(diff.columns):
+        raise Drifted(f"the table `{diff.table}` is not what it was; nothing can be undone in it")
+    return table
 
 
 def unmoved(session: WriteSession, ways: Sequence[WayBack], schema: Schema) -> tuple[WayBack, ...]:
@@ -56,7 +63,7 @@ def unmoved(session: WriteSession, ways: Sequence[WayBack], schema: Schema) -> t
     kept: set[int] = set()
     for name, some in by_table.items():
         found = locked_rows(session, schema.tables[name], [way.row.key for way in some], schema)
-        kept |= {id(way) for way, row in zip(some, found, strict=True) if _same(row, way.row.after)}
+        kept |= {id(way) for way, row in zip(some, found, strict=True) if is_same(row, way.row.after)}
     return tuple(way for way in ways if id(way) in kept)
 
 
@@ -80,17 +87,11 @@ def prepare(
 
 def _way_back(image: RowDiff, row: RowChange, schema: Schema) -> WayBack:
     table = schema.tables[image.table]
-    kind = _BACK[row.kind]
-    written = [column.name for column in table.columns if not column.is_generated]
+    kind = BACK[row.kind]
     before = dict(zip(image.columns, row.before or (), strict=False))
     after = dict(zip(image.columns, row.after or (), strict=False))
-    match kind:
-        case StatementKind.INSERT:
-            columns = written
-        case StatementKind.UPDATE:
-            columns = [name for name in written if not _same((before[name],), (after[name],))]
-        case _:
-            columns = []
+    differing = {name for name in before.keys() & after.keys() if not is_same((before[name],), (after[name],))}
+    columns = columns_back(kind, table, differing)
     keys = (
         {} if kind is StatementKind.INSERT else {f"k{index}": decode(part, "key") for index, part in enumerate(row.key)}
     )
@@ -99,6 +100,18 @@ def _way_back(image: RowDiff, row: RowChange, schema: Schema) -> WayBack:
     return WayBack(text=text, parameters={**keys, **values}, table=table.name, row=row)
 
 
-def _same(one: Sequence[Any] | None, other: Sequence[Any] | None) -> bool:
+def columns_back(kind: StatementKind, table: Table, differing: AbstractSet[str]) -> list[str]:
+    """What takes a row back names these columns."""
+    written = [column.name for column in table.columns if not column.is_generated]
+    match kind:
+        case StatementKind.INSERT:
+            return written
+        case StatementKind.UPDATE:
+            return [name for name in written if name in differing]
+        case _:
+            return []
+
+
+def is_same(one: Sequence[Any] | None, other: Sequence[Any] | None) -> bool:
     """Whether two rows of storable values are one; as text, for 1.0 is not 1.00."""
     return json.dumps(one) == json.dumps(other)

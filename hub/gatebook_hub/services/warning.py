@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gatebook_hub.changes import Effect, along_rows
+from gatebook_hub.changes import Effect, RowDiff, along_rows
 from gatebook_hub.changes.request import RowKind
 from gatebook_hub.model import Schema
 from gatebook_hub.services.applying import Applied
@@ -34,10 +34,16 @@ def warnings_of(plans: Sequence[WritePlan], applied: Applied, schema: Schema) ->
         yield "more rows go or change with these than are shown here"
 
 
-def told_of(effect: Effect, *, is_known: bool) -> str:
-    """What the database itself wrote, for somebody who knows the table, or does not."""
+def told_of(effect: Effect, found: Sequence[RowDiff], *, is_known: bool) -> str:
+    """What the database itself wrote, for somebody who knows the table, or does not, and whether it was found."""
     where = f" of `{effect.table}`" if is_known and effect.table is not None else ""
-    return f"the database itself {_DOES[effect.kind]} {_rows(effect.rows)}{where} beside those that are shown"
+    shown = sum(
+        diff.total if effect.kind is None else diff.count(effect.kind)
+        for diff in found
+        if effect.table in {None, diff.table}
+    )
+    known = "" if shown == 0 else ", which were found" if shown >= effect.rows else f", of which {shown:,} were found"
+    return f"the database itself {_DOES[effect.kind]} {_rows(effect.rows)}{where} beside those of the change{known}"
 
 
 def _rows(count: int) -> str:

@@ -180,6 +180,10 @@ class WorkerWriting(Ending):
         """One of the gate's own statements, for each set of parameters."""
         return self._ask_many({"op": "run", "sql": sql, "returns": returns}, sets)
 
+    def others(self) -> AbstractContextManager[WorkerWriting]:
+        """Nobody: the one who writes has the whole file."""
+        raise StatementFailed("nobody else reads while a file is written")
+
     def commit(self) -> None:
         """Make it last when the session ends."""
         self.is_committed = True

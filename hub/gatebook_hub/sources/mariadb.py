@@ -77,7 +77,7 @@ class MariadbSource(ServerSource):
         return BatchStream(read, lambda: CountedBatches(batches_of(read), tell))
 
     def _session(self, connection: Any) -> ServerWriting:
-        return _Writing(connection, self._translate, self._reading_within, self._limit_time)
+        return _Writing(connection, self._translate, self._reading_within, self._limit_time, self._others)
 
     def _reading(self, pooled: Any, connection: Any, plan: Plan, parameters: Mapping[str, Any]) -> Driven:
         return _Read(pooled, connection, plan.sql, parameters, self._kill)

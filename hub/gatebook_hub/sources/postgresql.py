@@ -156,7 +156,7 @@ class PostgresqlSource(ServerSource):
         read_as_text(connection)
 
     def _session(self, connection: Any) -> ServerWriting:
-        return PostgresqlWriting(connection, self._translate, self._reading_within, self._limit_time)
+        return PostgresqlWriting(connection, self._translate, self._reading_within, self._limit_time, self._others)
 
     def _limit_time(self, connection: Any, seconds: float | None) -> None:
         connection.execute(limit_time(seconds).encode())

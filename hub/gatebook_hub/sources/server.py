@@ -212,7 +212,17 @@ class ServerSource(ABC):
             return self._session(connection).run(query, parameters)[0]
 
     def _session(self, connection: Any) -> ServerWriting:
-        return ServerWriting(connection, self._translate, self._reading_within, self._limit_time)
+        return ServerWriting(connection, self._translate, self._reading_within, self._limit_time, self._others)
+
+    @contextmanager
+    def _others(self) -> Iterator[ServerWriting]:
+        """Somebody who reads while another one writes."""
+        with self._transaction(Limits(), "READ ONLY") as connection:
+            session = self._session(connection)
+            try:
+                yield session
+            finally:
+                session.end()
 
     @contextmanager
     def _transaction(self, limits: Limits, mode: str) -> Iterator[Any]:

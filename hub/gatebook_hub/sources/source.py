@@ -96,6 +96,9 @@ class WriteSession(Protocol):
     ) -> list[tuple[list[tuple[Any, ...]], int]]:
         """As `run`, for each set of parameters in this order, without a way there and back for each."""
 
+    def others(self) -> AbstractContextManager[WriteSession]:
+        """What everybody else sees at this moment, read only; raises StatementFailed where one writer has it all."""
+
     def commit(self) -> None:
         """Make it last."""
 

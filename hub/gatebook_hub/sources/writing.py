@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from typing import Any
 
 from gatebook_hub.sources.source import Ending, ReadStream, within
@@ -20,11 +20,13 @@ class ServerWriting(Ending):
         translate: Callable[[Exception], Exception],
         reading: Callable[[Any, Plan, Mapping[str, Any]], Driven],
         timed: Callable[[Any, float | None], None],
+        others: Callable[[], AbstractContextManager[ServerWriting]],
     ) -> None:
         self._connection = connection
         self._translate = translate
         self._reading = reading
         self._timed = timed
+        self._others = others
         self.is_committed = False
         self.last_id: int | None = None
 
@@ -94,6 +96,11 @@ class ServerWriting(Ending):
             self._timed(self._connection, seconds)
         except Exception as error:
             raise self._translate(error) from error
+
+    def others(self) -> AbstractContextManager[ServerWriting]:
+        """What everybody else sees at this moment, on a connection of its own, read only."""
+        self._check_open()
+        return self._others()
 
     def _reader(self) -> Any:
         """The cursor of a governed read."""

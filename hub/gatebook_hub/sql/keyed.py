@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from gatebook_hub.model import Engine, Reference, Schema, Table
-from gatebook_hub.sql.generating import bound, quote_for_driver, without_replacing
+from gatebook_hub.sql.generating import bound, quote, quote_for_driver, without_replacing
 from gatebook_hub.sql.parsing import Statement, StatementKind, statement_from
 
 # One writer at a time has the whole database there.
@@ -150,6 +150,50 @@ def count_up_to(table: Table, schema: Schema) -> str:
     """How many rows there are, but not more than are asked about, as `most`."""
     name, most = _named(table, schema), bound("most", schema.engine)
     return f"SELECT COUNT(*) FROM (SELECT 1 AS gb_row FROM {name} LIMIT {most}) AS gb_rows"  # noqa: S608 - as above
+
+
+def select_rows(table: Table, schema: Schema) -> str:
+    """All rows, but not more than `most`."""
+    return f"SELECT {_everything(table, schema.engine)} FROM {_named(table, schema)}{_at_most(schema)}"  # noqa: S608 - as above
+
+
+def select_rows_after(table: Table, schema: Schema) -> str:
+    """The rows whose key, of one column, comes after `last`, but not more than `most`."""
+    key = quote_for_driver(table.key[0], schema.engine)
+    where = f"{key} > {bound('last', schema.engine)} ORDER BY {key}"
+    return f"SELECT {_everything(table, schema.engine)} FROM {_named(table, schema)} WHERE {where}{_at_most(schema)}"  # noqa: S608 - as above
+
+
+def select_last_key(table: Table, schema: Schema) -> str:
+    """The key, of one column, that comes last."""
+    key = quote_for_driver(table.key[0], schema.engine)
+    return f"SELECT MAX({key}) FROM {_named(table, schema)}"  # noqa: S608 - as above
+
+
+def select_keys_made(table: Table, schema: Schema) -> str:
+    """The keys of the rows of PostgreSQL that the transaction `xid` has made, but not more than `most`."""
+    return _keys_of_version("xmin", table, schema)
+
+
+def select_keys_ended(table: Table, schema: Schema) -> str:
+    """The keys of the rows that `xid` has ended or locked, as others see them, but not more than `most`."""
+    return _keys_of_version("xmax", table, schema)
+
+
+def _keys_of_version(column: str, table: Table, schema: Schema) -> str:
+    keys = ", ".join(quote_for_driver(part, schema.engine) for part in table.key)
+    where = f"{column} = %(xid)s::pg_catalog.xid"
+    return f"SELECT {keys} FROM {_named(table, schema)} WHERE {where}{_at_most(schema)}"  # noqa: S608 - as above
+
+
+def _at_most(schema: Schema) -> str:
+    return f" LIMIT {bound('most', schema.engine)}"
+
+
+def quoted_table(table: Table, schema: Schema) -> str:
+    """The name of a table as a statement of its engine has it."""
+    engine = schema.engine
+    return f"{quote(schema.namespace or '', engine)}.{quote(table.name, engine)}"
 
 
 def keyed_lookup(table: Table, schema: Schema, count: int = 1) -> Statement:

@@ -16,6 +16,7 @@ from sqlalchemy import Engine, Row, Select, insert, select, update
 from gatebook_hub.changes import ChangeRequest, State, missing_after
 from gatebook_hub.errors import NotFound, StateConflict
 from gatebook_hub.stores.codec import read_change, write_change
+from gatebook_hub.stores.images import ImageStore
 from gatebook_hub.stores.opened import Opened
 from gatebook_hub.stores.outlines import Outlines
 from gatebook_hub.stores.seal import Seal
@@ -50,6 +51,7 @@ class ChangeStore:
         self._moved = threading.Condition()
         self._opened = Opened[ChangeRequest](_MOST_OPENED)
         self.outlines = Outlines(engine, seal)
+        self.images = ImageStore(engine, seal)
 
     def add(self, request: ChangeRequest) -> None:
         """Keep a new request."""
@@ -85,6 +87,8 @@ class ChangeStore:
             count = connection.execute(query).rowcount
             if count == 1:
                 self.outlines.put(connection, request, request.version + 1)
+                if request.is_large and not request.can_have_image:
+                    self.images.drop(connection, request.id)
         if count != 1:
             raise StateConflict("somebody else moved this request at the same moment; look again")
         with self._moved:

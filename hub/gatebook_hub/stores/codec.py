@@ -83,6 +83,7 @@ def write_change(request: ChangeRequest) -> str:
             "left": [[one.table, list(one.key)] for one in request.left],
             "sets": [dict(one) for one in request.sets],
             "effects": [[one.rows, one.kind, one.table] for one in request.effects],
+            "beside": [_write_diff(diff) for diff in request.beside],
             "undone_by": request.undone_by,
             "forgotten_at": request.forgotten_at.isoformat() if request.forgotten_at else None,
         }
@@ -136,6 +137,7 @@ def read_change(text: str, version: int) -> ChangeRequest:
             Effect(rows=rows, kind=RowKind(kind) if kind is not None else None, table=table)
             for rows, kind, table in found["effects"]
         ),
+        beside=_read_diffs(found.get("beside", [])),
         undone_by=found.get("undone_by"),
         forgotten_at=dt.datetime.fromisoformat(found["forgotten_at"]) if found.get("forgotten_at") else None,
         version=version,
@@ -247,7 +249,7 @@ def _write_diff(diff: RowDiff) -> dict[str, Any]:
         "columns": list(diff.columns),
         "assigned": sorted(diff.assigned),
         "beyond": _write_beyond(diff.beyond),
-        "rows": [[row.kind, row.key, row.before, row.after, row.place, row.is_along] for row in diff.rows],
+        "rows": _rows_of(diff.rows),
     }
 
 
@@ -262,17 +264,35 @@ def _read_diff(found: dict[str, Any]) -> RowDiff:
         columns=tuple(found["columns"]),
         assigned=frozenset(found["assigned"]),
         beyond=_read_beyond(found["beyond"]),
-        rows=tuple(
-            RowChange(
-                kind=RowKind(kind),
-                key=tuple(key),
-                before=tuple(before) if before is not None else None,
-                after=tuple(after) if after is not None else None,
-                place=place,
-                is_along=is_along,
-            )
-            for kind, key, before, after, place, is_along in found["rows"]
-        ),
+        rows=_read_rows(found["rows"]),
+    )
+
+
+def write_rows(rows: Sequence[RowChange]) -> str:
+    """Rows as a text."""
+    return json.dumps(_rows_of(rows))
+
+
+def read_rows(text: str) -> tuple[RowChange, ...]:
+    """Rows from their text."""
+    return _read_rows(json.loads(text))
+
+
+def _rows_of(rows: Sequence[RowChange]) -> list[list[Any]]:
+    return [[row.kind, row.key, row.before, row.after, row.place, row.is_along] for row in rows]
+
+
+def _read_rows(found: Iterable[Sequence[Any]]) -> tuple[RowChange, ...]:
+    return tuple(
+        RowChange(
+            kind=RowKind(kind),
+            key=tuple(key),
+            before=tuple(before) if before is not None else None,
+            after=tuple(after) if after is not None else None,
+            place=place,
+            is_along=is_along,
+        )
+        for kind, key, before, after, place, is_along in found
     )
 
 

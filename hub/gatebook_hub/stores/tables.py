@@ -96,6 +96,13 @@ change_group = Table(
     Column("change_id", String(40), primary_key=True),
     Column("name", String(256), primary_key=True),
 )
+change_image = Table(
+    "change_image",
+    STATE,
+    Column("change_id", String(40), primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
+)
 token = Table(
     "token",
     STATE,

@@ -65,6 +65,7 @@ def change_view(
         "created_at": request.created_at.isoformat(),
         "expires_at": request.expires_at.isoformat(),
         "digest": request.digest,
+        "version": request.version,
         "summary": summary_of(request, sights),
         "quorum": [
             {"groups": list(item.groups), "needed": item.needed, "given": approvals_for(request, item)}
@@ -100,6 +101,7 @@ def change_view(
     }
     if has_diff:
         view["diffs"] = diff_views(sights, request)
+        view["beside"] = beside_views(sights, request)
     return view
 
 
@@ -136,6 +138,7 @@ def draft_view(cases: UseCases, principal: Principal, previewed: Previewed) -> d
         "summary": _would(draft, sights),
         "quorum": [{"groups": list(item.groups), "needed": item.needed, "given": 0} for item in draft.requirements],
         "diffs": diff_views(sights, draft),
+        "beside": beside_views(sights, draft),
         "audit_index": previewed.index,
     }
 
@@ -180,7 +183,8 @@ def _would(write: Draft | Outline, sights: Sights) -> str:
 def _effects(sights: Sights, write: Draft) -> Iterator[str]:
     """What the database itself wrote; a table is named to those who know it."""
     for effect in write.effects:
-        yield told_of(effect, is_known=effect.table is not None and sights.knows(write, effect.table))
+        is_known = effect.table is not None and sights.knows(write, effect.table)
+        yield told_of(effect, write.beside, is_known=is_known)
 
 
 def _named(write: Draft | Outline, one: RowDiff | Touched, sights: Sights) -> str:
@@ -213,6 +217,13 @@ def _and(parts: Sequence[str]) -> str:
 def diff_views(sights: Sights, request: Draft) -> list[dict[str, Any]]:
     """The rows of each table under the principal's own masks; what they may not see is marked, not left out."""
     return [_diff_view(sights.of(request, diff), request, diff) for diff in request.diffs]
+
+
+def beside_views(sights: Sights, request: Draft) -> list[dict[str, Any]]:
+    """The rows that triggers write, under the principal's own masks; what they may not see is left out."""
+    seen = [(sights.of(request, diff), diff) for diff in request.beside]
+    shown = [_diff_view(sight, request, diff) for sight, diff in seen if sight.is_known and sight.is_open]
+    return [{**view, "hidden": []} for view in shown]
 
 
 def _diff_view(sight: Sight, request: Draft, diff: RowDiff) -> dict[str, Any]:

@@ -93,7 +93,10 @@ def test_who_leaves_stops_it(source: PostgresqlSource, run: Run) -> None:
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    active = "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'PgSleep'"
+    active = (
+        "SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND wait_event = 'PgSleep' "
+        "AND datname = current_database() AND query LIKE '%%slept_at_once%%' AND pid <> pg_backend_pid()"
+    )
     until = time.monotonic() + 10
     while not run(active) and time.monotonic() < until:
         time.sleep(0.02)

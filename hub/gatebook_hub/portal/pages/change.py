@@ -86,12 +86,12 @@ class Outcome:
 class ChangePage:
     """One change request.
 
-    `given_reason` is what the person typed before an error sent the form back, and `given_in` the id of its field. The
-    forms carry `digest`, so that a decision binds what was on the screen, and `seen`, the moment that it shows; `news`
-    is what happened since the moment that a refused form showed. `diffs` is empty where the change has no rows to show
-    (an HTTP action). `undoes` and `undone_by` are the ids of the requests that this one takes back, and that took this
-    one back. A statement that is done once for each of several sets of values has the first of them in `sets`, and
-    `sets_count` says how many there are.
+    `given_reason` is what the person typed before an error sent the form back, and `given_in` the id of its field.
+    The forms carry `digest`, so that a decision binds what was on the screen, and `seen`, the moment that it shows;
+    `news` is what happened since the moment that a refused form showed. `diffs` is empty where the change has no
+    rows to show (an HTTP action); `beside` are rows that triggers write. `undoes` and `undone_by` are the ids of
+    the requests that this one takes back, and that took this one back. A statement that is done once for each of
+    several sets of values has the first of them in `sets`, and `sets_count` says how many there are.
     """
 
     frame: Frame
@@ -119,6 +119,7 @@ class ChangePage:
     undo: Permission
     glass: Permission
     downloads: Downloads
+    beside: tuple[RowDiff, ...] = ()
     execution: str = ""
     risk_points: int = 0
     risk_sentences: tuple[str, ...] = ()
