@@ -8,6 +8,7 @@ from typing import Any
 from writing import bounds_of, first_sentence, literal, table, type_of, whole_page
 
 from gatebook_hub import policy
+from gatebook_hub.policy import action_documents as acting
 from gatebook_hub.policy import documents as of
 
 EXAMPLE: Mapping[str, str] = {
@@ -218,7 +219,7 @@ _DOCUMENTS = {
         of.GlassDocument,
         of.AbsenceDocument,
     ),
-    "actions/NAME.yaml": (of.ActionDocument, of.ParameterDocument),
+    "actions/NAME.yaml": (acting.ActionDocument, acting.ParameterDocument, acting.CheckDocument, acting.RateDocument),
     "jobs/NAME.yaml": (of.JobDocument,),
     "notifications.yaml": (of.NotificationsFile, of.ChannelDocument, of.PersonalDocument),
     "tests/NAME.yaml": (of.TestFile, of.ExpectationDocument, of.PersonDocument, of.ExpectDocument),

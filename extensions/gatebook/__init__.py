@@ -75,15 +75,24 @@ def action(
     reason: str | None = None,
     purpose: str | None = None,
     idempotency_key: str | None = None,
+    dry_run: bool = False,
     **named: object,
 ) -> Change | Outcome:
     """Run a reviewed action: its outcome, or the change request if somebody has to agree first.
+
+    With `dry_run` nothing is done: the `Change` that it would become.
 
     A parameter of the action that is called `reason` or `purpose` goes into `params`; the keyword says why, or
     for what, it is called at all.
     """
     return act(
-        gate(), name, {**(params or {}), **named}, reason=reason, purpose=purpose, idempotency_key=idempotency_key
+        gate(),
+        name,
+        {**(params or {}), **named},
+        reason=reason,
+        purpose=purpose,
+        idempotency_key=idempotency_key,
+        dry_run=dry_run,
     )
 
 

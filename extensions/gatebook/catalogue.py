@@ -66,6 +66,11 @@ def actions() -> tuple[Action, ...]:
     return tuple(Action.from_json(one) for one in gate().get("actions")["actions"])
 
 
+def action_of(name: str) -> Action:
+    """One action for its form: parameters with choices have them as `oneOf`, as they are for me now."""
+    return Action.from_json(gate().get("actions", name))
+
+
 def change(change_id: str) -> Change:
     """One change request by its id."""
     through = gate()

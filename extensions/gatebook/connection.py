@@ -160,6 +160,7 @@ def act(
     reason: str | None = None,
     purpose: str | None = None,
     idempotency_key: str | None = None,
+    dry_run: bool = False,
 ) -> Change | Outcome:
     """Run the action `name`. With an idempotency key a broken connection is tried again, without one never."""
     body = {
@@ -167,9 +168,10 @@ def act(
         "reason": reason,
         "purpose": purpose,
         "idempotency_key": idempotency_key,
+        "dry_run": dry_run,
         "provenance": claims(),
     }
-    document = through.post("actions", name, body=body, is_idempotent=idempotency_key is not None)
+    document = through.post("actions", name, body=body, is_idempotent=dry_run or idempotency_key is not None)
     return answer_of(document, through)
 
 

@@ -97,9 +97,16 @@ class Stand:
 
 @contextmanager
 def stand(
-    request: pytest.FixtureRequest, engine: Engine, folder: Path, setup: Sequence[str], rules: str, *, sandbox: bool
+    request: pytest.FixtureRequest,
+    engine: Engine,
+    folder: Path,
+    setup: Sequence[str],
+    rules: str,
+    *,
+    sandbox: bool,
+    actions: Sequence[str] = (),
 ) -> Iterator[Stand]:
-    """Make the tables, write the rules, open the gate for a member of `people`."""
+    """Make the tables, write the rules and actions, open the gate for a member of `people`."""
     with ExitStack() as stack:
         url, run = _database(request, engine, folder, stack)
         for statement in setup:
@@ -109,6 +116,9 @@ def stand(
         text = _SOURCE.format(engine=engine, url=url, kind=_KINDS[sandbox])
         (policies / "sources" / "shop.yaml").write_text(text)
         (policies / "rules.yaml").write_text(rules)
+        for number, action in enumerate(actions):
+            (policies / "actions").mkdir(exist_ok=True)
+            (policies / "actions" / f"a{number}.yaml").write_text(action)
         gate = stack.enter_context(open_gate(Settings(state=folder / "state", policies=policies)))
         gate.in_force.sources.get("shop").prepare()
         person = Principal(

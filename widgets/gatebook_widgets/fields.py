@@ -37,6 +37,19 @@ class Field:
         return str(self.schema.get("title") or label_of(self.name))
 
     @property
+    def choices(self) -> tuple[tuple[str | int, str], ...]:
+        """The values to choose from, with what people read; none where anything may be typed."""
+        given = self.schema.get("oneOf")
+        if given is not None:
+            return tuple((one["const"], str(one.get("title", one["const"]))) for one in given)
+        return tuple((one, str(one)) for one in self.schema.get("enum") or ())
+
+    @property
+    def has_choices(self) -> bool:
+        """Whether one has to choose, though there may be nothing to choose from."""
+        return "oneOf" in self.schema or bool(self.schema.get("enum"))
+
+    @property
     def hint(self) -> str:
         """What fits, in words."""
         schema = self.schema
@@ -49,6 +62,8 @@ class Field:
             parts.append(f"at most {schema['maximum']}")
         if schema.get("minLength"):
             parts.append(f"at least {schema['minLength']} characters")
+        if self.has_choices and not self.choices:
+            parts.append("there is nothing to choose from now")
         if not self.is_required:
             parts.append("may be left empty")
         return ", ".join(parts)
@@ -57,8 +72,8 @@ class Field:
         """Return an empty field."""
         schema, common = self.schema, {"description": self.label, "style": {"description_width": "initial"}}
         default = schema.get("default")
-        if schema.get("enum"):
-            options = [("", None), *((str(one), one) for one in schema["enum"])]
+        if self.has_choices:
+            options = [("", None), *((label, value) for value, label in self.choices)]
             return ipywidgets.Dropdown(options=options, value=default, **common)
         if schema.get("type") == "boolean":
             return ipywidgets.Checkbox(value=bool(default), indent=False, **common)
@@ -83,7 +98,7 @@ class Field:
                 value = bool(raw)
             case _:
                 value = self._text(raw)
-        if self.schema.get("enum") and value not in self.schema["enum"]:
+        if self.has_choices and value not in {choice for choice, _ in self.choices}:
             raise NotFitting("is not one of the choices")
         return value
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import ipywidgets
 
-import gatebook
 from gatebook import Change, Outcome
+from gatebook.cards import card_of
+from gatebook.catalogue import action_of
 from gatebook.connection import act
-from gatebook.errors import GatewayUnreachable, NotPermitted
+from gatebook.errors import GatewayUnreachable
 from gatebook.model import Action
 from gatebook.transport import gate
 from gatebook.wording import sentence
@@ -27,13 +28,15 @@ from gatebook_widgets.wording import text_of
 class ActionForm(Part):
     """The form of one action. `given` names, for parameters that come from the chosen record of `source`, its column.
 
-    Announces the outcome or the change request, and has `source` load again.
+    Before it asks whether it is meant, it shows what would change: a dry run, unless `preview=False`. Announces the
+    outcome or the change request, and has `source` load again.
     """
 
     kind = "form"
 
-    def __init__(self, action: str, source: Part | None = None, **given: str) -> None:
+    def __init__(self, action: str, source: Part | None = None, *, preview: bool = True, **given: str) -> None:
         self._name = action
+        self._has_preview = preview
         self._source = source
         self._given_columns = given
         self._action: Action | None = None
@@ -46,11 +49,12 @@ class ActionForm(Part):
         self._head = ipywidgets.HTML()
         self._fields = ipywidgets.VBox()
         self._question = ipywidgets.HTML()
+        self._effect = ipywidgets.HTML()
         self._press, self._yes, self._back = (ipywidgets.Button() for _ in range(3))
         self._press.add_class("gb-press")
         self._yes.add_class("gb-press")
         self._back.add_class("gb-second")
-        self._asking = ipywidgets.VBox([self._question, _line(self._yes, self._back)])
+        self._asking = ipywidgets.VBox([self._question, self._effect, _line(self._yes, self._back)])
         self._form = ipywidgets.VBox([self._head, self._fields, _line(self._press), self._asking])
         self._form.add_class("gb-form")
         self.card = ChangeCard()
@@ -83,20 +87,14 @@ class ActionForm(Part):
     def ask(self) -> None:
         """Check what was typed; if it fits, ask whether it is meant. This begins one press."""
         params: dict[str, Any] = dict(self._given)
-        is_fitting = True
-        for field, (widget, message) in self._inputs.items():
-            try:
-                value = field.read(widget.value)
-            except NotFitting as error:
-                is_fitting = False
-                message.value = f'<p class="gb-wrong" role="alert">{escape(sentence(f"{field.label} {error}"))}</p>'
-            else:
-                message.value = ""
-                if value is not None:
-                    params[field.name] = value
-        if not is_fitting or self._action is None:
+        read = {field: _checked(field, *parts) for field, parts in self._inputs.items()}
+        if not all(is_fitting for is_fitting, _ in read.values()) or self._action is None:
             return
+        params |= {field.name: value for field, (_, value) in read.items() if value is not None}
         self.status.clear()
+        self._effect.value = ""
+        if self._has_preview and not self.attempt(lambda: self._look_ahead(params), "looking what would change …"):
+            return
         self._ready = params
         self._key = secrets.token_urlsafe(18)
         text = _filled(self._action.confirm or f"{self._action.title or self._name}?", params)
@@ -119,16 +117,25 @@ class ActionForm(Part):
             self._is_sending = False
             self._yes.disabled = self._back.disabled = False
 
-    def _send(self, params: Mapping[str, Any]) -> None:
+    def _look_ahead(self, params: Mapping[str, Any]) -> None:
+        """Show what the press would do."""
+        found = self._act(params, dry_run=True)
+        self._effect.value = card_of(found) if isinstance(found, Change) else ""
+
+    def _act(self, params: Mapping[str, Any], *, dry_run: bool = False) -> Change | Outcome:
         reason = params.get("reason")
+        return act(
+            gate(),
+            self._name,
+            {name: _as_json(value) for name, value in params.items()},
+            reason=reason if isinstance(reason, str) else None,
+            idempotency_key=None if dry_run else self._key,
+            dry_run=dry_run,
+        )
+
+    def _send(self, params: Mapping[str, Any]) -> None:
         try:
-            answer = act(
-                gate(),
-                self._name,
-                {name: _as_json(value) for name, value in params.items()},
-                reason=reason if isinstance(reason, str) else None,
-                idempotency_key=self._key,
-            )
+            answer = self._act(params)
         except GatewayUnreachable:
             # It may have been done. The question stays, with its key: asked again it is the same press.
             raise
@@ -150,12 +157,16 @@ class ActionForm(Part):
         self.open(**{name: record.get(column) for name, column in self._given_columns.items()})
 
     def _open(self, given: Mapping[str, Any]) -> None:
-        action = self._action or when_open(self._look_up)
+        # Each time anew: what there is to choose from may be another than before.
+        is_known = self._action is not None and not _has_choices(self._action)
+        action = self._action if self._action is not None and is_known else when_open(lambda: action_of(self._name))
         self._action = action
         fields = fields_of(action.params)
         # A record's value has its column's type; the action wants its own.
         self._given = {field.name: field.read(text_of(given[field.name])) for field in fields if field.name in given}
         self._inputs = {field: (field.widget(), ipywidgets.HTML()) for field in fields if field.name not in given}
+        for field, (widget, message) in self._inputs.items():
+            widget.observe(lambda _change, parts=(field, widget, message): _checked(*parts), names="value")
         self._head.value = self._heading(action)
         self._fields.children = [_field(field, *parts) for field, parts in self._inputs.items()]
         title = action.title or self._name
@@ -166,14 +177,6 @@ class ActionForm(Part):
         )
         self._show_fields()
         self._form.layout.display = None
-
-    def _look_up(self) -> Action:
-        for action in gatebook.actions():
-            if action.name == self._name:
-                return action
-        raise NotPermitted(
-            f"the action `{self._name}` is not open to you here", ask=f"a grant of the action `{self._name}`"
-        )
 
     def _heading(self, action: Action) -> str:
         labels = {field.name: field.label for field in fields_of(action.params)}
@@ -198,6 +201,50 @@ class ActionForm(Part):
     def _refresh_source(self) -> None:
         if self._source is not None:
             self._source.refresh()
+
+
+class ActionButton(ActionForm):
+    """A button for an action whose parameters all come from the chosen record, or from `fixed`."""
+
+    kind = "button"
+
+    def __init__(
+        self,
+        action: str,
+        source: Part | None = None,
+        *,
+        fixed: Mapping[str, Any] | None = None,
+        preview: bool = True,
+        **given: str,
+    ) -> None:
+        self._fixed = dict(fixed or {})
+        super().__init__(action, source, preview=preview, **given)
+        if source is None:
+            self.open()
+
+    def open(self, **given: Any) -> None:
+        """Show the button, for these parameters."""
+        super().open(**{**self._fixed, **given})
+        if self._inputs:
+            missing = ", ".join(field.label for field in self._inputs)
+            self.close()
+            self.status.complain(f"the button of `{self._name}` has no value for {missing}; it needs a form")
+
+
+def _checked(field: Field, widget: ipywidgets.Widget, message: ipywidgets.HTML) -> tuple[bool, object]:
+    """Whether what a field holds fits, and the value; what is wrong is said beneath it."""
+    try:
+        value = field.read(widget.value)
+    except NotFitting as error:
+        message.value = f'<p class="gb-wrong" role="alert">{escape(sentence(f"{field.label} {error}"))}</p>'
+        return False, None
+    message.value = ""
+    return True, value
+
+
+def _has_choices(action: Action) -> bool:
+    """Whether what may be given depends on the moment."""
+    return any("oneOf" in schema for schema in (action.params.get("properties") or {}).values())
 
 
 def _line(*buttons: ipywidgets.Button) -> ipywidgets.HBox:

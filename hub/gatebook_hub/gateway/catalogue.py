@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Path
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 
-from gatebook_hub.gateway.answers import ActionsDocument, ChangeDocument, OutcomeDocument
+from gatebook_hub.gateway.answers import ActionDocument, ActionsDocument, ChangeDocument, OutcomeDocument
 from gatebook_hub.gateway.documents import (
     ActionCallDocument,
     ColumnDocument,
@@ -22,10 +23,13 @@ from gatebook_hub.gateway.documents import (
 )
 from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases, answers, with_claims
 from gatebook_hub.gateway.statements import change_response
-from gatebook_hub.policy import may_use_tool
+from gatebook_hub.policy import Action, may_use_tool
 from gatebook_hub.services.access import TableView
+from gatebook_hub.services.acting import Choice
 from gatebook_hub.services.actions import Press
+from gatebook_hub.services.cases import UseCases
 from gatebook_hub.values import decode
+from gatebook_hub.web.views import draft_view
 
 router = APIRouter()
 Name = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
@@ -85,19 +89,30 @@ def get_tables(cases: Cases, call: Calling, source: Name) -> dict[str, Any]:
 @router.get("/actions", operation_id="list_actions", **answers(ActionsDocument))
 def list_actions(cases: Cases, call: Calling) -> dict[str, Any]:
     """The actions that the caller may call, with the JSON Schema of their parameters."""
+    return {"actions": [_action(cases, action, {}) for action in cases.actions.list(call.principal)]}
+
+
+@router.get("/actions/{name}", operation_id="get_action", **answers(ActionDocument))
+def get_action(cases: Cases, call: Calling, name: Name) -> dict[str, Any]:
+    """One action for its form: parameters with choices have them, as they are for the caller now."""
+    return _action(cases, *cases.actions.open(call, name))
+
+
+def _action(cases: UseCases, action: Action, choices: Mapping[str, Sequence[Choice]]) -> dict[str, Any]:
+    properties = {
+        name: {**schema, "oneOf": [{"const": one.value, "title": one.label} for one in choices[name]]}
+        if name in choices
+        else schema
+        for name, schema in action.params["properties"].items()
+    }
     return {
-        "actions": [
-            {
-                "name": action.name,
-                "title": action.title,
-                "description": action.description,
-                "source": action.source,
-                "params": action.params,
-                "confirm": action.confirm,
-                "approval": cases.actions.approval_sentence(action),
-            }
-            for action in cases.actions.list(call.principal)
-        ]
+        "name": action.name,
+        "title": action.title,
+        "description": action.description,
+        "source": action.source,
+        "params": {**action.params, "properties": properties},
+        "confirm": action.confirm,
+        "approval": cases.actions.approval_sentence(action),
     }
 
 
@@ -119,6 +134,9 @@ async def call_action(call: Calling, cases: Cases, name: Name, body: ActionCallD
         params={key: decode(value, key) for key, value in body.params.items()},
         idempotency_key=body.idempotency_key,
     )
+    if body.dry_run:
+        previewed = await run_in_threadpool(cases.actions.rehearse, call, press)
+        return JSONResponse(await run_in_threadpool(draft_view, cases, call.principal, previewed))
     changed = await run_in_threadpool(cases.actions.call, call, press)
     return await run_in_threadpool(change_response, cases, call, changed)
 

@@ -96,6 +96,7 @@ class ActionCallDocument(Document):
     reason: str | None = Field(None, max_length=2_000)
     purpose: str | None = Field(None, max_length=63, pattern=r"^[a-z][a-z0-9_]*$")
     idempotency_key: str | None = Field(None, min_length=8, max_length=128)
+    dry_run: bool = Field(default=False, description="Show what it would do, and do nothing.")
     provenance: ProvenanceDocument = Field(default_factory=ProvenanceDocument)
 
 

@@ -24,11 +24,13 @@ from gatebook_hub.policy.loading import load
 from gatebook_hub.policy.notifying import address_of, channels_for, next_digest, personal_for
 from gatebook_hub.policy.rules import (
     Action,
+    Check,
     Job,
     NoticeChannel,
     Notifications,
     PersonalChannel,
     PolicySet,
+    Rate,
     SourceRule,
 )
 
@@ -36,6 +38,7 @@ __all__ = [
     "UNKNOWN",
     "Action",
     "Approving",
+    "Check",
     "Circumstances",
     "Finding",
     "Job",
@@ -43,6 +46,7 @@ __all__ = [
     "Notifications",
     "PersonalChannel",
     "PolicySet",
+    "Rate",
     "SourceRule",
     "WriteFacts",
     "address_of",

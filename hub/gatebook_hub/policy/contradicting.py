@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gatebook_hub.model import Engine
+from gatebook_hub.policy.action_documents import ActionDocument
 from gatebook_hub.policy.documents import (
-    ActionDocument,
     JobDocument,
     NotificationsFile,
     RuleFile,

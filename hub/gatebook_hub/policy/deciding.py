@@ -86,11 +86,11 @@ def decide_action(
     action: Action,
     schema: Schema,
     reads: Iterable[TableUse],
-    write: TableUse,
+    write: TableUse | None,
     value_reads: Mapping[str, frozenset[str]],
     at: Circumstances = UNKNOWN,
 ) -> Decision:
-    """Decide an action's statement: the principal needs the action, the statement itself was reviewed.
+    """Decide an action's statement, a write or a read: the principal needs the action, the statement was reviewed.
 
     Protections stay with the data: they hold here too, unless they exempt `action:NAME`.
     """
@@ -98,11 +98,12 @@ def decide_action(
     if not grants:
         return no_action(policy, principal, action.name, at)
     reads = tuple(reads)
+    used = reads if write is None else (*reads, write)
     ref = RuleRef(id=f"action:{action.name}", digest=action.digest)
     own = Grant(
         ref=ref,
         to=frozenset({ref.id}),
-        on=tuple(TablePattern(source=schema.source, table=use.table) for use in (*reads, write)),
+        on=tuple(TablePattern(source=schema.source, table=use.table) for use in used),
         allow=frozenset(Access),
     )
     widened = replace(policy, grants=(own,))

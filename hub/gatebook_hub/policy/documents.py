@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from zoneinfo import ZoneInfo
 
@@ -12,7 +11,6 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from gatebook_hub.model import Access, Engine, NoticeKind
 from gatebook_hub.policy.masking import MASK
-from gatebook_hub.policy.patterns import why_slow
 from gatebook_hub.windows import DAYS
 
 NAME = r"^[a-z][a-z0-9_]{0,62}$"
@@ -41,13 +39,6 @@ def _is_zone(name: str) -> str:
     except (ValueError, KeyError, OSError) as error:
         raise ValueError(f"`{name[:64]}` is not a time zone such as `Europe/Berlin`") from error
     return name
-
-
-def _is_quick(pattern: str | None) -> str | None:
-    reason = why_slow(pattern) if pattern is not None else None
-    if reason is not None:
-        raise ValueError(reason)
-    return pattern
 
 
 Name = Annotated[str, Field(pattern=NAME)]
@@ -348,39 +339,6 @@ class AbsenceDocument(Document):
         if self.until < self.from_:
             raise ValueError("`until` is before `from`")
         return self
-
-
-class ParameterDocument(Document):
-    """A parameter of an action, in JSON Schema's vocabulary."""
-
-    type: Literal["integer", "number", "string", "boolean"] = Field(description="The JSON type.")
-    title: str = Field("", description="Label in forms.")
-    description: str = Field("", description="Hint in forms.")
-    minimum: Decimal | None = Field(None, description="Smallest value.")
-    maximum: Decimal | None = Field(None, description="Largest value.")
-    exclusiveMinimum: Decimal | None = Field(None, description="The value must be above this.")  # noqa: N815 - JSON Schema
-    multipleOf: Decimal | None = Field(None, description="The value is a multiple of this.")  # noqa: N815 - JSON Schema
-    minLength: int | None = Field(None, ge=0, description="Fewest characters.")  # noqa: N815 - JSON Schema
-    maxLength: int | None = Field(None, ge=0, description="Most characters.")  # noqa: N815 - JSON Schema
-    pattern: Annotated[str | None, AfterValidator(_is_quick)] = Field(
-        None, description="Regular expression; no repetition inside a repetition, which a long value could stall."
-    )
-    enum: list[str | int] | None = Field(None, description="The values to choose from.")
-    default: str | int | bool | None = Field(None, description="Value when none is given; makes it optional.")
-
-
-class ActionDocument(Document):
-    """actions/NAME.yaml: one controlled write."""
-
-    action: Name = Field(description="The name that callers use.")
-    title: str = Field(description="Label of its button.")
-    description: str = Field("", description="What it does.")
-    source: Name = Field(description="Where its statement runs.")
-    params: dict[Name, ParameterDocument] = Field(default_factory=dict, description="Its parameters.")
-    sql: str = Field(description="One insert, update or delete; `:gb_principal` and `:gb_now` are filled in.")
-    expect_rows: int | None = Field(None, ge=0, description="How many rows it must change, else nothing is written.")
-    otherwise: str = Field("the action does not apply", description="What to say when it does not.")
-    confirm: str = Field("", description="Question before it is sent; `{name}` is a parameter.")
 
 
 class JobDocument(Document):

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from gatebook_hub.errors import PolicyInvalid
+from gatebook_hub.policy.action_documents import ActionDocument
 from gatebook_hub.policy.contradicting import Files, Finding, contradictions
 from gatebook_hub.policy.documents import (
-    ActionDocument,
     Document,
     JobDocument,
     NotificationsFile,

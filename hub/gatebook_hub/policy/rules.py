@@ -179,8 +179,25 @@ class Absence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A select that must find a row before an action writes, and what is said where it finds none."""
+
+    sql: str
+    otherwise: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """How often one caller may call an action, in seconds."""
+
+    times: int
+    per_s: int
+    word: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """A named, typed, reviewed statement; `params` is a JSON Schema object."""
+    """A named, typed, reviewed write; `params` is a JSON Schema object, `choices` are selects by parameter."""
 
     name: str
     title: str
@@ -192,6 +209,9 @@ class Action:
     otherwise: str
     confirm: str
     digest: str
+    checks: tuple[Check, ...] = ()
+    choices: Mapping[str, str] = field(default_factory=dict)
+    rates: tuple[Rate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

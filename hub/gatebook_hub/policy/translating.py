@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gatebook_hub.model import WRITES, Glass, Limits, Requirement, RuleRef
+from gatebook_hub.policy.action_documents import ActionDocument, ParameterDocument
 from gatebook_hub.policy.documents import (
     CONDITION,
     AbsenceDocument,
-    ActionDocument,
     ApprovalDocument,
     Document,
     ExpectationDocument,
@@ -20,7 +20,6 @@ from gatebook_hub.policy.documents import (
     JobDocument,
     LimitsDocument,
     NotificationsFile,
-    ParameterDocument,
     ProtectionDocument,
     RequirementDocument,
     SourceDocument,
@@ -31,6 +30,7 @@ from gatebook_hub.policy.rules import (
     Absence,
     Action,
     Approval,
+    Check,
     ColumnRef,
     Condition,
     Expectation,
@@ -41,10 +41,13 @@ from gatebook_hub.policy.rules import (
     PersonalChannel,
     PolicySet,
     Protection,
+    Rate,
     SourceRule,
     TablePattern,
 )
 from gatebook_hub.windows import DAYS, Execution, Window
+
+_SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400}
 
 if TYPE_CHECKING:
     from gatebook_hub.policy.contradicting import Files
@@ -214,11 +217,14 @@ def _action(document: ActionDocument) -> Action:
         otherwise=document.otherwise,
         confirm=document.confirm,
         digest=_digest(document),
+        checks=tuple(Check(sql=one.sql, otherwise=one.otherwise) for one in document.checks),
+        choices={name: one.choices for name, one in document.params.items() if one.choices is not None},
+        rates=tuple(Rate(times=one.times, per_s=_SECONDS[one.per], word=one.per) for one in document.rates),
     )
 
 
 def _parameter(name: str, document: ParameterDocument) -> dict[str, Any]:
-    found = document.model_dump(mode="json", exclude_none=True, exclude={"title"})
+    found = document.model_dump(mode="json", exclude_none=True, exclude={"title", "choices"})
     for key in ("minimum", "maximum", "exclusiveMinimum", "multipleOf"):
         value = getattr(document, key)
         if value is not None:

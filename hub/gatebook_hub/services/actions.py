@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -16,10 +18,11 @@ from gatebook_hub.changes import ChangeRequest
 from gatebook_hub.errors import AccessRefused, GatebookError, InvalidInput, NotFound
 from gatebook_hub.model import Principal
 from gatebook_hub.policy import Action
+from gatebook_hub.services.acting import Choice, check_choices, check_rates, choices_of
 from gatebook_hub.services.changes import Changes
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
-from gatebook_hub.services.previewing import Asked
+from gatebook_hub.services.previewing import Asked, Previewed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,8 @@ class Actions:
     def __init__(self, gate: Gate, changes: Changes) -> None:
         self._gate = gate
         self._changes = changes
+        self._locks: dict[tuple[str, str], threading.Lock] = {}
+        self._locks_lock = threading.Lock()
 
     @under_one_set
     def list(self, principal: Principal) -> tuple[Action, ...]:
@@ -62,31 +67,74 @@ class Actions:
     def call(self, call: Call, press: Press) -> ChangeRequest:
         """Run an action: an executed request, or one that awaits review."""
         gate = self._gate
-        try:
+        with self._refusals(call, press):
             action = self._action(call.principal, press.action)
             given = check_parameters(action, press.params)
-            change_id = self._claimed(call.principal, press)
-        except GatebookError as error:
-            error.reference = gate.refuse(EventKind.ACTION_REFUSED, call, error, action=press.action[:64])
-            raise
-        if change_id is not None:
-            return self._changes.get(call.principal, change_id)
-        try:
-            source = gate.in_force.sources.get(action.source)
-            schema = gate.policy.governed(source.schema())
-            statement = sql.parse(action.sql, schema.engine, schema.functions)
-            used = {name: value for name, value in given.items() if name in statement.parameters}
-            asked = Asked(statements=(statement,), sets=(used,), text=statement.text)
-            request = self._changes.propose(call, action.source, asked, action)
-        except GatebookError as error:
-            if press.idempotency_key is not None:
-                gate.receipts.release(call.principal.id, press.idempotency_key)
-            if error.reference is None:
-                error.reference = gate.refuse(EventKind.ACTION_REFUSED, call, error, action=action.name)
-            raise
+        with self._one_at_a_time(call.principal, action):
+            with self._refusals(call, press):
+                change_id = self._claimed(call.principal, press)
+                if change_id is None:
+                    check_rates(gate, call, action)
+            if change_id is not None:
+                return self._changes.get(call.principal, change_id)
+            try:
+                with self._refusals(call, press):
+                    request = self._changes.propose(call, action.source, self._asked(call, action, given), action)
+            except GatebookError:
+                if press.idempotency_key is not None:
+                    gate.receipts.release(call.principal.id, press.idempotency_key)
+                raise
         if press.idempotency_key is not None:
             gate.receipts.settle(call.principal.id, press.idempotency_key, {"change": request.id})
         return request
+
+    @under_one_set
+    def rehearse(self, call: Call, press: Press) -> Previewed:
+        """What a call would do, without doing it: it is no press, and no rate counts it."""
+        with self._refusals(call, press):
+            action = self._action(call.principal, press.action)
+            given = check_parameters(action, press.params)
+            return self._changes.rehearse(call, action.source, self._asked(call, action, given), action)
+
+    @under_one_set
+    def open(self, call: Call, name: str) -> tuple[Action, Mapping[str, tuple[Choice, ...]]]:
+        """An action for its form, with the choices of its parameters as they are now for this caller."""
+        with self._refusals(call, Press(action=name, params={})):
+            action = self._action(call.principal, name)
+            return action, {one: choices_of(self._gate, call, action, one) for one in action.choices}
+
+    def _asked(self, call: Call, action: Action, given: Mapping[str, Any]) -> Asked:
+        """The statements of an action with their values; raises InvalidInput for a value that is no choice."""
+        gate = self._gate
+        check_choices(gate, call, action, given)
+        schema = gate.policy.governed(gate.in_force.sources.get(action.source).schema())
+        statements = sql.parse_script(action.sql, schema.engine, schema.functions)
+        checks = (sql.parse(check.sql, schema.engine, schema.functions) for check in action.checks)
+        checked = frozenset[str]().union(*(check.parameters for check in checks))
+        named = checked.union(*(statement.parameters for statement in statements))
+        values = {name: value for name, value in given.items() if name in named}
+        return Asked(statements=statements, sets=(values,), text=action.sql, checked=checked)
+
+    @contextmanager
+    def _refusals(self, call: Call, press: Press) -> Iterator[None]:
+        """What is refused is in the book."""
+        try:
+            yield
+        except GatebookError as error:
+            if error.reference is None:
+                error.reference = self._gate.refuse(EventKind.ACTION_REFUSED, call, error, action=press.action[:64])
+            raise
+
+    @contextmanager
+    def _one_at_a_time(self, principal: Principal, action: Action) -> Iterator[None]:
+        """Calls that a rate counts come one after the other, so that none slips by while another is counted."""
+        if not action.rates:
+            yield
+            return
+        with self._locks_lock:
+            lock = self._locks.setdefault((principal.id, action.name), threading.Lock())
+        with lock:
+            yield
 
     def _action(self, principal: Principal, name: str) -> Action:
         action = self._gate.policy.actions.get(name)

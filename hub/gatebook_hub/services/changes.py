@@ -82,10 +82,10 @@ class Changes:
         return self._executing.if_due(call, request)
 
     @under_one_set
-    def rehearse(self, call: Call, source_name: str, asked: Asked) -> Previewed:
+    def rehearse(self, call: Call, source_name: str, asked: Asked, action: Action | None = None) -> Previewed:
         """What `propose` would show, and no more: nothing is kept, and nothing is executed."""
         gate = self._gate
-        previewed = preview(gate, call, source_name, asked, is_dry_run=True)
+        previewed = preview(gate, call, source_name, asked, action, is_dry_run=True)
         draft = previewed.draft
         gate.book.append(
             gate.event(

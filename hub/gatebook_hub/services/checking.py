@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from gatebook_hub import sql
-from gatebook_hub.errors import GatebookError, PolicyInvalid, SourceError
+from gatebook_hub.errors import GatebookError, NotOneStatement, PolicyInvalid, SourceError
 from gatebook_hub.model import Schema
 from gatebook_hub.policy import Finding, PolicySet
 from gatebook_hub.policy.contradicting import did_you_mean
@@ -148,16 +148,31 @@ def _actions(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
     for action in policy_set.actions.values():
         if action.source != schema.source:
             continue
+        place = policy_set.place_of(f"action {action.name}")
         try:
-            statement = sql.parse(action.sql, schema.engine, schema.functions)
-            sql.plan_write(statement, schema)
+            writes = sql.parse_script(action.sql, schema.engine, schema.functions)
+            for statement in writes:
+                sql.plan_write(statement, schema)
+            reads = [_select(text, schema) for text in (*action.choices.values(), *(one.sql for one in action.checks))]
         except GatebookError as error:
-            yield Finding(id="policy.E013", place=policy_set.place_of(f"action {action.name}"), sentence=str(error))
+            yield Finding(id="policy.E013", place=place, sentence=str(error))
             continue
         known = {*action.params["properties"], "gb_principal", "gb_now"}
-        for name in sorted(statement.parameters - known):
+        for name in sorted(frozenset().union(*(one.parameters for one in (*writes, *reads))) - known):
             sentence = f"its statement names `:{name}`, which is no parameter{did_you_mean(name, known)}"
-            yield Finding(id="policy.E014", place=policy_set.place_of(f"action {action.name}"), sentence=sentence)
+            yield Finding(id="policy.E014", place=place, sentence=sentence)
+        for name in sorted(frozenset().union(*(one.parameters for one in reads[: len(action.choices)]))):
+            sentence = f"its choices name `:{name}`, and nothing is given when they are read"
+            yield Finding(id="policy.E014", place=place, sentence=sentence)
+
+
+def _select(text: str, schema: Schema) -> sql.Statement:
+    """A select that an action asks before it writes; raises what `sql` raises, NotOneStatement."""
+    statement = sql.parse(text, schema.engine, schema.functions)
+    if statement.kind is not sql.StatementKind.READ:
+        raise NotOneStatement("what is asked before a write is a select")
+    sql.analyse(statement, schema)
+    return statement
 
 
 def _schedules(policy_set: PolicySet) -> Iterator[Finding]:

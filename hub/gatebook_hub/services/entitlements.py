@@ -42,16 +42,16 @@ def who_can(
 
 
 def written_by(policy_set: PolicySet, schema: Schema) -> dict[str, frozenset[str]]:
-    """The table that each action of a source writes; one whose statement does not fit writes nothing."""
+    """The tables that each action of a source writes; one whose statements do not fit writes nothing."""
     found: dict[str, frozenset[str]] = {}
     for action in policy_set.actions.values():
         if action.source != schema.source:
             continue
         try:
-            plan = sql.plan_write(sql.parse(action.sql, schema.engine, policy_set.governed(schema).functions), schema)
+            statements = sql.parse_script(action.sql, schema.engine, policy_set.governed(schema).functions)
+            found[action.name] = frozenset(sql.plan_write(statement, schema).table.name for statement in statements)
         except GatebookError:
             continue
-        found[action.name] = frozenset({plan.table.name})
     return found
 
 

@@ -17,6 +17,7 @@ from gatebook_hub.changes import ChangeRequest, Returned, RowKey, State
 from gatebook_hub.errors import BookUnavailable, Drifted, GatebookError, StateConflict
 from gatebook_hub.model import Limits, NoticeKind, Principal, Schema
 from gatebook_hub.policy import Action
+from gatebook_hub.services.acting import decide_checks, hold
 from gatebook_hub.services.applying import Applied, apply_all, note_in_ledger
 from gatebook_hub.services.expiring import fresh
 from gatebook_hub.services.gate import Call, Gate
@@ -184,6 +185,8 @@ class Executing:
         limits = gate.limits(rule, tightest(*(one.decided.allowed.limits for one in writes)))
         given = {} if request.undoes else writes[0].sets[0]
         with source.writing(limits) as session:
+            if request.undoes is None:
+                hold(session, decide_checks(gate, requester, action, schema), self._checked(request))
             if request.is_large:
                 applied = self._carry_out_large(session, request, writes, schema, limits)
             else:
@@ -212,6 +215,11 @@ class Executing:
             session.commit()
         told = writes[0].decided.returning
         return kept, None if told is None else Returned(columns=told.columns, rows=applied.returned, sight=told.sight)
+
+    def _checked(self, request: ChangeRequest) -> Mapping[str, Any]:
+        """The values that the checks of an action may use."""
+        own = own_values(self._gate, request.source, request.requester)
+        return {**{name: decode(value, name) for name, value in request.parameters.items()}, **own}
 
     def _carry_out_large(
         self, session: WriteSession, request: ChangeRequest, writes: Sequence[Prepared], schema: Schema, limits: Limits

@@ -25,6 +25,7 @@ from gatebook_hub.errors import (
 from gatebook_hub.model import Limits, Principal, Schema
 from gatebook_hub.policy import Action
 from gatebook_hub.policy.rules import SourceRule
+from gatebook_hub.services.acting import DecidedCheck, decide_checks, hold
 from gatebook_hub.services.applying import Applied, apply_all, unseen
 from gatebook_hub.services.by_key import RowsByKey
 from gatebook_hub.services.gate import Call, Gate
@@ -69,6 +70,8 @@ class _Decided:
     statement: str
     given: tuple[Mapping[str, Any], ...]
     action: Action | None
+    checks: tuple[DecidedCheck, ...] = ()
+    checked: frozenset[str] = frozenset()
     undoes: ChangeRequest | None = None
     ways: tuple[WayBack, ...] = ()
     left: tuple[RowKey, ...] = ()
@@ -86,11 +89,15 @@ class _Decided:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What somebody asks to be written: statements, one after the other, or one, once for each set of values."""
+    """What somebody asks to be written: statements, one after the other, or one, once for each set of values.
+
+    `checked` are parameters that no statement names, but a check of the action.
+    """
 
     statements: tuple[Statement, ...]
     sets: tuple[Mapping[str, Any], ...]
     text: str
+    checked: frozenset[str] = frozenset()
 
 
 def preview(
@@ -113,18 +120,18 @@ def preview(
         statement=asked.text,
         given=given,
         action=action,
+        checks=decide_checks(gate, call, action, schema),
+        checked=asked.checked,
     )
     return _previewed(gate, call, write, "dry_run" if is_dry_run else "preview", now)
 
 
 def _bound(asked: Asked, own: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     """The sets of values, each with exactly those that are named; raises ParameterMismatch, InvalidInput."""
-    if len(asked.statements) == 1:
-        return tuple(bind(asked.statements[0], one, own) for one in asked.sets)
-    if len(asked.sets) != 1:
+    if len(asked.statements) > 1 and len(asked.sets) != 1:
         raise InvalidInput("several statements take one set of values; send one statement with several sets")
-    named = frozenset().union(*(statement.parameters for statement in asked.statements))
-    return (bind(replace(asked.statements[0], parameters=named), asked.sets[0], own),)
+    named = asked.checked.union(*(statement.parameters for statement in asked.statements))
+    return tuple(bind(replace(asked.statements[0], parameters=named), one, own) for one in asked.sets)
 
 
 def decide_script(
@@ -226,6 +233,7 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
         else:
             if write.undoes is not None:
                 write = _of_unmoved(gate, call, session, write)
+            hold(session, write.checks, {**own_values(gate, source.name, call.principal), **write.given[0]})
             applied = _applied(gate, call, session, write, now)
     _check_left(write, applied)
     if not any(diff.total for diff in applied.diffs) and (action is None or write.undoes):
@@ -325,7 +333,7 @@ def _approving(gate: Gate, call: Call, write: _Decided, applied: Applied, now: d
 
 def _kept(write: _Decided) -> tuple[Mapping[str, Any], ...]:
     """The values of the statements as the request keeps them."""
-    named = frozenset().union(*(one.decided.statement.parameters for one in write.writes))
+    named = write.checked.union(*(one.decided.statement.parameters for one in write.writes))
     return tuple({name: encode(value) for name, value in one.items() if name in named} for one in write.given)
 
 

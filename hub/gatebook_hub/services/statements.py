@@ -14,7 +14,14 @@ from typing import Any, TypeVar
 
 from gatebook_hub import policy, sql
 from gatebook_hub.audit import EventKind, recorded_parameters, recorded_values
-from gatebook_hub.errors import AccessRefused, GatebookError, ParameterMismatch, UnknownRelation, WriteRefused
+from gatebook_hub.errors import (
+    AccessRefused,
+    GatebookError,
+    NotOneStatement,
+    ParameterMismatch,
+    UnknownRelation,
+    WriteRefused,
+)
 from gatebook_hub.model import Access, Allowed, Denied, Principal, Schema, Table, TableObligation, TableUse
 from gatebook_hub.policy import Action, PolicySet
 from gatebook_hub.services.gate import Call, Gate
@@ -203,6 +210,22 @@ def decide_read(gate: Gate, call: Call, statement: Statement, schema: Schema, pl
     decided = DecidedRead(statement=statement, uses=analysis.uses, allowed=allowed, plan=plan, recorded=recorded)
     plans.put(key, decided)
     return decided
+
+
+def decide_action_read(gate: Gate, call: Call, action: Action, statement: Statement, schema: Schema) -> DecidedRead:
+    """Decide and rewrite a read that belongs to an action; raises AccessRefused and what `sql` raises."""
+    if statement.kind is not StatementKind.READ:
+        raise NotOneStatement(f"what `{action.name}` asks before it writes is a select")
+    analysis = sql.analyse(statement, schema)
+    at = gate.circumstances(call.purpose)
+    allowed = allowed_of(policy.decide_action(gate.policy, call.principal, action, schema, analysis.uses, None, {}, at))
+    return DecidedRead(
+        statement=statement,
+        uses=analysis.uses,
+        allowed=allowed,
+        plan=sql.rewrite(analysis, allowed.obligations, schema, nonce=gate.new_id()),
+        recorded=_recorded(gate.policy, schema, statement, analysis.uses, allowed),
+    )
 
 
 def decide_write(

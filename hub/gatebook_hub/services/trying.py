@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
 from gatebook_hub import policy, sql
-from gatebook_hub.model import Allowed, Decision, Denied, Principal, Schema, TableUse
-from gatebook_hub.policy import Action, Approving, Circumstances, PolicySet
+from gatebook_hub.model import Allowed, Decision, Denied, Engine, Principal, Schema, TableUse
+from gatebook_hub.policy import Action, Approving, Circumstances, PolicySet, WriteFacts
 from gatebook_hub.services.quorums import strictest, write_facts
 from gatebook_hub.services.steps import decide_steps, together
 from gatebook_hub.sql import Plan, Statement, StatementKind, WritePlan
@@ -18,20 +19,26 @@ from gatebook_hub.sql import Plan, Statement, StatementKind, WritePlan
 class Trial:
     """A statement, what it touches and what was decided; `plans` are the governed reads, if it may run.
 
-    `write` is the table that it writes, `approving` what a write of `rows` rows needs before it is done.
+    `writes` are what it writes (an action may have several statements, of which `statement` is the first), `approving`
+    is what a write of `rows` rows needs before it is done.
     """
 
     statement: Statement
     reads: tuple[TableUse, ...]
     decision: Decision
-    write: WritePlan | None = None
+    writes: tuple[WritePlan, ...] = ()
     plans: tuple[Plan, ...] = ()
     approving: Approving | None = None
 
     @property
+    def write(self) -> WritePlan | None:
+        """What it writes first."""
+        return self.writes[0] if self.writes else None
+
+    @property
     def uses(self) -> tuple[TableUse, ...]:
-        """The tables that it reads and the one that it writes."""
-        return (*self.reads, *(step.use for step in self.write.steps)) if self.write is not None else self.reads
+        """The tables that it reads and those that it writes."""
+        return (*self.reads, *(step.use for write in self.writes for step in write.steps))
 
     def masks(self) -> dict[str, str]:
         """The masks of the columns that it names or takes with `*`: `customer.email` → `email`."""
@@ -59,27 +66,36 @@ class Asking:
 def attempt(policy_set: PolicySet, schema: Schema, text: str, asking: Asking) -> Trial:
     """Parse, analyse, decide and rewrite; raises what `sql` raises for what it does not understand."""
     schema = policy_set.governed(schema)
-    statement = sql.parse(text, schema.engine, schema.functions)
-    if statement.kind is StatementKind.READ:
-        return _read(policy_set, schema, statement, asking)
-    write = sql.plan_write(statement, schema)
-    reads = tuple({use.table: use for step in write.steps for use in step.read.uses}.values())
-    decisions = decide_steps(policy_set, asking.principal, schema, write, asking.action, asking.at)
-    if isinstance(decisions, Denied):
-        return Trial(statement=statement, reads=reads, decision=decisions, write=write)
+    parse = sql.parse_script if asking.action is not None else _parse_one
+    statements = parse(text, schema.engine, schema.functions)
+    if statements[0].kind is StatementKind.READ:
+        return _read(policy_set, schema, statements[0], asking)
+    writes = tuple(sql.plan_write(statement, schema) for statement in statements)
+    reads = tuple({use.table: use for write in writes for step in write.steps for use in step.read.uses}.values())
     tool = asking.principal.tool.name if asking.principal.tool else None
-    facts = write_facts(
-        policy_set, write, schema.source, asking.rows, tool, asking.action, asking.params, asking.at.now
-    )
-    steps = zip(write.steps, decisions, strict=True)
+    allowed: list[Allowed] = []
+    facts: list[WriteFacts] = []
+    for write in writes:
+        decisions = decide_steps(policy_set, asking.principal, schema, write, asking.action, asking.at)
+        if isinstance(decisions, Denied):
+            return Trial(statement=statements[0], reads=reads, decision=decisions, writes=writes)
+        allowed += decisions
+        facts += write_facts(
+            policy_set, write, schema.source, asking.rows, tool, asking.action, asking.params, asking.at.now
+        )
+    steps = zip((step for write in writes for step in write.steps), allowed, strict=True)
     return Trial(
-        statement=statement,
+        statement=statements[0],
         reads=reads,
-        decision=together(decisions),
-        write=write,
+        decision=together(allowed),
+        writes=writes,
         plans=tuple(sql.rewrite(step.read, one.obligations, schema, nonce="trial") for step, one in steps),
         approving=strictest(policy.approving_of(policy_set, item) for item in facts),
     )
+
+
+def _parse_one(text: str, engine: Engine, functions: AbstractSet[str]) -> tuple[Statement, ...]:
+    return (sql.parse(text, engine, functions),)
 
 
 def _read(policy_set: PolicySet, schema: Schema, statement: Statement, asking: Asking) -> Trial:

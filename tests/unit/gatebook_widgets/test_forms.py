@@ -111,7 +111,7 @@ def test_the_gateways_refusal_is_a_sentence_with_a_reference(form: ActionForm) -
 def test_an_action_that_is_not_ones_own_says_so() -> None:
     form = ActionForm("drop_everything")
     form.open()
-    assert "is not open to you here" in form.status.text
+    assert "that you may call" in form.status.text
     assert "<code>drop_everything</code>" in form.status.text
     assert form._form.layout.display == "none"
 

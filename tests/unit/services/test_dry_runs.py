@@ -66,7 +66,7 @@ RENAME = "update customer set name = :name where id = 1"
 # Of a document: what is one request's own.
 OWN = {
     "id", "url", "state", "digest", "created_at", "expires_at", "action", "reviews", "outcome", "failure", "may",
-    "undoes", "undone_by", "broken", "comments",
+    "undoes", "undone_by", "broken", "comments", "version",
 }  # fmt: skip
 
 

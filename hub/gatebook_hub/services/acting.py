@@ -1,0 +1,135 @@
+"""What does an action ask before it writes? Its checks, the choices of its parameters, and how often it was called.
+
+Checks and choices are reviewed selects: they run by the right to call the action, and protections hold in them.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gatebook_hub import sql
+from gatebook_hub.audit import EventKind, Outcome
+from gatebook_hub.errors import EffectMissed, GatebookError, InvalidInput, LimitExceeded, TooManyRequests
+from gatebook_hub.model import Schema
+from gatebook_hub.policy import Action
+from gatebook_hub.services.gate import Call, Gate
+from gatebook_hub.services.statements import decide_action_read, facts, own_values, used
+from gatebook_hub.sources.source import WriteSession
+from gatebook_hub.sql import Plan
+from gatebook_hub.stores.book import EventFilter
+
+MOST_CHOICES = 500
+_MOST_EVENTS = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecidedCheck:
+    """A select that has to find a row before anything is written."""
+
+    plan: Plan
+    otherwise: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """A value that a parameter may have, and what people read."""
+
+    value: int | str
+    label: str
+
+
+def decide_checks(gate: Gate, call: Call, action: Action | None, schema: Schema) -> tuple[DecidedCheck, ...]:
+    """The checks of an action, decided for who calls it; raises AccessRefused."""
+    found = []
+    for check in action.checks if action is not None else ():
+        assert action is not None
+        statement = sql.parse(check.sql, schema.engine, schema.functions)
+        decided = decide_action_read(gate, call, action, statement, schema)
+        found.append(DecidedCheck(plan=decided.plan, otherwise=check.otherwise))
+    return tuple(found)
+
+
+def hold(session: WriteSession, checks: tuple[DecidedCheck, ...], values: Mapping[str, Any]) -> None:
+    """Ask each check in the write's own transaction; raises EffectMissed with the sentence of the first that fails."""
+    for check in checks:
+        try:
+            is_held = bool(session.select(check.plan, used(values, check.plan), 1))
+        except LimitExceeded:  # more rows than one
+            is_held = True
+        if not is_held:
+            raise EffectMissed(check.otherwise)
+
+
+def choices_of(gate: Gate, call: Call, action: Action, name: str) -> tuple[Choice, ...]:
+    """What a parameter may be, for who calls the action: a read, which is in the book; raises LimitExceeded."""
+    source = gate.in_force.sources.get(action.source)
+    schema = gate.policy.governed(source.schema())
+    statement = sql.parse(action.choices[name], schema.engine, schema.functions)
+    decided = decide_action_read(gate, call, action, statement, schema)
+    limits = gate.limits(gate.policy.sources[action.source], decided.allowed.limits)
+    told = facts(gate, action.source, schema, decided, {})
+    intent = gate.book.append(
+        gate.event(EventKind.QUERY_INTENT, call, action=action.name, extra={"step": f"choices of {name}"}, **told)
+    )
+    values = own_values(gate, action.source, call.principal)
+    try:
+        with gate.places.taken(call.principal.id, action.source, limits):
+            stream = source.read(decided.plan, used(values, decided.plan), limits)
+            try:
+                rows = [tuple(row.values()) for batch in stream for row in batch.to_pylist()]
+            finally:
+                stream.close()
+        if len(rows) > MOST_CHOICES:
+            raise LimitExceeded(f"`{name}` has more than {MOST_CHOICES} choices; its data owner narrows them")
+    except GatebookError as error:
+        error.reference = intent
+        gate.book.append(gate.ended(EventKind.QUERY_OUTCOME, call, error, source=action.source, refers_to=intent))
+        raise
+    gate.book.append_soon(
+        gate.event(
+            EventKind.QUERY_OUTCOME, call, source=action.source, refers_to=intent, outcome=Outcome.OK, rows=len(rows)
+        )
+    )
+    is_whole = action.params["properties"][name]["type"] == "integer"
+    kept = [row for row in rows if row and row[0] is not None]
+    return tuple(
+        Choice(value=int(row[0]) if is_whole else str(row[0]), label=str(row[1] if len(row) > 1 else row[0]))
+        for row in kept
+    )
+
+
+def check_choices(gate: Gate, call: Call, action: Action, given: Mapping[str, Any]) -> None:
+    """Raise InvalidInput for a value that is not among its choices, as they are now."""
+    for name in action.choices:
+        if given[name] not in {choice.value for choice in choices_of(gate, call, action, name)}:
+            raise InvalidInput(f"`{name}` is none of its choices")
+
+
+def check_rates(gate: Gate, call: Call, action: Action) -> None:
+    """Raise TooManyRequests for somebody who has called the action as often as they may, as the book knows."""
+    if not action.rates:
+        return
+    now = gate.now()
+    since = now - dt.timedelta(seconds=max(rate.per_s for rate in action.rates))
+    called = [
+        dt.datetime.fromisoformat(event.content["time"])
+        for event in gate.book.find(
+            EventFilter(
+                principal=call.principal.id,
+                kind=EventKind.CHANGE_PROPOSED,
+                source=action.source,
+                since=since.isoformat(),
+                limit=_MOST_EVENTS,
+            )
+        )
+        if event.content.get("action") == action.name
+    ]
+    for rate in action.rates:
+        begin = now - dt.timedelta(seconds=rate.per_s)
+        if sum(at > begin for at in called) >= rate.times:
+            raise TooManyRequests(
+                f"you may call `{action.name}` {rate.times} times a {rate.word}; wait, then send it again"
+            )
