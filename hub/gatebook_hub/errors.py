@@ -36,7 +36,9 @@ GatebookError                     the base, never raised
 │   ├── SourceChanged             GB-506
 │   ├── MemoryExceeded            GB-507
 │   ├── RuleBroken                GB-508
-│   └── TransactionEnded          GB-509
+│   ├── TransactionEnded          GB-509
+│   ├── CallRefused               GB-510
+│   └── CallUnanswered            GB-511
 ├── BookUnavailable               GB-701  the intent could not be written, so nothing ran
 └── PolicyInvalid                 GB-801  the policy set does not load
 """
@@ -282,6 +284,18 @@ class TransactionEnded(SourceError):
     """The transaction is over: its time ran out, it failed or the gateway began anew. Nothing of it remains."""
 
     code, status, title = "GB-509", 409, "the transaction is over"
+
+
+class CallRefused(SourceError):
+    """The service that an action calls said no, or could not be meant; nothing was done there."""
+
+    code, status, title = "GB-510", 502, "the service refused the call"
+
+
+class CallUnanswered(SourceError):
+    """The service that an action calls did not answer: whether it was done is for somebody to look up."""
+
+    code, status, title = "GB-511", 504, "the service did not answer"
 
 
 class BookUnavailable(GatebookError):

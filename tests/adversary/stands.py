@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -105,8 +105,9 @@ def stand(
     *,
     sandbox: bool,
     actions: Sequence[str] = (),
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[Stand]:
-    """Make the tables, write the rules and actions, open the gate for a member of `people`."""
+    """Make the tables, write the rules, actions and more files of policy, open the gate for a member of `people`."""
     with ExitStack() as stack:
         url, run = _database(request, engine, folder, stack)
         for statement in setup:
@@ -116,9 +117,10 @@ def stand(
         text = _SOURCE.format(engine=engine, url=url, kind=_KINDS[sandbox])
         (policies / "sources" / "shop.yaml").write_text(text)
         (policies / "rules.yaml").write_text(rules)
-        for number, action in enumerate(actions):
-            (policies / "actions").mkdir(exist_ok=True)
-            (policies / "actions" / f"a{number}.yaml").write_text(action)
+        files = {f"actions/a{number}.yaml": action for number, action in enumerate(actions)}
+        for name, content in {**files, **(more or {})}.items():
+            (policies / name).parent.mkdir(exist_ok=True)
+            (policies / name).write_text(content)
         gate = stack.enter_context(open_gate(Settings(state=folder / "state", policies=policies)))
         gate.in_force.sources.get("shop").prepare()
         person = Principal(

@@ -34,6 +34,10 @@ class State(StrEnum):
         return self not in {State.AWAITING_REVIEW, State.APPROVED, State.EXECUTING}
 
 
+# The operation of a request that calls another service.
+CALL = "call"
+
+
 class Verdict(StrEnum):
     """What a reviewer says."""
 
@@ -251,6 +255,11 @@ class Draft:
     sets: tuple[Mapping[str, Any], ...] = ()
     effects: tuple[Effect, ...] = ()
     beside: tuple[RowDiff, ...] = ()
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it calls another service, and writes no row here."""
+        return self.operation == CALL
 
     @property
     def is_large(self) -> bool:

@@ -346,6 +346,8 @@ def why_no_undo(request: ChangeRequest) -> str | None:
     """Why the change cannot be undone, or None if it can, as far as the request tells."""
     if request.state is not State.EXECUTED:
         return _is(request)
+    if request.is_call:
+        return "it called another service, where it has to be taken back"
     if request.image is None or request.forgotten_at is not None:
         return "what the rows were before is no longer kept"
     return None

@@ -8,7 +8,7 @@ from gatebook_hub.policy.absences import seats_of, stand_ins
 from gatebook_hub.policy.approving import Approving, WriteFacts, approving_of, requirements_for, written_tags
 from gatebook_hub.policy.circumstances import UNKNOWN, Circumstances
 from gatebook_hub.policy.contradicting import Finding
-from gatebook_hub.policy.deciding import decide, decide_action
+from gatebook_hub.policy.deciding import decide, decide_action, decide_call
 from gatebook_hub.policy.defining import decide_definition, is_protected
 from gatebook_hub.policy.granting import (
     has_protections,
@@ -25,6 +25,8 @@ from gatebook_hub.policy.notifying import address_of, channels_for, next_digest,
 from gatebook_hub.policy.rules import (
     Action,
     Check,
+    Connection,
+    HttpCall,
     Job,
     NoticeChannel,
     Notifications,
@@ -40,7 +42,9 @@ __all__ = [
     "Approving",
     "Check",
     "Circumstances",
+    "Connection",
     "Finding",
+    "HttpCall",
     "Job",
     "NoticeChannel",
     "Notifications",
@@ -54,6 +58,7 @@ __all__ = [
     "channels_for",
     "decide",
     "decide_action",
+    "decide_call",
     "decide_definition",
     "has_protections",
     "is_protected",

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from gatebook_hub.policy.documents import Document, Name
+from gatebook_hub.policy.documents import Document, Name, RequirementDocument
 from gatebook_hub.policy.patterns import why_slow
+
+PLACE = re.compile(r"\{([a-z][a-z0-9_]{0,62})\}")
+_ADDRESS = r"^(https://[A-Za-z0-9.-]+(:[0-9]{1,5})?|http://(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?)(/[A-Za-z0-9._~/-]*)?$"
+_HEADER = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
+_PATH = r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*|/\{[a-z][a-z0-9_]{0,62}\})*/?$"
 
 
 def _is_quick(pattern: str | None) -> str | None:
@@ -62,13 +69,58 @@ class RateDocument(Document):
     per: Literal["minute", "hour", "day"] = Field(description="In any stretch of this length.")
 
 
+class ConnectionDocument(Document):
+    """connections/NAME.yaml: a service that actions call over HTTP."""
+
+    connection: Name = Field(description="The name that actions use; no source has it.")
+    title: str = Field(description="What people read.")
+    url: str = Field(
+        pattern=_ADDRESS,
+        description="What the paths of calls follow: `https://host/…`; `http://` on this machine alone. No call goes "
+        "elsewhere, and no redirect is followed.",
+    )
+    headers: dict[Annotated[str, Field(pattern=_HEADER)], str] = Field(
+        default_factory=dict,
+        description="Sent with each call; `${env:NAME}` and `${file:PATH}` are filled in by the gateway alone.",
+    )
+    idempotency_header: str | None = Field(
+        None,
+        pattern=_HEADER,
+        description="The header by which the service knows a repeated call, such as `Idempotency-Key`; without one no "
+        "call is repeated.",
+    )
+    timeout_s: float = Field(10, gt=0, le=60, description="Seconds that one try may take.")
+    retries: int = Field(2, ge=0, le=5, description="How often a call without an answer is repeated.")
+    default_quorum: list[RequirementDocument] = Field(
+        min_length=1, description="Who must approve a call that no approval rule matches."
+    )
+
+
+class HttpDocument(Document):
+    """What is called instead of `sql`. A value that is `{name}` as a whole is the parameter with its type."""
+
+    connection: Name = Field(description="By which connection.")
+    method: Literal["POST", "PUT", "PATCH", "DELETE"] = Field("POST", description="The method.")
+    path: str = Field(
+        pattern=_PATH, description="After the connection's URL; `{name}` is a parameter, as one part of the path."
+    )
+    query: dict[str, str] = Field(default_factory=dict, description="Query parameters; `{name}` is a parameter.")
+    body: Any = Field(None, description="Sent as JSON; `{name}` in its texts is a parameter.")
+    expect: list[Annotated[int, Field(ge=200, le=299)]] = Field(
+        default_factory=lambda: [200, 201, 202, 204], min_length=1, description="Answers that mean that it is done."
+    )
+    result: dict[Name, str] = Field(
+        default_factory=dict, description="What is told of a JSON answer: names, and paths such as `ticket.id`."
+    )
+
+
 class ActionDocument(Document):
-    """actions/NAME.yaml: one controlled write."""
+    """actions/NAME.yaml: one controlled write, or one call of another service."""
 
     action: Name = Field(description="The name that callers use.")
     title: str = Field(description="Label of its button.")
     description: str = Field("", description="What it does.")
-    source: Name = Field(description="Where its statements run.")
+    source: Name | None = Field(None, description="Where its statements run; with `http`, its checks and choices.")
     params: dict[Name, ParameterDocument] = Field(default_factory=dict, description="Its parameters.")
     checks: list[CheckDocument] = Field(
         default_factory=list,
@@ -76,12 +128,48 @@ class ActionDocument(Document):
         description="What must be true, asked in this order in the write's transaction.",
     )
     sql: str = Field(
+        "",
         description="One insert, update or delete, or several with a semicolon between them, in one transaction; "
-        "`:gb_principal` and `:gb_now` are filled in."
+        "`:gb_principal` and `:gb_now` are filled in.",
     )
+    http: HttpDocument | None = Field(None, description="In place of `sql`: a call of another service.")
     expect_rows: int | None = Field(None, ge=0, description="How many rows it must change, else nothing is written.")
     otherwise: str = Field("the action does not apply", description="What to say when it does not.")
     confirm: str = Field("", description="Question before it is sent; `{name}` is a parameter.")
     rates: list[RateDocument] = Field(
         default_factory=list, max_length=3, description="How often one caller may call it; dry runs do not count."
     )
+
+    @model_validator(mode="after")
+    def _one_effect(self) -> Self:
+        if bool(self.sql.strip()) == (self.http is not None):
+            raise ValueError("an action has exactly one of `sql` and `http`")
+        asks = self.checks or any(one.choices is not None for one in self.params.values())
+        if self.source is None and (self.http is None or asks):
+            raise ValueError("`source` is missing: where the statements, checks and choices of the action run")
+        if self.http is not None and self.expect_rows is not None:
+            raise ValueError("`expect_rows` is about rows, and a call of another service changes none here")
+        return self
+
+    @model_validator(mode="after")
+    def _known_names(self) -> Self:
+        texts = [] if self.http is None else [self.http.path, *self.http.query.values(), *_texts(self.http.body)]
+        for name in (name for text in texts for name in PLACE.findall(text)):
+            if name not in self.params:
+                raise ValueError(f"`{{{name}}}` in the call is no parameter")
+        return self
+
+
+def _texts(body: Any) -> Iterator[str]:
+    """The texts in a JSON value."""
+    match body:
+        case str():
+            yield body
+        case dict():
+            for value in body.values():
+                yield from _texts(value)
+        case list():
+            for value in body:
+                yield from _texts(value)
+        case _:
+            return

@@ -66,11 +66,11 @@ class Approving:
 
 def approving_of(policy: PolicySet, facts: WriteFacts) -> Approving:
     """What the matching rules ask for together: every quorum, the shortest time, a reason if one wants it."""
-    source = policy.sources[facts.source]
+    default = policy.default_quorum(facts.source)
     matching = [rule for rule in policy.approvals if matches(policy, rule, facts)]
     rules = tuple(sorted((rule.ref for rule in matching), key=lambda ref: ref.id))
     hours = [rule.expires_h for rule in matching if rule.expires_h is not None]
-    requirements = _merged(matching) if matching else (() if source.is_sandbox else source.default_quorum)
+    requirements = _merged(matching) if matching else default
     return Approving(
         requirements=requirements,
         rules=rules,
@@ -123,7 +123,7 @@ def _is_about(policy: PolicySet, rule: Approval, facts: WriteFacts) -> bool:
         return False
     if rule.via and facts.tool not in rule.via:
         return False
-    if rule.is_production and not policy.sources[facts.source].is_production:
+    if rule.is_production and not policy.is_production(facts.source):
         return False
     return not rule.tags or bool(
         rule.tags & written_tags(policy, facts.source, facts.table, facts.access, facts.columns)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gatebook_hub.model import Engine
-from gatebook_hub.policy.action_documents import ActionDocument
+from gatebook_hub.policy.action_documents import ActionDocument, ConnectionDocument
 from gatebook_hub.policy.documents import (
     JobDocument,
     NotificationsFile,
@@ -48,6 +48,7 @@ class Files:
     tests: Sequence[tuple[TestFile, str]]
     rules: Sequence[tuple[RuleFile, str]]
     notifications: Sequence[tuple[NotificationsFile, str]] = ()
+    connections: Sequence[tuple[ConnectionDocument, str]] = ()
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
@@ -67,6 +68,9 @@ def contradictions(files: Files, places: Mapping[str, str]) -> Iterator[Finding]
             yield Finding(id="policy.E003", place=place, sentence=f"{what} `{name}` is already in {seen[key]}")
         seen[key] = place
     yield from _unknown("policy.E004", "source", sources, _source_names(files, places))
+    yield from _unknown(
+        "policy.E004", "connection", {one.connection for one, _ in files.connections}, _connection_names(files, places)
+    )
     yield from _unknown("policy.E005", "action", actions, _action_names(files, places))
     tags = {tag for rules, _ in files.rules for tag in rules.classification}
     yield from _unknown("policy.E006", "tag", tags, _tag_names(files, places))
@@ -99,6 +103,8 @@ def _unknown(
 def _ids(files: Files) -> Iterator[tuple[str, str, str]]:
     for source, place in files.sources:
         yield "source", source.source, place
+    for connection, place in files.connections:
+        yield "source", connection.connection, place  # both are where an action has its effect
     for action, place in files.actions:
         yield "action", action.action, place
     for job, place in files.jobs:
@@ -114,7 +120,8 @@ def _ids(files: Files) -> Iterator[tuple[str, str, str]]:
 
 def _source_names(files: Files, places: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
     for action, path in files.actions:
-        yield action.source, places.get(f"action {action.action}", path), f"action `{action.action}`"
+        if action.source is not None:
+            yield action.source, places.get(f"action {action.action}", path), f"action `{action.action}`"
     for rules, path in files.rules:
         meant = [(rule.id, rule.on or []) for rule in rules.grants]
         meant += [(rule.id, rule.on or []) for rule in rules.approvals]
@@ -125,6 +132,13 @@ def _source_names(files: Files, places: Mapping[str, str]) -> Iterator[tuple[str
         for tag, columns in rules.classification.items():
             for column in columns:
                 yield column.partition(".")[0], places.get(f"classification {tag}", path), f"tag `{tag}`"
+
+
+def _connection_names(files: Files, places: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    for action, path in files.actions:
+        if action.http is not None:
+            where = places.get(f"action {action.action}", path)
+            yield action.http.connection, where, f"action `{action.action}`"
 
 
 def _action_names(files: Files, places: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
@@ -153,6 +167,7 @@ def _groups(files: Files) -> Iterator[str]:
     """Every group that a rule, a source or a job is about; people are put into groups elsewhere."""
     principals: list[str] = []
     quorums = [requirement for source, _ in files.sources for requirement in source.default_quorum]
+    quorums += [requirement for connection, _ in files.connections for requirement in connection.default_quorum]
     for rules, _ in files.rules:
         principals += [name for rule in rules.grants for name in rule.to]
         principals += [name for rule in rules.protections for name in rule.unless]
@@ -178,6 +193,7 @@ def _notified(files: Files, places: Mapping[str, str]) -> Iterator[tuple[str, st
 def _reviewing(files: Files) -> Iterator[str]:
     """Every group that reviews something."""
     quorums = [requirement for source, _ in files.sources for requirement in source.default_quorum]
+    quorums += [requirement for connection, _ in files.connections for requirement in connection.default_quorum]
     for rules, _ in files.rules:
         for rule in rules.approvals:
             quorums += rule.require

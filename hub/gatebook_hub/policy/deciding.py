@@ -7,7 +7,7 @@ rules never matters, no rule means no, and neither does a rule that cannot be de
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from gatebook_hub.model import (
@@ -111,8 +111,31 @@ def decide_action(
     decision = decide_for(widened, subject, schema, reads, write, value_reads, at)
     if isinstance(decision, Denied):
         return decision
-    refs = (*decision.rules, *(grant.ref for grant in grants))
-    return Allowed(obligations=decision.obligations, limits=decision.limits, rules=refs)
+    return _by_grants(grants, decision)
+
+
+def decide_call(policy: PolicySet, principal: Principal, action: Action, at: Circumstances = UNKNOWN) -> Decision:
+    """Decide an action that calls another service: the principal needs the action, the call itself was reviewed."""
+    assert action.http is not None
+    grants = action_grants(policy, Subject.of(principal), action.name, at)
+    if not grants:
+        return no_action(policy, principal, action.name, at)
+    connection = policy.connections[action.http.connection]
+    own = (
+        RuleRef(id=f"action:{action.name}", digest=action.digest),
+        RuleRef(id=f"connection:{connection.name}", digest=connection.digest),
+    )
+    return _by_grants(grants, Allowed(obligations={}, limits=tightest([]), rules=own))
+
+
+def _by_grants(grants: Sequence[Grant], decision: Allowed) -> Allowed:
+    """A decision about what an action does, with what the grants of the action add."""
+    return Allowed(
+        obligations=decision.obligations,
+        limits=tightest([decision.limits, *(grant.limits for grant in grants)]),
+        rules=(*decision.rules, *(grant.ref for grant in grants)),
+        needs_reason=decision.needs_reason or all(grant.needs_reason for grant in grants),
+    )
 
 
 class _Decider:

@@ -52,8 +52,8 @@ def approvals(policy: PolicySet, facts: WriteFacts) -> tuple[Contribution, ...]:
     )
     if found:
         return found
-    source = policy.sources[facts.source]
-    quorum = "nobody" if source.is_sandbox else _who([(item.groups, item.needed) for item in source.default_quorum])
+    default = policy.default_quorum(facts.source)
+    quorum = _who([(item.groups, item.needed) for item in default]) if default else "nobody"
     name = f"source {facts.source}"
     effect = f"no approval rule matches, so the source's default: {quorum}"
     return (Contribution(rule=facts.source, place=policy.place_of(name), kind="approval", effect=effect),)

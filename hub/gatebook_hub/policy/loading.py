@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from gatebook_hub.errors import PolicyInvalid
-from gatebook_hub.policy.action_documents import ActionDocument
+from gatebook_hub.policy.action_documents import ActionDocument, ConnectionDocument
 from gatebook_hub.policy.contradicting import Files, Finding, contradictions
 from gatebook_hub.policy.documents import (
     Document,
@@ -30,6 +30,7 @@ from gatebook_hub.policy.translating import translate
 _KINDS: Mapping[str, type[Document]] = {
     "sources": SourceDocument,
     "actions": ActionDocument,
+    "connections": ConnectionDocument,
     "jobs": JobDocument,
     "tests": TestFile,
 }
@@ -54,6 +55,7 @@ def load(texts: Mapping[str, str]) -> PolicySet:
         tests=parsed.get(TestFile, []),
         rules=parsed.get(RuleFile, []),
         notifications=parsed.get(NotificationsFile, []),
+        connections=parsed.get(ConnectionDocument, []),
     )
     findings.extend(contradictions(files, places))
     if findings:
@@ -113,7 +115,7 @@ def _places(path: str, data: Any) -> Iterator[tuple[str, str]]:
     for section, word in (("channels", "channel"), ("personal", "personal")):
         for name in data.get(section) or ():
             yield f"{word} {name}", f"{path}:{line_of(data, (section, name))}"
-    for kind in ("source", "action", "job"):
+    for kind in ("source", "action", "job", "connection"):
         if kind in data:
             yield f"{kind} {data[kind]}", f"{path}:{line_of(data, (kind,))}"
     for index in range(len(data.get("tests") or ())):

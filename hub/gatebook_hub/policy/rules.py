@@ -196,8 +196,39 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """A service that actions call; `headers` still have their placeholders for secrets."""
+
+    name: str
+    title: str
+    url: str
+    headers: Mapping[str, str]
+    idempotency_header: str | None
+    timeout_s: float
+    retries: int
+    default_quorum: tuple[Requirement, ...]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpCall:
+    """One call of a service; `{name}` in its texts is a parameter of the action."""
+
+    connection: str
+    method: str
+    path: str
+    query: Mapping[str, str]
+    body: Any
+    expect: frozenset[int]
+    result: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """A named, typed, reviewed write; `params` is a JSON Schema object, `choices` are selects by parameter."""
+    """A named, typed, reviewed write; `params` is a JSON Schema object, `choices` are selects by parameter.
+
+    One with `http` calls another service; its `source`, if any, is where its checks and choices are asked.
+    """
 
     name: str
     title: str
@@ -212,6 +243,12 @@ class Action:
     checks: tuple[Check, ...] = ()
     choices: Mapping[str, str] = field(default_factory=dict)
     rates: tuple[Rate, ...] = ()
+    http: HttpCall | None = None
+
+    @property
+    def place(self) -> str:
+        """The source, or the connection, where it has its effect."""
+        return self.source if self.http is None else self.http.connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,6 +347,19 @@ class PolicySet:
     functions: Mapping[str, frozenset[str]] = field(default_factory=dict)
     notifications: Notifications = field(default_factory=Notifications)
     absences: tuple[Absence, ...] = ()
+    connections: Mapping[str, Connection] = field(default_factory=dict)
+
+    def default_quorum(self, place: str) -> tuple[Requirement, ...]:
+        """Who approves what no rule matches, in a source or at a connection; nobody in a sandbox."""
+        connection = self.connections.get(place)
+        if connection is not None:
+            return connection.default_quorum
+        source = self.sources[place]
+        return () if source.is_sandbox else source.default_quorum
+
+    def is_production(self, place: str) -> bool:
+        """Whether what is done there is done to production; what another service does is."""
+        return place in self.connections or self.sources[place].is_production
 
     def place_of(self, rule: str) -> str:
         """File and line of a rule, of `action NAME`, `job NAME`, `source NAME` or of the tag `classification NAME`."""

@@ -8,7 +8,12 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gatebook_hub.model import WRITES, Glass, Limits, Requirement, RuleRef
-from gatebook_hub.policy.action_documents import ActionDocument, ParameterDocument
+from gatebook_hub.policy.action_documents import (
+    ActionDocument,
+    ConnectionDocument,
+    HttpDocument,
+    ParameterDocument,
+)
 from gatebook_hub.policy.documents import (
     CONDITION,
     AbsenceDocument,
@@ -33,8 +38,10 @@ from gatebook_hub.policy.rules import (
     Check,
     ColumnRef,
     Condition,
+    Connection,
     Expectation,
     Grant,
+    HttpCall,
     Job,
     NoticeChannel,
     Notifications,
@@ -78,6 +85,7 @@ def translate(files: Files, revision: str, places: Mapping[str, str]) -> PolicyS
             for index, test in enumerate(tests.tests)
         ),
         functions=_functions(files, sources),
+        connections={document.connection: _connection(document) for document, _ in files.connections},
         notifications=next((_notifications(document) for document, _ in files.notifications), Notifications()),
     )
 
@@ -210,7 +218,7 @@ def _action(document: ActionDocument) -> Action:
         name=document.action,
         title=document.title,
         description=document.description,
-        source=document.source,
+        source=document.source or "",
         sql=document.sql,
         params={"type": "object", "properties": properties, "required": required, "additionalProperties": False},
         expect_rows=document.expect_rows,
@@ -220,6 +228,33 @@ def _action(document: ActionDocument) -> Action:
         checks=tuple(Check(sql=one.sql, otherwise=one.otherwise) for one in document.checks),
         choices={name: one.choices for name, one in document.params.items() if one.choices is not None},
         rates=tuple(Rate(times=one.times, per_s=_SECONDS[one.per], word=one.per) for one in document.rates),
+        http=_http(document.http) if document.http is not None else None,
+    )
+
+
+def _http(document: HttpDocument) -> HttpCall:
+    return HttpCall(
+        connection=document.connection,
+        method=document.method,
+        path=document.path,
+        query=dict(document.query),
+        body=document.body,
+        expect=frozenset(document.expect),
+        result=dict(document.result),
+    )
+
+
+def _connection(document: ConnectionDocument) -> Connection:
+    return Connection(
+        name=document.connection,
+        title=document.title,
+        url=document.url.rstrip("/"),
+        headers=dict(document.headers),
+        idempotency_header=document.idempotency_header,
+        timeout_s=document.timeout_s,
+        retries=document.retries,
+        default_quorum=_requirements(document.default_quorum),
+        digest=_digest(document),
     )
 
 

@@ -120,7 +120,7 @@ def check_rates(gate: Gate, call: Call, action: Action) -> None:
             EventFilter(
                 principal=call.principal.id,
                 kind=EventKind.CHANGE_PROPOSED,
-                source=action.source,
+                source=action.place,
                 since=since.isoformat(),
                 limit=_MOST_EVENTS,
             )

@@ -79,7 +79,7 @@ class Actions:
                 return self._changes.get(call.principal, change_id)
             try:
                 with self._refusals(call, press):
-                    request = self._changes.propose(call, action.source, self._asked(call, action, given), action)
+                    request = self._proposed(call, action, given)
             except GatebookError:
                 if press.idempotency_key is not None:
                     gate.receipts.release(call.principal.id, press.idempotency_key)
@@ -94,6 +94,8 @@ class Actions:
         with self._refusals(call, press):
             action = self._action(call.principal, press.action)
             given = check_parameters(action, press.params)
+            if action.http is not None:
+                return self._changes.rehearse_call(call, action, self._chosen(call, action, given))
             return self._changes.rehearse(call, action.source, self._asked(call, action, given), action)
 
     @under_one_set
@@ -103,10 +105,19 @@ class Actions:
             action = self._action(call.principal, name)
             return action, {one: choices_of(self._gate, call, action, one) for one in action.choices}
 
+    def _proposed(self, call: Call, action: Action, given: Mapping[str, Any]) -> ChangeRequest:
+        if action.http is not None:
+            return self._changes.propose_call(call, action, self._chosen(call, action, given))
+        return self._changes.propose(call, action.source, self._asked(call, action, given), action)
+
+    def _chosen(self, call: Call, action: Action, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The values, if each is among its choices; raises InvalidInput."""
+        check_choices(self._gate, call, action, given)
+        return given
+
     def _asked(self, call: Call, action: Action, given: Mapping[str, Any]) -> Asked:
         """The statements of an action with their values; raises InvalidInput for a value that is no choice."""
-        gate = self._gate
-        check_choices(gate, call, action, given)
+        gate, given = self._gate, self._chosen(call, action, given)
         schema = gate.policy.governed(gate.in_force.sources.get(action.source).schema())
         statements = sql.parse_script(action.sql, schema.engine, schema.functions)
         checks = (sql.parse(check.sql, schema.engine, schema.functions) for check in action.checks)

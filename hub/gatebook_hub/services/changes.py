@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain, islice
@@ -17,6 +17,7 @@ from gatebook_hub.errors import GatebookError, NotFound
 from gatebook_hub.model import NoticeKind, Principal, Seat
 from gatebook_hub.policy import Action
 from gatebook_hub.services import standing_in
+from gatebook_hub.services.calling import preview_call
 from gatebook_hub.services.executing import Executing
 from gatebook_hub.services.expiring import fresh
 from gatebook_hub.services.gate import Call, Gate
@@ -48,6 +49,11 @@ class Changes:
     ) -> ChangeRequest:
         """Preview a write and keep it as a request; one that needs nobody is executed at once."""
         return self._file(call, preview(self._gate, call, source_name, asked, action))
+
+    @under_one_set
+    def propose_call(self, call: Call, action: Action, given: Mapping[str, Any]) -> ChangeRequest:
+        """Keep the call of another service as a request; one that needs nobody is made at once."""
+        return self._file(call, preview_call(self._gate, call, action, given, is_dry_run=False))
 
     @under_one_set
     def undo(self, call: Call, change_id: str) -> ChangeRequest:
@@ -84,14 +90,20 @@ class Changes:
     @under_one_set
     def rehearse(self, call: Call, source_name: str, asked: Asked, action: Action | None = None) -> Previewed:
         """What `propose` would show, and no more: nothing is kept, and nothing is executed."""
-        gate = self._gate
-        previewed = preview(gate, call, source_name, asked, action, is_dry_run=True)
-        draft = previewed.draft
+        return self._rehearsed(call, preview(self._gate, call, source_name, asked, action, is_dry_run=True))
+
+    @under_one_set
+    def rehearse_call(self, call: Call, action: Action, given: Mapping[str, Any]) -> Previewed:
+        """What `propose_call` would show, and no more."""
+        return self._rehearsed(call, preview_call(self._gate, call, action, given, is_dry_run=True))
+
+    def _rehearsed(self, call: Call, previewed: Previewed) -> Previewed:
+        gate, draft = self._gate, previewed.draft
         gate.book.append(
             gate.event(
                 EventKind.QUERY_OUTCOME,
                 call,
-                source=source_name,
+                source=draft.source,
                 refers_to=previewed.index,
                 outcome=Outcome.OK,
                 rows=draft.rows,

@@ -17,6 +17,7 @@ from gatebook_hub.policy.linting import lint
 from gatebook_hub.policy.notifying import PLACEHOLDER
 from gatebook_hub.policy.personal import suggested_tag
 from gatebook_hub.services.jobs import last_due
+from gatebook_hub.sources.placeholders import fill
 from gatebook_hub.sources.registry import Sources
 
 _log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ def check(
     yield from lint(policy_set, tools=tools, now=now)
     yield from _schedules(policy_set)
     yield from _channels(policy_set)
+    yield from _connections(policy_set)
     for name in sorted(policy_set.sources):
         try:
             schema = sources.get(name).schema()
@@ -150,7 +152,7 @@ def _actions(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
             continue
         place = policy_set.place_of(f"action {action.name}")
         try:
-            writes = sql.parse_script(action.sql, schema.engine, schema.functions)
+            writes = () if action.http is not None else sql.parse_script(action.sql, schema.engine, schema.functions)
             for statement in writes:
                 sql.plan_write(statement, schema)
             reads = [_select(text, schema) for text in (*action.choices.values(), *(one.sql for one in action.checks))]
@@ -197,6 +199,18 @@ def _channels(policy_set: PolicySet) -> Iterator[Finding]:
         elif section == "personal" and PLACEHOLDER not in url:
             sentence = f"channel `{name}`: the URL in `{variable}` has no `{PLACEHOLDER}`: all would go to one address"
             yield Finding(id="policy.E019", place=place, sentence=sentence)
+
+
+def _connections(policy_set: PolicySet) -> Iterator[Finding]:
+    """The environment is the gateway's, as above; a state folder says nothing of secrets."""
+    for connection in policy_set.connections.values():
+        place = policy_set.place_of(f"connection {connection.name}")
+        for name, value in connection.headers.items():
+            try:
+                fill(f"the header `{name}` of connection `{connection.name}`", value, Path())
+            except PolicyInvalid as error:
+                sentence = f"{error}, so its calls fail"
+                yield Finding(id="policy.W031", place=place, sentence=sentence, is_error=False)
 
 
 def _untagged(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:

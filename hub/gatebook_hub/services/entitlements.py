@@ -45,7 +45,7 @@ def written_by(policy_set: PolicySet, schema: Schema) -> dict[str, frozenset[str
     """The tables that each action of a source writes; one whose statements do not fit writes nothing."""
     found: dict[str, frozenset[str]] = {}
     for action in policy_set.actions.values():
-        if action.source != schema.source:
+        if action.place != schema.source:
             continue
         try:
             statements = sql.parse_script(action.sql, schema.engine, policy_set.governed(schema).functions)

@@ -14,11 +14,12 @@ from gatebook_hub import changes as core
 from gatebook_hub import sql
 from gatebook_hub.audit import EventKind, Outcome
 from gatebook_hub.changes import ChangeRequest, Returned, RowKey, State
-from gatebook_hub.errors import BookUnavailable, Drifted, GatebookError, StateConflict
+from gatebook_hub.errors import BookUnavailable, CallUnanswered, Drifted, GatebookError, StateConflict
 from gatebook_hub.model import Limits, NoticeKind, Principal, Schema
 from gatebook_hub.policy import Action
 from gatebook_hub.services.acting import decide_checks, hold
 from gatebook_hub.services.applying import Applied, apply_all, note_in_ledger
+from gatebook_hub.services.calling import carry_out, may_be_repeated
 from gatebook_hub.services.expiring import fresh
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.previewing import decide_script, opened
@@ -93,7 +94,10 @@ class Executing:
             gate.changes.move(replace(begun, state=State.APPROVED))
             raise
         try:
-            begun, returned = self._write(begun, requester)
+            if request.is_call:
+                returned: Returned | None = carry_out(gate, begun, self._as_requester(begun, requester))
+            else:
+                begun, returned = self._write(begun, requester)
         except Exception as error:
             settled = self._settle(call, begun, intent, error)
             if isinstance(error, GatebookError) and settled is not None:
@@ -114,6 +118,9 @@ class Executing:
             if told:  # the gateway stopped between the outcome and the move
                 gate.changes.move(_ended_as(request, told[0].content, gate.now()))
                 continue
+            if request.is_call:
+                self._again(call, request, intents.get(request.id))
+                continue
             sentence = "the gateway stopped before the write; nothing was written"
             self._settle(call, request, intents.get(request.id), StateConflict(sentence))
         return len(stuck)
@@ -122,12 +129,31 @@ class Executing:
         """After an error the source's own ledger says whether the write is there; None while it cannot be asked."""
         gate = self._gate
         request = gate.changes.get(request.id)
+        if request.is_call:
+            return self._fail(call, request, intent, error)
         try:
             is_written = request.id in gate.in_force.sources.get(request.source).ledger([request.id])
         except GatebookError:
             return None
         if is_written:
             return self._finish(call, request, intent)
+        return self._fail(call, request, intent, error)
+
+    def _again(self, call: Call, request: ChangeRequest, intent: int | None) -> ChangeRequest:
+        """A call that the gateway did not see the end of: sent again where the service knows it, else told as it is."""
+        try:
+            if not may_be_repeated(self._gate, request):
+                raise CallUnanswered("the gateway stopped while it called; whether it was done is not known")
+            returned = carry_out(self._gate, request, self._as_requester(request, request.requester))
+        except GatebookError as error:
+            return self._fail(call, request, intent, error)
+        return self._finish(call, request, intent, returned)
+
+    def _as_requester(self, request: ChangeRequest, principal: Principal) -> Call:
+        return Call(principal=principal, reason=request.reason, purpose=request.purpose)
+
+    def _fail(self, call: Call, request: ChangeRequest, intent: int | None, error: Exception) -> ChangeRequest:
+        gate = self._gate
         known = error if isinstance(error, GatebookError) else StateConflict("the write failed; nothing was written")
         failed = core.fail(request, sentence=str(known), is_drift=isinstance(error, Drifted), now=gate.now())
         told = {"source": request.source, "change": request.id, "refers_to": intent}
@@ -174,7 +200,7 @@ class Executing:
         action = gate.policy.actions.get(request.action) if request.action else None
         if request.action and action is None:
             raise Drifted(f"the action `{request.action}` is gone; ask again")
-        requester = Call(principal=principal, reason=request.reason, purpose=request.purpose)
+        requester = self._as_requester(request, principal)
         source, rule, schema = opened(gate, request.source, principal, action)
         if schema.version != request.schema_version:
             raise Drifted("the schema of the source changed since the approval; ask again")

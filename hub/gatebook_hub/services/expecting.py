@@ -8,10 +8,10 @@ from typing import Any
 
 from gatebook_hub.errors import GatebookError
 from gatebook_hub.model import Allowed, Denied, Principal, PrincipalKind, Tool
-from gatebook_hub.policy import Circumstances, PolicySet
+from gatebook_hub.policy import Action, Circumstances, PolicySet
 from gatebook_hub.policy.rules import Expectation
 from gatebook_hub.services.actions import check_parameters
-from gatebook_hub.services.trying import Asking, Trial, attempt
+from gatebook_hub.services.trying import Asking, Trial, attempt, attempt_call
 from gatebook_hub.sources.registry import Sources
 
 _UNKNOWN_TABLE = "GB-206"
@@ -58,6 +58,8 @@ def _wrong(policy_set: PolicySet, sources: Sources, expectation: Expectation) ->
 
 def _trial(policy_set: PolicySet, sources: Sources, expectation: Expectation) -> Trial:
     action = policy_set.actions.get(expectation.action) if expectation.action else None
+    if action is not None and action.http is not None:
+        return _called(policy_set, action, expectation)
     schema = sources.get(action.source if action else expectation.source).schema()
     asking = Asking(
         principal=_principal(expectation),
@@ -67,6 +69,18 @@ def _trial(policy_set: PolicySet, sources: Sources, expectation: Expectation) ->
         params=check_parameters(action, expectation.params) if action else {},
     )
     return attempt(policy_set, schema, action.sql if action else expectation.sql or "", asking)
+
+
+def _called(policy_set: PolicySet, action: Action, expectation: Expectation) -> Trial:
+    """What would be decided about a call of another service."""
+    params = check_parameters(action, expectation.params)
+    asking = Asking(
+        principal=_principal(expectation),
+        at=Circumstances(now=expectation.at, purpose=expectation.purpose),
+        action=action,
+        params=params,
+    )
+    return attempt_call(policy_set, asking)
 
 
 def _principal(expectation: Expectation) -> Principal:

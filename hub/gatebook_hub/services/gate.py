@@ -18,6 +18,7 @@ from gatebook_hub.services.in_force import InForce
 from gatebook_hub.services.notices import Notices
 from gatebook_hub.services.steps import tightest
 from gatebook_hub.settings import Settings
+from gatebook_hub.sources.calling import Caller
 from gatebook_hub.sources.source import Source
 from gatebook_hub.stores.access import ReceiptStore, SessionStore, TokenStore
 from gatebook_hub.stores.book import Book
@@ -107,6 +108,11 @@ class Gate:
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
     new_id: Callable[[], str] = lambda: secrets.token_hex(8)
     places: Places = field(default_factory=Places)
+    caller: Caller = field(init=False)
+
+    def __post_init__(self) -> None:
+        """The services that actions call are called with the secrets of this gateway."""
+        self.caller = Caller(self.settings.state)
 
     @property
     def policy(self) -> PolicySet:

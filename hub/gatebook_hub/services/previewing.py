@@ -14,7 +14,6 @@ from gatebook_hub import policy
 from gatebook_hub.audit import EventKind, recorded_parameters
 from gatebook_hub.changes import ChangeRequest, Draft, RowKey
 from gatebook_hub.errors import (
-    AccessRefused,
     EffectMissed,
     GatebookError,
     InvalidInput,
@@ -29,7 +28,7 @@ from gatebook_hub.services.acting import DecidedCheck, decide_checks, hold
 from gatebook_hub.services.applying import Applied, apply_all, unseen
 from gatebook_hub.services.by_key import RowsByKey
 from gatebook_hub.services.gate import Call, Gate
-from gatebook_hub.services.quorums import approving_of_all, risks_of_all
+from gatebook_hub.services.quorums import approving_of_all, check_has_reason, risks_of_all
 from gatebook_hub.services.statements import (
     DecidedWrite,
     Prepared,
@@ -239,10 +238,7 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
     if not any(diff.total for diff in applied.diffs) and (action is None or write.undoes):
         raise EffectMissed("no row would change, so there is nothing to ask for")
     approving = _approving(gate, call, write, applied, now)
-    if approving.needs_reason and not (call.reason or "").strip():
-        ask = "the same write with `reason=…`"
-        wanting = [rule.ref.id for rule in gate.policy.approvals if rule.needs_reason and rule.ref in approving.rules]
-        raise AccessRefused("this write needs a reason", rule=wanting[0], ask=ask)
+    check_has_reason(gate.policy, approving, call.reason)
     if action is not None and not write.undoes and action.expect_rows not in {None, applied.rows}:
         raise EffectMissed(action.otherwise)
     kinds = list(dict.fromkeys(str(one.decided.write.kind) for one in write.writes))
@@ -270,7 +266,7 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
         schema_version=write.schema.version,
         execution=approving.execution,
         glasses=approving.glasses,
-        behind=_behind(gate, call.principal),
+        behind=behind(gate, call.principal),
         risks=risks_of_all(gate.policy, source.name, write.plans, applied, now),
         undoes=write.undoes.id if write.undoes else None,
         left=write.left,
@@ -358,7 +354,7 @@ def _action_of(gate: Gate, change: ChangeRequest) -> Action | None:
     return action if known.get(f"action:{action.name}") == action.digest else None
 
 
-def _behind(gate: Gate, principal: Principal) -> tuple[str, ...]:
+def behind(gate: Gate, principal: Principal) -> tuple[str, ...]:
     """Who started the run of a job, if it was a person."""
     if principal.run_id is None:
         return ()

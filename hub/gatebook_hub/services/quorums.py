@@ -12,6 +12,7 @@ from typing import Any
 from gatebook_hub import policy, sql
 from gatebook_hub.changes.request import RowKind
 from gatebook_hub.changes.risk import Risk, Stakes, risks_of, score
+from gatebook_hub.errors import AccessRefused
 from gatebook_hub.model import Access, Glass, Principal, Requirement, RuleRef, Schema
 from gatebook_hub.policy import Action, Approving, PolicySet, WriteFacts
 from gatebook_hub.services.applying import Applied
@@ -149,6 +150,27 @@ def write_facts(
             tool=tool,
             params=given if action else {},
         )
+
+
+def check_has_reason(policy_set: PolicySet, approving: Approving, reason: str | None) -> None:
+    """Raise AccessRefused for what a rule wants a reason for, and has none."""
+    if approving.needs_reason and not (reason or "").strip():
+        wanting = [rule.ref.id for rule in policy_set.approvals if rule.needs_reason and rule.ref in approving.rules]
+        raise AccessRefused("this write needs a reason", rule=wanting[0], ask="the same write with `reason=…`")
+
+
+def call_facts(action: Action, requester: Principal, given: Mapping[str, Any]) -> WriteFacts:
+    """The facts of an action that calls another service: its parameters, and no row."""
+    return WriteFacts(
+        source=action.place,
+        table="",
+        access=Access.INSERT,
+        rows=1,
+        columns=frozenset(),
+        action=action.name,
+        tool=requester.tool.name if requester.tool else None,
+        params=given,
+    )
 
 
 def _all_glasses(each: Iterable[Approving]) -> tuple[Glass, ...]:

@@ -249,6 +249,8 @@ def _day(policy_set: PolicySet, past: Past) -> dt.date | None:
 
 
 def _outcome(past: Past, policy_set: PolicySet, schemas: Mapping[str, Schema]) -> dict[str, Any]:
+    if past.source in policy_set.connections:
+        raise NotReplayable("it calls another service")
     schema = schemas.get(past.source)
     if past.source not in policy_set.sources:
         return _refused("no source", f"there is no source `{past.source}`")

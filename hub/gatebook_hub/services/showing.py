@@ -74,9 +74,9 @@ class Sights:
 
     def hidden(self, request: Draft | Outline) -> frozenset[str]:
         """The changed columns that are not seen in clear; those of further tables with the name of their table."""
-        first, *others = request.touched if isinstance(request, Outline) else request.diffs
-        found = {*self.of(request, first).hidden_of(first)}
-        for diff in others:
+        every = request.touched if isinstance(request, Outline) else request.diffs
+        found = {name for diff in every[:1] for name in self.of(request, diff).hidden_of(diff)}
+        for diff in every[1:]:
             sight = self.of(request, diff)
             hidden = sight.hidden_of(diff)
             if hidden:
@@ -91,8 +91,8 @@ class Sights:
     def returned_to(self, request: ChangeRequest) -> Returned | None:
         """What an executed request returned, for the one who asked, as long as their sight of the table is the same."""
         returned = request.returned
-        if returned is None or self.principal.id != request.requester.id:
-            return None
+        if returned is None or self.principal.id != request.requester.id or request.is_call:
+            return returned if request.is_call and self.principal.id == request.requester.id else None
         obligation = self._obligation(request, request.table)
         return returned if obligation is not None and sight_of(obligation) == returned.sight else None
 

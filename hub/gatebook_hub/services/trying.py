@@ -10,7 +10,7 @@ from typing import Any
 from gatebook_hub import policy, sql
 from gatebook_hub.model import Allowed, Decision, Denied, Engine, Principal, Schema, TableUse
 from gatebook_hub.policy import Action, Approving, Circumstances, PolicySet, WriteFacts
-from gatebook_hub.services.quorums import strictest, write_facts
+from gatebook_hub.services.quorums import call_facts, strictest, write_facts
 from gatebook_hub.services.steps import decide_steps, together
 from gatebook_hub.sql import Plan, Statement, StatementKind, WritePlan
 
@@ -23,7 +23,7 @@ class Trial:
     is what a write of `rows` rows needs before it is done.
     """
 
-    statement: Statement
+    statement: Statement | None
     reads: tuple[TableUse, ...]
     decision: Decision
     writes: tuple[WritePlan, ...] = ()
@@ -91,6 +91,20 @@ def attempt(policy_set: PolicySet, schema: Schema, text: str, asking: Asking) ->
         writes=writes,
         plans=tuple(sql.rewrite(step.read, one.obligations, schema, nonce="trial") for step, one in steps),
         approving=strictest(policy.approving_of(policy_set, item) for item in facts),
+    )
+
+
+def attempt_call(policy_set: PolicySet, asking: Asking) -> Trial:
+    """The same for an action that calls another service."""
+    action = asking.action
+    assert action is not None
+    decision = policy.decide_call(policy_set, asking.principal, action, asking.at)
+    facts = call_facts(action, asking.principal, asking.params)
+    return Trial(
+        statement=None,
+        reads=(),
+        decision=decision,
+        approving=policy.approving_of(policy_set, facts) if isinstance(decision, Allowed) else None,
     )
 
 

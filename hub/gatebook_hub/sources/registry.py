@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from gatebook_hub.model import Engine
 from gatebook_hub.sources.duckdb import DuckdbSource
 from gatebook_hub.sources.identity import Memory
 from gatebook_hub.sources.mariadb import MariadbSource
+from gatebook_hub.sources.placeholders import fill
 from gatebook_hub.sources.postgresql import PostgresqlSource
 from gatebook_hub.sources.source import Source
 from gatebook_hub.sources.sqlite import SqliteSource
@@ -23,7 +22,6 @@ _SERVERS: Mapping[Engine, tuple[type[PostgresqlSource | MariadbSource], str]] = 
     Engine.POSTGRESQL: (PostgresqlSource, "postgresql+psycopg"),
     Engine.MARIADB: (MariadbSource, "mysql+pymysql"),
 }
-_PLACEHOLDER = re.compile(r"\$\{(state|env:[A-Za-z_][A-Za-z0-9_]*|file:[^}]+)\}")
 
 
 class Sources:
@@ -62,7 +60,7 @@ def open_sources(declared: Mapping[str, tuple[Engine, str]], state: Path) -> Sou
 
 
 def _open(name: str, engine: Engine, url: str, state: Path) -> Source:
-    filled = _fill(name, url, state)
+    filled = fill(f"the URL of source `{name}`", url, state)
     if engine in {Engine.SQLITE, Engine.DUCKDB}:
         prefix = f"{engine}:///"
         if not filled.startswith(prefix):
@@ -80,16 +78,3 @@ def open_server(name: str, engine: Engine, url: str, *, has_workers: bool = Fals
     kind, driver = _SERVERS[engine]
     text = make_url(url).set(drivername=driver).render_as_string(hide_password=False)
     return kind(name, text, has_workers=has_workers)
-
-
-def _fill(name: str, url: str, state: Path) -> str:
-    def value(match: re.Match[str]) -> str:
-        what, _, argument = match[1].partition(":")
-        if what == "state":
-            return str(state.absolute())
-        try:
-            return os.environ[argument] if what == "env" else Path(argument).read_text(encoding="utf-8").strip()
-        except (KeyError, OSError) as error:
-            raise PolicyInvalid(f"source `{name}`: `${{{match[1]}}}` of its URL is not set") from error
-
-    return _PLACEHOLDER.sub(value, url)
