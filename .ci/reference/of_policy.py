@@ -10,6 +10,7 @@ from writing import bounds_of, first_sentence, literal, table, type_of, whole_pa
 from gatebook_hub import policy
 from gatebook_hub.policy import action_documents as acting
 from gatebook_hub.policy import documents as of
+from gatebook_hub.policy import entity_documents as entities
 
 EXAMPLE: Mapping[str, str] = {
     "rules.yaml": """
@@ -227,6 +228,7 @@ _DOCUMENTS = {
         acting.HttpDocument,
     ),
     "connections/NAME.yaml": (acting.ConnectionDocument,),
+    "entities/NAME.yaml": (entities.EntityDocument,),
     "jobs/NAME.yaml": (of.JobDocument,),
     "notifications.yaml": (of.NotificationsFile, of.ChannelDocument, of.PersonalDocument),
     "tests/NAME.yaml": (of.TestFile, of.ExpectationDocument, of.PersonDocument, of.ExpectDocument),

@@ -17,6 +17,7 @@ from gatebook.catalogue import actions, change, changes, me, schema, sources
 from gatebook.changes import Change
 from gatebook.connection import Connection, act, connect
 from gatebook.errors import GatebookError
+from gatebook.finding import search
 from gatebook.model import Outcome
 from gatebook.rows import NULLABLE, Rows
 from gatebook.transport import gate
@@ -40,6 +41,7 @@ __all__ = [
     "me",
     "query",
     "schema",
+    "search",
     "sources",
 ]
 

@@ -47,6 +47,7 @@ _OPEN = tuple(
         ("GET", r"actions"),
         ("GET", rf"actions/{_NAME}"),
         ("POST", rf"actions/{_NAME}"),
+        ("POST", r"search"),
         ("GET", r"audit/events"),
         ("GET", r"audit/events/[0-9]{1,18}"),
         ("GET", r"audit/checkpoint"),

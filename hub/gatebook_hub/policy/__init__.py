@@ -8,13 +8,14 @@ from gatebook_hub.policy.absences import seats_of, stand_ins
 from gatebook_hub.policy.approving import Approving, WriteFacts, approving_of, requirements_for, written_tags
 from gatebook_hub.policy.circumstances import UNKNOWN, Circumstances
 from gatebook_hub.policy.contradicting import Finding
-from gatebook_hub.policy.deciding import decide, decide_action, decide_call
+from gatebook_hub.policy.deciding import decide, decide_action, decide_call, decide_entity
 from gatebook_hub.policy.defining import decide_definition, is_protected
 from gatebook_hub.policy.granting import (
     has_protections,
     known_tables,
     may_read_book,
     may_read_metrics,
+    may_search,
     may_use_action,
     may_use_tool,
     open_conditions,
@@ -26,6 +27,7 @@ from gatebook_hub.policy.rules import (
     Action,
     Check,
     Connection,
+    Entity,
     HttpCall,
     Job,
     NoticeChannel,
@@ -43,6 +45,7 @@ __all__ = [
     "Check",
     "Circumstances",
     "Connection",
+    "Entity",
     "Finding",
     "HttpCall",
     "Job",
@@ -60,12 +63,14 @@ __all__ = [
     "decide_action",
     "decide_call",
     "decide_definition",
+    "decide_entity",
     "has_protections",
     "is_protected",
     "known_tables",
     "load",
     "may_read_book",
     "may_read_metrics",
+    "may_search",
     "may_use_action",
     "may_use_tool",
     "next_digest",

@@ -15,6 +15,7 @@ from gatebook_hub.policy.documents import (
     SourceDocument,
     TestFile,
 )
+from gatebook_hub.policy.entity_documents import EntityDocument
 
 # They read files, reach the network, run text as SQL or wait: nobody can vouch for them.
 _NEVER = (
@@ -49,6 +50,7 @@ class Files:
     rules: Sequence[tuple[RuleFile, str]]
     notifications: Sequence[tuple[NotificationsFile, str]] = ()
     connections: Sequence[tuple[ConnectionDocument, str]] = ()
+    entities: Sequence[tuple[EntityDocument, str]] = ()
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
@@ -71,6 +73,14 @@ def contradictions(files: Files, places: Mapping[str, str]) -> Iterator[Finding]
     yield from _unknown(
         "policy.E004", "connection", {one.connection for one, _ in files.connections}, _connection_names(files, places)
     )
+    entities = {one.entity for one, _ in files.entities}
+    granted = (
+        (name, places.get(rule.id, path), f"rule `{rule.id}`")
+        for rules, path in files.rules
+        for rule in rules.grants
+        for name in rule.entities
+    )
+    yield from _unknown("policy.E004", "entity", entities, granted)
     yield from _unknown("policy.E005", "action", actions, _action_names(files, places))
     tags = {tag for rules, _ in files.rules for tag in rules.classification}
     yield from _unknown("policy.E006", "tag", tags, _tag_names(files, places))
@@ -107,6 +117,8 @@ def _ids(files: Files) -> Iterator[tuple[str, str, str]]:
         yield "source", connection.connection, place  # both are where an action has its effect
     for action, place in files.actions:
         yield "action", action.action, place
+    for entity, place in files.entities:
+        yield "entity", entity.entity, place
     for job, place in files.jobs:
         yield "job", job.job, place
     for rules, place in files.rules:
@@ -122,6 +134,8 @@ def _source_names(files: Files, places: Mapping[str, str]) -> Iterator[tuple[str
     for action, path in files.actions:
         if action.source is not None:
             yield action.source, places.get(f"action {action.action}", path), f"action `{action.action}`"
+    for entity, path in files.entities:
+        yield entity.source, places.get(f"entity {entity.entity}", path), f"entity `{entity.entity}`"
     for rules, path in files.rules:
         meant = [(rule.id, rule.on or []) for rule in rules.grants]
         meant += [(rule.id, rule.on or []) for rule in rules.approvals]

@@ -31,12 +31,13 @@ from gatebook_hub.policy.granting import (
     Subject,
     action_grants,
     applying_grants,
+    entity_grants,
     no_action,
     no_grant,
     opens_views,
 )
 from gatebook_hub.policy.masking import strongest
-from gatebook_hub.policy.rules import Action, Grant, PolicySet, Protection, TablePattern
+from gatebook_hub.policy.rules import Action, ColumnRef, Entity, Grant, PolicySet, Protection, TablePattern
 
 UNDECIDED = "undecided"
 _log = logging.getLogger(__name__)
@@ -112,6 +113,47 @@ def decide_action(
     if isinstance(decision, Denied):
         return decision
     return _by_grants(grants, decision)
+
+
+def decide_entity(
+    policy: PolicySet,
+    principal: Principal,
+    entity: Entity,
+    schema: Schema,
+    reads: Iterable[TableUse],
+    opened: frozenset[str] = frozenset(),
+    at: Circumstances = UNKNOWN,
+) -> Decision:
+    """Decide a read of an entity's records: the principal needs the entity, its declaration was reviewed.
+
+    Masks of `opened` columns do not hold: a look-up compares them, and shows nothing of them. Whatever else is
+    protected stays so, for everybody.
+    """
+    grants = entity_grants(policy, Subject.of(principal), entity.name, at)
+    if not grants:
+        ask = f"a grant of the entity `{entity.name}`"
+        return Denied(sentence=f"the entity `{entity.name}` is not granted to you", rule=NO_GRANT, ask=ask)
+    ref = RuleRef(id=f"entity:{entity.name}", digest=entity.digest)
+    own = Grant(
+        ref=ref,
+        to=frozenset({ref.id}),
+        on=(TablePattern(source=entity.source, table=entity.table),),
+        columns=frozenset({*schema.tables[entity.table].key, *entity.shows, *entity.search, *entity.lookups}),
+        allow=frozenset({Access.SELECT}),
+        where=entity.where,
+    )
+    kept = tuple(_without(rule, entity, opened) for rule in policy.protections)
+    widened = replace(policy, grants=(own,), protections=kept)
+    decision = decide_for(widened, Subject(names=frozenset({ref.id})), schema, reads, at=at)
+    return decision if isinstance(decision, Denied) else _by_grants(grants, decision)
+
+
+def _without(rule: Protection, entity: Entity, opened: frozenset[str]) -> Protection:
+    """A mask without the columns that are opened."""
+    if rule.mask is None or not opened:
+        return rule
+    refs = frozenset(ColumnRef(source=entity.source, table=entity.table, column=name) for name in opened)
+    return replace(rule, columns=rule.columns - refs)
 
 
 def decide_call(policy: PolicySet, principal: Principal, action: Action, at: Circumstances = UNKNOWN) -> Decision:

@@ -95,6 +95,7 @@ class Narrowing(Document):
         "when",
         "actions",
         "tools",
+        "entities",
         "kinds",
     )
 
@@ -193,6 +194,7 @@ class GrantDocument(Narrowing):
     reason: bool = Field(default=False, description="Whether each statement needs a reason.")
     actions: Names = Field(default_factory=list, description="Actions that may be used.")
     tools: Names = Field(default_factory=list, description="Tools that may be opened.")
+    entities: Names = Field(default_factory=list, description="Entities that may be searched.")
     audit: bool = Field(default=False, description="Whether the book may be read.")
     metrics: bool = Field(default=False, description="Whether the gateway's metrics may be read.")
     purpose: Purposes = Field(default_factory=list, description="Only statements that name one of these purposes.")
@@ -205,8 +207,8 @@ class GrantDocument(Narrowing):
     def _says_something(self) -> GrantDocument:
         if bool(self.on) != bool(self.allow):
             raise ValueError("`on` and `allow` go together")
-        if not (self.on or self.actions or self.tools or self.audit or self.metrics):
-            raise ValueError("a grant needs `on` with `allow`, or `actions`, `tools`, `audit` or `metrics`")
+        if not (self.on or self.actions or self.tools or self.entities or self.audit or self.metrics):
+            raise ValueError("a grant needs `on` with `allow`, or `actions`, `tools`, `entities`, `audit` or `metrics`")
         return self
 
     @model_validator(mode="after")

@@ -44,6 +44,16 @@ def action_grants(policy: PolicySet, subject: Subject, name: str, at: Circumstan
     return [grant for grant in policy.grants if name in grant.actions and subject.is_meant(grant) and grant.holds(at)]
 
 
+def entity_grants(policy: PolicySet, subject: Subject, name: str, at: Circumstances) -> list[Grant]:
+    """The grants of an entity that hold."""
+    return [grant for grant in policy.grants if name in grant.entities and subject.is_meant(grant) and grant.holds(at)]
+
+
+def may_search(policy: PolicySet, principal: Principal, name: str, at: Circumstances = UNKNOWN) -> bool:
+    """Whether any grant gives the entity."""
+    return bool(entity_grants(policy, Subject.of(principal), name, at))
+
+
 def open_conditions(policy: PolicySet, at: Circumstances) -> frozenset[str]:
     """The ids of the conditional grants that hold: what a kept plan depends on beside its principal."""
     return frozenset(grant.ref.id for grant in policy.grants if grant.is_conditional and grant.holds(at))

@@ -23,6 +23,7 @@ from gatebook_hub.policy.documents import (
     SourceDocument,
     TestFile,
 )
+from gatebook_hub.policy.entity_documents import EntityDocument
 from gatebook_hub.policy.reading import NotReadable, line_of, read_yaml
 from gatebook_hub.policy.rules import PolicySet
 from gatebook_hub.policy.translating import translate
@@ -31,6 +32,7 @@ _KINDS: Mapping[str, type[Document]] = {
     "sources": SourceDocument,
     "actions": ActionDocument,
     "connections": ConnectionDocument,
+    "entities": EntityDocument,
     "jobs": JobDocument,
     "tests": TestFile,
 }
@@ -56,6 +58,7 @@ def load(texts: Mapping[str, str]) -> PolicySet:
         rules=parsed.get(RuleFile, []),
         notifications=parsed.get(NotificationsFile, []),
         connections=parsed.get(ConnectionDocument, []),
+        entities=parsed.get(EntityDocument, []),
     )
     findings.extend(contradictions(files, places))
     if findings:
@@ -115,7 +118,7 @@ def _places(path: str, data: Any) -> Iterator[tuple[str, str]]:
     for section, word in (("channels", "channel"), ("personal", "personal")):
         for name in data.get(section) or ():
             yield f"{word} {name}", f"{path}:{line_of(data, (section, name))}"
-    for kind in ("source", "action", "job", "connection"):
+    for kind in ("source", "action", "job", "connection", "entity"):
         if kind in data:
             yield f"{kind} {data[kind]}", f"{path}:{line_of(data, (kind,))}"
     for index in range(len(data.get("tests") or ())):

@@ -73,6 +73,7 @@ class Grant:
     limits: Limits = field(default_factory=Limits)
     needs_reason: bool = False
     actions: frozenset[str] = frozenset()
+    entities: frozenset[str] = frozenset()
     tools: frozenset[str] = frozenset()
     audit: bool = False
     metrics: bool = False
@@ -252,6 +253,25 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """Records that people search; `lookups` are columns whose whole value finds one, also where they are masked."""
+
+    name: str
+    title: str
+    source: str
+    table: str
+    where: str | None
+    shows: tuple[str, ...]
+    search: tuple[str, ...]
+    match: str
+    lookups: tuple[str, ...]
+    rate: Rate
+    tool: str | None
+    parameter: str | None
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """A scheduled notebook."""
 
@@ -348,6 +368,7 @@ class PolicySet:
     notifications: Notifications = field(default_factory=Notifications)
     absences: tuple[Absence, ...] = ()
     connections: Mapping[str, Connection] = field(default_factory=dict)
+    entities: Mapping[str, Entity] = field(default_factory=dict)
 
     def default_quorum(self, place: str) -> tuple[Requirement, ...]:
         """Who approves what no rule matches, in a source or at a connection; nobody in a sandbox."""

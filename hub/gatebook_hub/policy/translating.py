@@ -13,6 +13,7 @@ from gatebook_hub.policy.action_documents import (
     ConnectionDocument,
     HttpDocument,
     ParameterDocument,
+    RateDocument,
 )
 from gatebook_hub.policy.documents import (
     CONDITION,
@@ -30,6 +31,7 @@ from gatebook_hub.policy.documents import (
     SourceDocument,
     WindowDocument,
 )
+from gatebook_hub.policy.entity_documents import EntityDocument
 from gatebook_hub.policy.masking import parse_mask
 from gatebook_hub.policy.rules import (
     Absence,
@@ -39,6 +41,7 @@ from gatebook_hub.policy.rules import (
     ColumnRef,
     Condition,
     Connection,
+    Entity,
     Expectation,
     Grant,
     HttpCall,
@@ -85,6 +88,7 @@ def translate(files: Files, revision: str, places: Mapping[str, str]) -> PolicyS
             for index, test in enumerate(tests.tests)
         ),
         functions=_functions(files, sources),
+        entities={document.entity: _entity(document) for document, _ in files.entities},
         connections={document.connection: _connection(document) for document, _ in files.connections},
         notifications=next((_notifications(document) for document, _ in files.notifications), Notifications()),
     )
@@ -136,6 +140,7 @@ def _grant(document: GrantDocument) -> Grant:
         needs_reason=document.reason,
         actions=frozenset(document.actions),
         tools=frozenset(document.tools),
+        entities=frozenset(document.entities),
         audit=document.audit,
         metrics=document.metrics,
         window=_window(document),
@@ -227,7 +232,7 @@ def _action(document: ActionDocument) -> Action:
         digest=_digest(document),
         checks=tuple(Check(sql=one.sql, otherwise=one.otherwise) for one in document.checks),
         choices={name: one.choices for name, one in document.params.items() if one.choices is not None},
-        rates=tuple(Rate(times=one.times, per_s=_SECONDS[one.per], word=one.per) for one in document.rates),
+        rates=tuple(map(_rate, document.rates)),
         http=_http(document.http) if document.http is not None else None,
     )
 
@@ -241,6 +246,28 @@ def _http(document: HttpDocument) -> HttpCall:
         body=document.body,
         expect=frozenset(document.expect),
         result=dict(document.result),
+    )
+
+
+def _rate(document: RateDocument) -> Rate:
+    return Rate(times=document.times, per_s=_SECONDS[document.per], word=document.per)
+
+
+def _entity(document: EntityDocument) -> Entity:
+    return Entity(
+        name=document.entity,
+        title=document.title,
+        source=document.source,
+        table=document.table,
+        where=document.where,
+        shows=tuple(document.shows),
+        search=tuple(document.search),
+        match=document.match,
+        lookups=tuple(document.lookups),
+        rate=_rate(document.rate),
+        tool=document.tool,
+        parameter=document.parameter,
+        digest=_digest(document),
     )
 
 

@@ -13,6 +13,7 @@ from gatebook_hub.services.gate import Gate
 from gatebook_hub.services.jobs import Jobs
 from gatebook_hub.services.preferring import Preferences
 from gatebook_hub.services.queries import Queries
+from gatebook_hub.services.searching import Searching
 from gatebook_hub.services.sessions import Sessions
 from gatebook_hub.services.transactions import Transactions
 
@@ -32,6 +33,7 @@ class UseCases:
     sessions: Sessions
     jobs: Jobs
     preferences: Preferences
+    searching: Searching
 
 
 def use_cases_of(gate: Gate) -> UseCases:
@@ -51,4 +53,5 @@ def use_cases_of(gate: Gate) -> UseCases:
         sessions=sessions,
         jobs=Jobs(gate, sessions),
         preferences=Preferences(gate),
+        searching=Searching(gate),
     )

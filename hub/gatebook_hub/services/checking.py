@@ -56,6 +56,7 @@ def check(
         yield from _conditions(policy_set, schema)
         yield from _masks(policy_set, schema)
         yield from _actions(policy_set, schema)
+        yield from _entities(policy_set, schema)
         yield from _untagged(policy_set, schema)
 
 
@@ -166,6 +167,22 @@ def _actions(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
         for name in sorted(frozenset().union(*(one.parameters for one in reads[: len(action.choices)]))):
             sentence = f"its choices name `:{name}`, and nothing is given when they are read"
             yield Finding(id="policy.E014", place=place, sentence=sentence)
+
+
+def _entities(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
+    for entity in policy_set.entities.values():
+        if entity.source != schema.source:
+            continue
+        place, table = policy_set.place_of(f"entity {entity.name}"), schema.tables.get(entity.table)
+        if table is None or not table.key:
+            hint = did_you_mean(entity.table, schema.tables) if table is None else ""
+            sentence = f"entity `{entity.name}`: there is no table `{entity.table}` with a primary key{hint}"
+            yield Finding(id="policy.E010", place=place, sentence=sentence)
+            continue
+        known = {column.name for column in table.columns}
+        for name in sorted({*entity.shows, *entity.search, *entity.lookups} - known):
+            sentence = f"entity `{entity.name}`: `{entity.table}` has no column `{name}`{did_you_mean(name, known)}"
+            yield Finding(id="policy.E011", place=place, sentence=sentence)
 
 
 def _select(text: str, schema: Schema) -> sql.Statement:

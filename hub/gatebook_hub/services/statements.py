@@ -23,10 +23,10 @@ from gatebook_hub.errors import (
     WriteRefused,
 )
 from gatebook_hub.model import Access, Allowed, Denied, Principal, Schema, Table, TableObligation, TableUse
-from gatebook_hub.policy import Action, PolicySet
+from gatebook_hub.policy import Action, Entity, PolicySet
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.steps import decide_returning, decide_steps, together
-from gatebook_hub.sql import LiftedStatement, Plan, Statement, StatementKind, WritePlan, WriteStep
+from gatebook_hub.sql import Analysis, LiftedStatement, Plan, Statement, StatementKind, WritePlan, WriteStep
 from gatebook_hub.sql.masks import HASH_INNER, HASH_OUTER
 from gatebook_hub.sql.reading import PRINCIPAL_PARAMETER
 from gatebook_hub.values import encode
@@ -219,6 +219,22 @@ def decide_action_read(gate: Gate, call: Call, action: Action, statement: Statem
     analysis = sql.analyse(statement, schema)
     at = gate.circumstances(call.purpose)
     allowed = allowed_of(policy.decide_action(gate.policy, call.principal, action, schema, analysis.uses, None, {}, at))
+    return _decided_read(gate, statement, schema, analysis, allowed)
+
+
+def decide_entity_read(
+    gate: Gate, call: Call, entity: Entity, statement: Statement, schema: Schema, opened: frozenset[str]
+) -> DecidedRead:
+    """Decide and rewrite a read of an entity's records; raises AccessRefused and what `sql` raises."""
+    analysis = sql.analyse(statement, schema)
+    at = gate.circumstances(call.purpose)
+    decision = policy.decide_entity(gate.policy, call.principal, entity, schema, analysis.uses, opened, at)
+    return _decided_read(gate, statement, schema, analysis, allowed_of(decision))
+
+
+def _decided_read(
+    gate: Gate, statement: Statement, schema: Schema, analysis: Analysis, allowed: Allowed
+) -> DecidedRead:
     return DecidedRead(
         statement=statement,
         uses=analysis.uses,

@@ -31,6 +31,7 @@ from gatebook_hub.sql.lifting import LiftedStatement, lift
 from gatebook_hub.sql.masks import check_mask
 from gatebook_hub.sql.parsing import Statement, StatementKind, parse, parse_script, split
 from gatebook_hub.sql.reading import check_condition, rewrite, tables_in
+from gatebook_hub.sql.searching import like, lookup_text, record_text, search_text
 from gatebook_hub.sql.steps import RETURNED_KEY, WritePlan, WriteStep
 from gatebook_hub.sql.writing import plan_write
 
@@ -62,14 +63,18 @@ __all__ = [
     "keyed_lookup",
     "keyed_statements",
     "lift",
+    "like",
     "listed_statements",
+    "lookup_text",
     "parse",
     "parse_definition",
     "parse_script",
     "plan_write",
     "quoted_table",
+    "record_text",
     "refusal_of",
     "rewrite",
+    "search_text",
     "select_any",
     "select_following",
     "select_keys_ended",
