@@ -39,6 +39,7 @@ _KINDS: Mapping[EventKind, str] = {
     EventKind.CHANGE_EXPIRED: "Nobody decided in time.",
     EventKind.CHANGE_BROKEN: "A requester broke the glass: the change is executed before anybody has reviewed it.",
     EventKind.CHANGE_COMMENTED: "Somebody wrote a comment; its text is kept with the request.",
+    EventKind.ACCESS_ENDED: "Access that was given for a time was ended before it.",
     EventKind.CHANGE_FORGOTTEN: "The rows of an old change request were forgotten; the rest of it stays.",
     EventKind.CHANGE_INTENT: "An approved change is about to be written.",
     EventKind.CHANGE_OUTCOME: "How that write ended.",

@@ -218,6 +218,7 @@ _DOCUMENTS = {
         of.ApprovalDocument,
         of.WindowDocument,
         of.GlassDocument,
+        of.OnRequestDocument,
         of.AbsenceDocument,
     ),
     "actions/NAME.yaml": (

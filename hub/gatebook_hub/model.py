@@ -73,7 +73,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Who calls, as the gateway itself verified it."""
+    """Who calls, as the gateway itself verified it; `leases` are names that they bear for a time."""
 
     kind: PrincipalKind
     name: str
@@ -81,6 +81,7 @@ class Principal:
     tool: Tool | None = None
     channel: Channel = Channel.ISSUED_TOKEN
     run_id: str | None = None
+    leases: frozenset[str] = frozenset()
 
     @property
     def id(self) -> str:
@@ -95,7 +96,7 @@ class Principal:
     @property
     def names(self) -> frozenset[str]:
         """Every name under which a rule may mean this principal."""
-        names = {self.id, *(f"group:{group}" for group in self.groups)}
+        names = {self.id, *(f"group:{group}" for group in self.groups), *self.leases}
         return frozenset(names | ({f"tool:{self.tool.name}"} if self.tool else set()))
 
 

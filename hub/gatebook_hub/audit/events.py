@@ -41,6 +41,7 @@ class EventKind(StrEnum):
     CHANGE_OUTCOME = "change.outcome"
     CHANGE_REFUSED = "change.refused"
     ACTION_REFUSED = "action.refused"
+    ACCESS_ENDED = "access.ended"
     POLICY_LOADED = "policy.loaded"
     POLICY_REFUSED = "policy.refused"
     TOKEN_ISSUED = "token.issued"  # noqa: S105 - the name of an event

@@ -36,6 +36,8 @@ class State(StrEnum):
 
 # The operation of a request that calls another service.
 CALL = "call"
+# That of one that gives its requester access for a time.
+ACCESS = "access"
 
 
 class Verdict(StrEnum):
@@ -258,8 +260,13 @@ class Draft:
 
     @property
     def is_call(self) -> bool:
-        """Whether it calls another service, and writes no row here."""
+        """Whether it calls another service."""
         return self.operation == CALL
+
+    @property
+    def writes_rows(self) -> bool:
+        """Whether it changes rows of a source, as all do but calls and requests for access."""
+        return self.operation not in {CALL, ACCESS}
 
     @property
     def is_large(self) -> bool:

@@ -348,6 +348,8 @@ def why_no_undo(request: ChangeRequest) -> str | None:
         return _is(request)
     if request.is_call:
         return "it called another service, where it has to be taken back"
+    if not request.writes_rows:
+        return "access ends by itself, or is ended"
     if request.image is None or request.forgotten_at is not None:
         return "what the rows were before is no longer kept"
     return None

@@ -121,7 +121,7 @@ class WriteDocument(BaseModel):
     kind: Literal["change"]
     source: str
     table: str
-    operation: Literal["insert", "update", "delete", "merge", "call"]
+    operation: Literal["insert", "update", "delete", "merge", "call", "access"]
     statement: str
     params: dict[str, Any] = Field(description="Shown to the requester and to those who see every column.")
     sets: list[dict[str, Any]] = Field(description="The same, where one statement is done many times.")

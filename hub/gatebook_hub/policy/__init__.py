@@ -13,6 +13,7 @@ from gatebook_hub.policy.defining import decide_definition, is_protected
 from gatebook_hub.policy.granting import (
     has_protections,
     known_tables,
+    lease_name,
     may_read_book,
     may_read_metrics,
     may_search,
@@ -67,6 +68,7 @@ __all__ = [
     "has_protections",
     "is_protected",
     "known_tables",
+    "lease_name",
     "load",
     "may_read_book",
     "may_read_metrics",

@@ -178,6 +178,13 @@ class SourceDocument(Document):
         return self
 
 
+class OnRequestDocument(Document):
+    """Access that people ask for when they need it, and that ends by itself."""
+
+    hours: float = Field(8, gt=0, le=720, description="For how long it is given at most.")
+    require: list[RequirementDocument] = Field(min_length=1, description="Who must agree.")
+
+
 class GrantDocument(Narrowing):
     """grants: who may do what."""
 
@@ -202,6 +209,9 @@ class GrantDocument(Narrowing):
     days: Days = _DAYS
     until: dt.date | None = Field(None, description="Its last day.")
     zone: str = Field("UTC", description="Time zone of `hours`, `days` and `until`.")
+    on_request: OnRequestDocument | None = Field(
+        None, description="Not given to `to`, who may ask for it: for some hours, if these people agree."
+    )
 
     @model_validator(mode="after")
     def _says_something(self) -> GrantDocument:

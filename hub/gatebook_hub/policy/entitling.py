@@ -91,18 +91,21 @@ def entitlements(
 
 
 def _subjects(policy: PolicySet, source: str, table: str) -> list[tuple[Subject, str]]:
-    """Every named principal, alone and through each tool that one of its grants names."""
+    """Every named principal, alone and through each tool that one of its grants names; askers of what is lent too."""
     found: set[tuple[str, str | None]] = set()
+    lent: dict[str, str] = {}
     for grant in policy.grants:
         if not grant.reaches(source, table):
             continue
+        if grant.on_request is not None:
+            lent |= dict.fromkeys(grant.to, f"{', '.join(sorted(grant.on_request.askers))} (on request)")
         for principal in grant.to:
             kind, _, name = principal.partition(":")
             found |= {(principal, tool) for tool in ([name] if kind == "tool" else grant.via or [None])}
     subjects = []
     for principal, tool in sorted(found, key=lambda item: (item[0], item[1] or "")):
         names = {principal} | ({f"tool:{tool}"} if tool else set())
-        subjects.append((Subject(names=frozenset(names), tool=tool), principal))
+        subjects.append((Subject(names=frozenset(names), tool=tool), lent.get(principal, principal)))
     return subjects
 
 

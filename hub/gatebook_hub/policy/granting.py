@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gatebook_hub.model import Access, Denied, Principal, Schema
+from gatebook_hub.model import Access, Denied, Principal, RuleRef, Schema
 from gatebook_hub.policy.circumstances import UNKNOWN, Circumstances
 from gatebook_hub.policy.rules import Grant, PolicySet
 
@@ -26,6 +26,11 @@ class Subject:
     def is_meant(self, grant: Grant) -> bool:
         """Whether the grant is for the caller, through this tool; its other conditions aside."""
         return bool(grant.to & self.names) and (not grant.via or self.tool in grant.via)
+
+
+def lease_name(ref: RuleRef) -> str:
+    """What somebody is called who has a grant for a time: another text of the rule is another name."""
+    return f"lease:{ref.id}:{ref.digest}"
 
 
 def applying_grants(

@@ -57,10 +57,20 @@ class SourceRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OnRequest:
+    """Who may ask for a grant, for how many hours at most, and who gives it."""
+
+    askers: frozenset[str]
+    hours: float
+    require: tuple[Requirement, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """Who may do what; `to`, `via` hold names such as `group:analysts` and tool names.
 
-    `window` and `purposes` are conditions of each statement: None and empty mean that there is none.
+    `window` and `purposes` are conditions of each statement: None and empty mean that there is none. One that is given
+    `on_request` is `to` the name that its holders bear while they have it.
     """
 
     ref: RuleRef
@@ -79,6 +89,7 @@ class Grant:
     metrics: bool = False
     window: Window | None = None
     purposes: frozenset[str] = frozenset()
+    on_request: OnRequest | None = None
 
     @property
     def is_conditional(self) -> bool:

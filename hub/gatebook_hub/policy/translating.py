@@ -32,6 +32,7 @@ from gatebook_hub.policy.documents import (
     WindowDocument,
 )
 from gatebook_hub.policy.entity_documents import EntityDocument
+from gatebook_hub.policy.granting import lease_name
 from gatebook_hub.policy.masking import parse_mask
 from gatebook_hub.policy.rules import (
     Absence,
@@ -48,6 +49,7 @@ from gatebook_hub.policy.rules import (
     Job,
     NoticeChannel,
     Notifications,
+    OnRequest,
     PersonalChannel,
     PolicySet,
     Protection,
@@ -128,9 +130,13 @@ def _source(document: SourceDocument) -> SourceRule:
 
 
 def _grant(document: GrantDocument) -> Grant:
+    ref, wanted = _ref(document.id, document), document.on_request
     return Grant(
-        ref=_ref(document.id, document),
-        to=frozenset(document.to),
+        ref=ref,
+        to=frozenset(document.to) if wanted is None else frozenset({lease_name(ref)}),
+        on_request=None
+        if wanted is None
+        else OnRequest(askers=frozenset(document.to), hours=wanted.hours, require=_requirements(wanted.require)),
         on=_patterns(document.on or ()),
         columns=frozenset(document.columns) if document.columns is not None else None,
         allow=frozenset(document.allow),

@@ -56,6 +56,8 @@ _PRESSES = {
     "/changes/{id}/break-glass": changes.break_glass,
     "/changes/{id}/comments": changes.comment,
     "/notifications": notifications.choose,
+    "/access/ask": access.ask,
+    "/access/{id}/end": access.end,
 }
 _MACHINES = ("/api/", "/healthz", "/readyz", "/metrics")
 _log = logging.getLogger(__name__)

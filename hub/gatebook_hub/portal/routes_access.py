@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from starlette.responses import Response
 
 from gatebook_hub import policy
-from gatebook_hub.errors import GatebookError
+from gatebook_hub.errors import AccessRefused, GatebookError, InvalidInput
 from gatebook_hub.model import Access, Allowed, TableUse
 from gatebook_hub.policy import WriteFacts
 from gatebook_hub.portal.downloads import csv_download, json_download
@@ -16,15 +16,18 @@ from gatebook_hub.portal.pages.access import (
     AccessPage,
     ActionAccess,
     ColumnAccess,
+    Held,
+    Offer,
     RowScope,
     SourceAccess,
     TableAccess,
     Verdict,
 )
-from gatebook_hub.portal.pages.frame import Downloads
+from gatebook_hub.portal.pages.frame import Downloads, FieldError, address
 from gatebook_hub.portal.routes_catalogue import rows_sentence
-from gatebook_hub.portal.visits import Visit, shown
+from gatebook_hub.portal.visits import Visit, leave_for, shown
 from gatebook_hub.services.access import ColumnView, SourceView, TableView
+from gatebook_hub.services.lending import on_offer, told
 
 COLUMNS = ("source", "table", "what", "answer", "sentence", "rules", "ask")
 
@@ -38,14 +41,68 @@ def access(visit: Visit) -> Response:
         return json_download({"revision": revision, "sources": [asdict(one) for one in sources]})
     if path.endswith(".csv"):
         return csv_download("access", COLUMNS, [row for one in sources for row in _flat(one)])
-    page = AccessPage(
+    return shown(_page(visit, sources))
+
+
+def ask(visit: Visit) -> Response:
+    """POST /access/ask: ask for access for a time; leads to the request."""
+    form = visit.form
+    grant, reason = form.get("grant", "")[:64], form.get("reason", "").replace("\r\n", "\n").strip()
+    try:
+        hours = _hours(form.get("hours", ""))
+        request = visit.cases.changes.propose_access(replace(visit.call, reason=reason or None), grant, hours)
+    except GatebookError as error:
+        sources = tuple(_source(visit, rule.name) for rule in visit.cases.access.sources(visit.principal))
+        field = f"reason-{grant}" if isinstance(error, AccessRefused) else f"hours-{grant}"
+        errors = (FieldError(message=str(error), field=field),)
+        return shown(_page(visit, sources, errors, grant, reason), error.status)
+    return leave_for(address(f"/changes/{request.id}", notice="asked"))
+
+
+def end(visit: Visit) -> Response:
+    """POST /access/{id}/end: end access before its time."""
+    visit.cases.changes.end_access(visit.call, visit.request.path_params["id"])
+    return leave_for("/access")
+
+
+def _hours(text: str) -> float:
+    try:
+        return float(text.strip().replace(",", "."))
+    except ValueError as error:
+        raise InvalidInput("say for how many hours, as a number") from error
+
+
+def _page(
+    visit: Visit,
+    sources: tuple[SourceAccess, ...],
+    errors: tuple[FieldError, ...] = (),
+    asked: str = "",
+    given_reason: str = "",
+) -> AccessPage:
+    gate, person = visit.cases.gate, visit.principal
+    return AccessPage(
         frame=visit.frame(),
-        revision=revision,
+        revision=gate.policy.revision,
         sources=sources,
         downloads=Downloads(json_url="/access.json", csv_url="/access.csv"),
-        may_review=visit.cases.auditing.may_read_all(visit.principal),
+        may_review=visit.cases.auditing.may_read_all(person),
+        offers=tuple(
+            Offer(
+                grant=grant.ref.id,
+                gives=told(grant),
+                hours=grant.on_request.hours,
+                quorum=" and ".join(f"{one.needed} of {' or '.join(one.groups)}" for one in grant.on_request.require),
+            )
+            for grant in on_offer(gate, person)
+            if grant.on_request is not None
+        ),
+        held=tuple(
+            Held(id=one.change_id, grant=one.grant, until=one.until) for one in gate.leases.of(person.id, gate.now())
+        ),
+        errors=errors,
+        asked=asked,
+        given_reason=given_reason,
     )
-    return shown(page)
 
 
 def _source(visit: Visit, name: str) -> SourceAccess:

@@ -22,6 +22,7 @@ from gatebook_hub.services.executing import Executing
 from gatebook_hub.services.expiring import fresh
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
+from gatebook_hub.services.lending import end, preview_access
 from gatebook_hub.services.previewing import Asked, Previewed, preview, preview_undo
 from gatebook_hub.services.showing import Sights
 from gatebook_hub.stores.book import EventFilter
@@ -86,6 +87,20 @@ class Changes:
         if request.state is State.AWAITING_REVIEW:
             gate.notices.tell(NoticeKind.REQUESTED, request)
         return self._executing.if_due(call, request)
+
+    @under_one_set
+    def propose_access(self, call: Call, grant: str, hours: float) -> ChangeRequest:
+        """Ask for a grant that is given for a time."""
+        with self._refusals(call, grant, "access"):
+            previewed = preview_access(self._gate, call, grant, hours)
+        return self._file(call, previewed)
+
+    @under_one_set
+    def end_access(self, call: Call, change_id: str) -> None:
+        """End access before its time."""
+        request = self.get(call.principal, change_id)
+        with self._refusals(call, change_id, "end access"):
+            end(self._gate, call, request)
 
     @under_one_set
     def rehearse(self, call: Call, source_name: str, asked: Asked, action: Action | None = None) -> Previewed:

@@ -22,6 +22,7 @@ from gatebook_hub.services.applying import Applied, apply_all, note_in_ledger
 from gatebook_hub.services.calling import carry_out, may_be_repeated
 from gatebook_hub.services.expiring import fresh
 from gatebook_hub.services.gate import Call, Gate
+from gatebook_hub.services.lending import lend
 from gatebook_hub.services.previewing import decide_script, opened
 from gatebook_hub.services.quorums import approving_of_all
 from gatebook_hub.services.statements import Prepared, own_values
@@ -94,8 +95,8 @@ class Executing:
             gate.changes.move(replace(begun, state=State.APPROVED))
             raise
         try:
-            if request.is_call:
-                returned: Returned | None = carry_out(gate, begun, self._as_requester(begun, requester))
+            if not request.writes_rows:
+                returned = self._elsewhere(begun, requester)
             else:
                 begun, returned = self._write(begun, requester)
         except Exception as error:
@@ -118,7 +119,7 @@ class Executing:
             if told:  # the gateway stopped between the outcome and the move
                 gate.changes.move(_ended_as(request, told[0].content, gate.now()))
                 continue
-            if request.is_call:
+            if not request.writes_rows:
                 self._again(call, request, intents.get(request.id))
                 continue
             sentence = "the gateway stopped before the write; nothing was written"
@@ -129,7 +130,7 @@ class Executing:
         """After an error the source's own ledger says whether the write is there; None while it cannot be asked."""
         gate = self._gate
         request = gate.changes.get(request.id)
-        if request.is_call:
+        if not request.writes_rows:
             return self._fail(call, request, intent, error)
         try:
             is_written = request.id in gate.in_force.sources.get(request.source).ledger([request.id])
@@ -142,15 +143,22 @@ class Executing:
     def _again(self, call: Call, request: ChangeRequest, intent: int | None) -> ChangeRequest:
         """A call that the gateway did not see the end of: sent again where the service knows it, else told as it is."""
         try:
-            if not may_be_repeated(self._gate, request):
+            if request.is_call and not may_be_repeated(self._gate, request):
                 raise CallUnanswered("the gateway stopped while it called; whether it was done is not known")
-            returned = carry_out(self._gate, request, self._as_requester(request, request.requester))
+            returned = self._elsewhere(request, request.requester)
         except GatebookError as error:
             return self._fail(call, request, intent, error)
         return self._finish(call, request, intent, returned)
 
+    def _elsewhere(self, request: ChangeRequest, requester: Principal) -> Returned | None:
+        """What is done is no row of a source: a call, or access for a time."""
+        if request.is_call:
+            return carry_out(self._gate, request, self._as_requester(request, requester))
+        lend(self._gate, request)
+        return None
+
     def _as_requester(self, request: ChangeRequest, principal: Principal) -> Call:
-        return Call(principal=principal, reason=request.reason, purpose=request.purpose)
+        return Call(principal=self._gate.leased(principal), reason=request.reason, purpose=request.purpose)
 
     def _fail(self, call: Call, request: ChangeRequest, intent: int | None, error: Exception) -> ChangeRequest:
         gate = self._gate
@@ -201,7 +209,7 @@ class Executing:
         if request.action and action is None:
             raise Drifted(f"the action `{request.action}` is gone; ask again")
         requester = self._as_requester(request, principal)
-        source, rule, schema = opened(gate, request.source, principal, action)
+        source, rule, schema = opened(gate, request.source, requester.principal, action)
         if schema.version != request.schema_version:
             raise Drifted("the schema of the source changed since the approval; ask again")
         writes = self._writes(requester, request, schema, action)

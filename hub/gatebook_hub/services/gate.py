@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from gatebook_hub import policy
 from gatebook_hub.audit import Event, EventKind, Outcome
 from gatebook_hub.errors import BookUnavailable, ChangeError, GatebookError, NotFound, NotParsed, TooManyRequests
-from gatebook_hub.model import Limits, Principal, Schema
+from gatebook_hub.model import Limits, Principal, RuleRef, Schema
 from gatebook_hub.policy import Circumstances, PolicySet, SourceRule, known_tables, touches
 from gatebook_hub.services.in_force import InForce
 from gatebook_hub.services.notices import Notices
@@ -24,6 +25,7 @@ from gatebook_hub.stores.access import ReceiptStore, SessionStore, TokenStore
 from gatebook_hub.stores.book import Book
 from gatebook_hub.stores.changes import ChangeStore
 from gatebook_hub.stores.keys import Keys
+from gatebook_hub.stores.leases import LeaseStore
 from gatebook_hub.stores.runs import RunStore
 
 
@@ -105,6 +107,7 @@ class Gate:
     receipts: ReceiptStore
     runs: RunStore
     notices: Notices
+    leases: LeaseStore
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
     new_id: Callable[[], str] = lambda: secrets.token_hex(8)
     places: Places = field(default_factory=Places)
@@ -132,6 +135,12 @@ class Gate:
     def touches(self, source: str, principal: Principal) -> bool:
         """Whether any grant gives the principal something in this source."""
         return touches(self.policy, principal, source, self.circumstances())
+
+    def leased(self, principal: Principal) -> Principal:
+        """The principal with the access that they have for a time, as it is now."""
+        found = self.leases.of(principal.id, self.now())
+        names = frozenset(policy.lease_name(RuleRef(id=one.grant, digest=one.digest)) for one in found)
+        return principal if names == principal.leases else replace(principal, leases=names)
 
     def circumstances(self, purpose: str | None = None, *, is_look: bool = False) -> Circumstances:
         """What grants with hours, a last day or purposes are held against; `is_look` for lists of what is possible."""

@@ -23,6 +23,7 @@ from gatebook_hub.stores.changes import ChangeStore
 from gatebook_hub.stores.database import open_database
 from gatebook_hub.stores.identities import IdentityStore
 from gatebook_hub.stores.keys import load_keys
+from gatebook_hub.stores.leases import LeaseStore
 from gatebook_hub.stores.outbox import Outbox
 from gatebook_hub.stores.preferences import PreferenceStore
 from gatebook_hub.stores.runs import RunStore
@@ -62,6 +63,7 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
             sessions=SessionStore(database),
             receipts=ReceiptStore(database),
             runs=RunStore(database),
+            leases=LeaseStore(database),
             notices=Notices(Outbox(database), PreferenceStore(database), in_force, settings.limit_outbox),
         )
         sources.hold(Identities(gate, IdentityStore(database), OPERATOR))

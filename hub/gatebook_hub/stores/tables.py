@@ -103,6 +103,16 @@ change_image = Table(
     Column("part", Integer, primary_key=True, autoincrement=False),
     Column("document", Text, nullable=False),
 )
+lease = Table(
+    "lease",
+    STATE,
+    Column("change_id", String(40), primary_key=True),
+    Column("principal", String(128), nullable=False),
+    Column("grant_id", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("until", String(40), nullable=False),
+    Index("lease_until", "until"),
+)
 token = Table(
     "token",
     STATE,

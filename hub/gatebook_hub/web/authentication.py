@@ -76,12 +76,13 @@ class Doorman:
         """
         if (session.hub_token is None) is not (self._hub is None):
             raise AuthenticationError("the session began when the gateway knew people otherwise; sign in again")
+        leased = self._cases.gate.leased
         if session.hub_token is None or self._hub is None:
-            return session
+            return replace(session, principal=leased(session.principal))
         principal = await self._hub.resolve(session.hub_token, is_fresh=is_fresh)
         if principal.id != session.principal.id:
             raise AuthenticationError("the session is somebody else's at the Hub")
-        return replace(session, principal=replace(session.principal, groups=principal.groups))
+        return replace(session, principal=leased(replace(session.principal, groups=principal.groups)))
 
     def count(self, who: str) -> None:
         """Count one request of a principal, or of an address that has not signed in; raises TooManyRequests."""
@@ -106,7 +107,7 @@ class Doorman:
         if scheme.lower() not in {"bearer", "token"} or not token:
             raise AuthenticationError("the Authorization header is not `Bearer <token>`")
         principal = await self._owner(token, is_fresh=is_fresh)
-        return await self._through_tool(request, principal, is_fresh=is_fresh)
+        return self._cases.gate.leased(await self._through_tool(request, principal, is_fresh=is_fresh))
 
     async def _person(self, request: Request) -> Principal:
         session = await self.session(request)

@@ -19,7 +19,7 @@ from gatebook_hub.changes import (
     why_no_undo,
 )
 from gatebook_hub.changes.outline import Touched
-from gatebook_hub.changes.request import CALL, RowChange, RowDiff, RowKind
+from gatebook_hub.changes.request import ACCESS, CALL, RowChange, RowDiff, RowKind
 from gatebook_hub.changes.risk import score
 from gatebook_hub.changes.transitions import approvals_for
 from gatebook_hub.errors import GatebookError
@@ -171,6 +171,8 @@ def summary_of(request: Standing, sights: Sights) -> str:
     """The request in one sentence, which names no further table that its reader does not know."""
     if request.state not in {State.EXECUTED, State.UNDONE}:
         return _would(request, sights)
+    if request.operation == ACCESS:
+        return f"{requester_of(request.requester)} has access to {request.source} for a time"
     if request.operation == CALL:
         return f"{request.source} was called by the action {request.action}"
     told = _told(request)
@@ -179,6 +181,8 @@ def summary_of(request: Standing, sights: Sights) -> str:
 
 
 def _would(write: Draft | Outline, sights: Sights) -> str:
+    if write.operation == ACCESS:
+        return f"{requester_of(write.requester)} would have access to {write.source} for a time"
     if write.operation == CALL:
         return f"{write.source} would be called by the action {write.action}"
     return _and([f"{_rows(one)} would be {_done(one)} {_named(write, one, sights)}" for one in _told(write)])

@@ -1,9 +1,10 @@
 """What the reader may do, and why not."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
-from gatebook_hub.portal.pages.frame import Downloads, Frame
+from gatebook_hub.portal.pages.frame import Downloads, FieldError, Frame
 
 
 class Verdict(StrEnum):
@@ -66,11 +67,35 @@ class SourceAccess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """Access that the reader may ask for: what it gives, the most hours, and who must agree."""
+
+    grant: str
+    gives: str
+    hours: float
+    quorum: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Access that the reader has until a moment; `id` is the request that gave it."""
+
+    id: str
+    grant: str
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccessPage:
-    """All answers for the reader under one revision of the policy set."""
+    """All answers for the reader under one revision of the policy set; `errors` are of the form of one offer."""
 
     frame: Frame
     revision: str
     sources: tuple[SourceAccess, ...]
     downloads: Downloads
     may_review: bool = False
+    offers: tuple[Offer, ...] = ()
+    held: tuple[Held, ...] = ()
+    errors: tuple[FieldError, ...] = ()
+    asked: str = ""
+    given_reason: str = ""
