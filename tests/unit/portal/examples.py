@@ -7,6 +7,8 @@ from gatebook_hub.portal.pages.access import (
     AccessPage,
     ActionAccess,
     ColumnAccess,
+    Held,
+    Offer,
     RowScope,
     SourceAccess,
     TableAccess,
@@ -372,7 +374,13 @@ def sample() -> ChangePage:
     rows = [{"key": [n], "kind": "changed", "before": [n, 1], "after": [n, 2]} for n in range(0, 40, 2)]
     document = {"key": ["id"], "columns": ["id", "total"], "rows": rows, "is_complete": False, "table": "invoice"}
     counts = {"added": 0, "changed": 40_000, "removed": 0}
-    return replace(change(), table="invoice", diffs=(row_diff_of({**document, "total": 40_000, "counts": counts}),))
+    written = {**document, "table": "journal", "rows": rows[:3], "is_complete": True}
+    return replace(
+        change(),
+        table="invoice",
+        diffs=(row_diff_of({**document, "total": 40_000, "counts": counts}),),
+        beside=(row_diff_of(written),),
+    )
 
 
 def overtaken() -> ChangePage:
@@ -508,7 +516,21 @@ def access(table: str, sentence: str) -> AccessPage:
         SourceAccess(name=table, title=sentence, tables=(answers, replace(answers, name="invoice"))),
         SourceAccess(name="ledger", title="Ledger", tables=()),
     )
-    return AccessPage(frame=frame(), revision="3f9c2ab1", sources=sources, downloads=DOWNLOADS)
+    offers = (
+        Offer(grant="pay-for-a-while", gives=f"select on hr.{table}", hours=8, quorum="1 of people_team"),
+        Offer(grant="desk", gives=sentence, hours=0.5, quorum=f"2 of {table}"),
+    )
+    return AccessPage(
+        frame=frame(),
+        revision="3f9c2ab1",
+        sources=sources,
+        downloads=DOWNLOADS,
+        offers=offers,
+        held=(Held(id="c-9", grant=table, until=NOW),),
+        errors=(FieldError(message=sentence, field="hours-desk"), FieldError(message=table, field="reason-desk")),
+        asked="desk",
+        given_reason=sentence,
+    )
 
 
 def who_can(principal: str, sentence: str) -> WhoCanPage:
