@@ -35,6 +35,25 @@ def when_open(ask: Callable[[], T]) -> T:
         time.sleep(_PAUSE_S)
 
 
+def button(label: str, tone: str) -> ipywidgets.Button:
+    """A button; `gb-press` does what the part is for, `gb-second` the rest."""
+    made = ipywidgets.Button(description=label)
+    made.add_class(tone)
+    return made
+
+
+def line(*widgets: ipywidgets.Widget) -> ipywidgets.HBox:
+    """Widgets side by side, which wrap where the page is narrow."""
+    made = ipywidgets.HBox(widgets)
+    made.add_class("gb-line")
+    return made
+
+
+def show(widget: ipywidgets.Widget, *, is_shown: bool) -> None:
+    """Have a widget on the page, or not."""
+    widget.layout.display = None if is_shown else "none"
+
+
 class Status:
     """One sentence: what is going on, what went well, or what went wrong."""
 

@@ -68,7 +68,7 @@ class Cursor:
         """Run one write for each of the parameters, all or none; as many as fit into a call may be one request."""
         self._begin()
         sets = [encode_parameters(_named(one)) for one in seq_of_parameters]
-        chunks = list(_chunks(sets))
+        chunks = list(calls_of(sets))
         if len(chunks) == 1:
             self._take(self.connection.send(operation, {"params": sets[0]} if len(sets) == 1 else {"many": sets}))
             return self
@@ -283,7 +283,8 @@ def _named(parameters: object) -> Mapping[str, Any]:
     raise ProgrammingError(message)
 
 
-def _chunks(sets: Sequence[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
+def calls_of(sets: Sequence[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
+    """Encoded parameters, in as many calls as they need; those of one call may become one change request."""
     chunk: list[dict[str, object]] = []
     size = 0
     for one in sets:

@@ -12,6 +12,16 @@
     document.getElementById("tool").removeAttribute("aria-busy");
   };
 
+  // The table is drawn anew; whoever uses the keyboard goes on from the same place.
+  const keepFocus = (table, selector) => {
+    const again = new MutationObserver(() => {
+      const same = table.querySelector(selector);
+      if (same && document.activeElement === document.body) same.focus({ preventScroll: true });
+    });
+    again.observe(table, { childList: true, subtree: true });
+    setTimeout(() => again.disconnect(), 3000);
+  };
+
   // A table's button stands for an entry of the field beneath the table, which is what the kernel hears of.
   document.addEventListener("click", event => {
     const button = event.target instanceof Element ? event.target.closest("button[data-gb-choose]") : null;
@@ -19,14 +29,34 @@
     const field = table && table.querySelector(".gb-pick select");
     if (!field) return;
     const place = button.dataset.gbChoose;
-    // The table is drawn anew; whoever uses the keyboard goes on from the same row.
-    const again = new MutationObserver(() => {
-      const same = table.querySelector(`button[data-gb-choose="${place}"]`);
-      if (same && document.activeElement === document.body) same.focus({ preventScroll: true });
-    });
-    again.observe(table, { childList: true, subtree: true });
-    setTimeout(() => again.disconnect(), 3000);
+    keepFocus(table, `button[data-gb-choose="${place}"]`);
     field.selectedIndex = button.getAttribute("aria-pressed") === "true" ? 0 : Number(place);
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+
+  // A head sorts by its column, and once more the other way round: it stands for the two fields above the table.
+  document.addEventListener("click", event => {
+    const head = event.target instanceof Element ? event.target.closest("button[data-gb-sort]") : null;
+    const table = head && head.closest(".gb-table-part");
+    const sort = table && table.querySelector(".gb-sort select");
+    const way = table && table.querySelector(".gb-way select");
+    if (!sort || !way) return;
+    const sorted = head.closest("th").getAttribute("aria-sort");
+    const [field, index] = sorted ? [way, sorted === "ascending" ? 1 : 0] : [sort, Number(head.dataset.gbSort)];
+    keepFocus(table, `button[data-gb-sort="${head.dataset.gbSort}"]`);
+    field.selectedIndex = index;
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  });
+
+  // A row's box stands for an entry of the list beneath the table.
+  document.addEventListener("change", event => {
+    const box = event.target instanceof Element ? event.target.closest("input[data-gb-mark]") : null;
+    const table = box && box.closest(".gb-table-part");
+    const field = table && table.querySelector(".gb-marks select");
+    const option = field && field.options[Number(box.dataset.gbMark)];
+    if (!option) return;
+    keepFocus(table, `input[data-gb-mark="${box.dataset.gbMark}"]`);
+    option.selected = box.checked;
     field.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
