@@ -98,18 +98,34 @@ def card_of(change: Change) -> str:
         *(_paragraph(sentence(refusal)) for refusal in change.refusals),
         _paragraph(sentence(f"it takes back what request {change.undoes} did")) if change.undoes else "",
         *(_paragraph(f"Warning: {warning}") for warning in change.warnings),
-        *(_diff_table(change, diff, _caption(change, diff)) for diff in change.diffs or () if diff.rows or diff.hidden),
-        *(
-            _diff_table(change, diff, f"Written by triggers in {diff.table}")
-            for diff in change.beside or ()
-            if diff.rows
-        ),
+        *_diff_tables(change),
         *(_paragraph(sentence(str(review))) for review in change.reviews),
         _paragraph(sentence(f"your reason: {change.reason}")) if change.reason else "",
         _place(change),
         "</section>",
     ]
     return "\n".join(part for part in parts if part)
+
+
+def rows_of(change: Change) -> str:
+    """The rows before and after alone, as HTML; a sentence where there are none to be seen."""
+    tables = _diff_tables(change) or [_paragraph("No rows of this request are here to be seen.")]
+    opening = f'<section class="gb-card" aria-label="{escape(f"Rows of {_label(change)}")}">'
+    return "\n".join((STYLE, opening, *tables, "</section>"))
+
+
+def _diff_tables(change: Change) -> list[str]:
+    written = [diff for diff in change.diffs or () if diff.rows or diff.hidden]
+    beside = [diff for diff in change.beside or () if diff.rows]
+    return [
+        *(_diff_table(change, diff, _caption(change, diff)) for diff in written),
+        *(_diff_table(change, diff, f"Written by triggers in {diff.table}") for diff in beside),
+    ]
+
+
+def web_address(url: str) -> str | None:
+    """The address if it is one of the web: it comes over the wire, and could be a script (javascript:, data:)."""
+    return url if urlsplit(url).scheme in {"http", "https"} else None
 
 
 def _label(change: Change) -> str:
@@ -213,8 +229,7 @@ def _short(text: str) -> str:
 
 
 def _link(change: Change) -> str:
-    # The address comes over the wire: anything but a web address (javascript:, data:) stays text.
-    if urlsplit(change.url).scheme not in {"http", "https"}:
+    if web_address(change.url) is None:
         return ""
     return f' · <a href="{escape(change.url)}" target="_blank" rel="noopener noreferrer">Open its page</a>'
 

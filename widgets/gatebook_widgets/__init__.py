@@ -10,12 +10,31 @@ Everything runs in the kernel with its viewer's rights. What a widget allows or 
 decides about every call, whoever made the page send it.
 """
 
-from gatebook_widgets.cards import ChangeCard
+from gatebook_widgets.cards import ChangeCard, RowDiff
 from gatebook_widgets.forms import ActionForm
+from gatebook_widgets.inbox import Inbox
+from gatebook_widgets.keyset import Comparison
 from gatebook_widgets.parts import Part, when_open
-from gatebook_widgets.records import RecordView
+from gatebook_widgets.progress import Progress, Step, reading
+from gatebook_widgets.records import RecordView, Related
 from gatebook_widgets.search import Search
 from gatebook_widgets.tables import RecordTable
 from gatebook_widgets.tool import Tool
 
-__all__ = ["ActionForm", "ChangeCard", "Part", "RecordTable", "RecordView", "Search", "Tool", "when_open"]
+__all__ = [
+    "ActionForm",
+    "ChangeCard",
+    "Comparison",
+    "Inbox",
+    "Part",
+    "Progress",
+    "RecordTable",
+    "RecordView",
+    "Related",
+    "RowDiff",
+    "Search",
+    "Step",
+    "Tool",
+    "reading",
+    "when_open",
+]

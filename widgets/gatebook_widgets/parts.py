@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import sys
 import time
@@ -33,6 +34,19 @@ def when_open(ask: Callable[[], T]) -> T:
             if error.code != _NOBODY_YET:
                 raise
         time.sleep(_PAUSE_S)
+
+
+def in_this_loop(receive: Callable[[T], None]) -> Callable[[T], None]:
+    """For news from another thread: widgets are changed in the kernel's own, in the order in which news came."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return receive
+
+    def tell(news: T) -> None:
+        loop.call_soon_threadsafe(receive, news)
+
+    return tell
 
 
 def button(label: str, tone: str) -> ipywidgets.Button:

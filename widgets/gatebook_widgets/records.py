@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -10,11 +11,42 @@ import ipywidgets
 import pandas as pd
 
 from gatebook_widgets.parts import Part
+from gatebook_widgets.tables import RecordTable
 from gatebook_widgets.wording import heading_of, html_of, masked_columns
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Related:
+    """A table whose rows belong to a record: `on` names its columns, or a mapping of them to the record's."""
+
+    title: str
+    source: str
+    table: str
+    on: Mapping[str, str] | Sequence[str]
+    columns: Sequence[str] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    rows: int = 10
+
+    def table_beneath(self, record: Part) -> RecordTable:
+        """The table, which follows the record."""
+        return RecordTable(
+            self.title,
+            self.source,
+            table=self.table,
+            columns=self.columns,
+            rows=self.rows,
+            of=record,
+            on=self.on,
+            labels=self.labels,
+            empty=f"No {self.title.lower()}.",
+        )
+
+
 class RecordView(Part):
-    """Shows the record that `source` announces, or the first row of what `load` returns for it; announces it too."""
+    """Shows the record that `source` announces, or the first row of what `load` returns for it; announces it too.
+
+    Beneath it are the tables of `related`, each with the rows that belong to the record.
+    """
 
     kind = "record"
 
@@ -25,6 +57,7 @@ class RecordView(Part):
         load: Callable[[Any], Any] | None = None,
         *,
         labels: Mapping[str, str] | None = None,
+        related: Sequence[Related] = (),
     ) -> None:
         self.title = title
         self.record: dict[str, Any] | None = None
@@ -33,6 +66,8 @@ class RecordView(Part):
         self._given: Any = None
         self._view = ipywidgets.HTML()
         super().__init__(self._view)
+        self.related = tuple(one.table_beneath(self) for one in related)
+        self.box.children = [self._view, self.status.widget, *(table.box for table in self.related)]
         self._draw(frozenset())
         source.follow(self._on_news)
 
