@@ -11,6 +11,8 @@ decides about every call, whoever made the page send it.
 """
 
 from gatebook_widgets.cards import ChangeCard, RowDiff
+from gatebook_widgets.charts import Chart
+from gatebook_widgets.downloads import Download
 from gatebook_widgets.forms import ActionForm
 from gatebook_widgets.inbox import Inbox
 from gatebook_widgets.keyset import Comparison
@@ -19,12 +21,16 @@ from gatebook_widgets.progress import Progress, Step, reading
 from gatebook_widgets.records import RecordView, Related
 from gatebook_widgets.search import Search
 from gatebook_widgets.tables import RecordTable
-from gatebook_widgets.tool import Tool
+from gatebook_widgets.tool import SideBySide, Tabs, Tool
+from gatebook_widgets.uploads import BulkUpload
 
 __all__ = [
     "ActionForm",
+    "BulkUpload",
     "ChangeCard",
+    "Chart",
     "Comparison",
+    "Download",
     "Inbox",
     "Part",
     "Progress",
@@ -33,7 +39,9 @@ __all__ = [
     "Related",
     "RowDiff",
     "Search",
+    "SideBySide",
     "Step",
+    "Tabs",
     "Tool",
     "reading",
     "when_open",

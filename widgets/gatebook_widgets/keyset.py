@@ -115,6 +115,11 @@ def statement(wanted: Wanted, stretch: Stretch, engine: str, limit: int, *, is_f
     return _Writing(engine).write(wanted, stretch, limit, is_forward=is_forward)
 
 
+def everything(wanted: Wanted, engine: str) -> Statement:
+    """All rows that are wanted, in the key's order."""
+    return _Writing(engine).write_all(wanted)
+
+
 def quoted(name: str, engine: str) -> str:
     """A name of the gateway's schema as the engine quotes it."""
     mark = '"' if engine not in _BACKTICKS else "`"
@@ -142,6 +147,13 @@ class _Writing:
         by = ", ".join(self._name(name) + way for name in order)
         # Names of the schema, quoted, and numbered parameters: nothing else is in the text.
         sql = f"select {columns} from {self._name(wanted.table)}{where} order by {by} limit {limit:d}"  # noqa: S608
+        return Statement(sql=sql, params=self._params)
+
+    def write_all(self, wanted: Wanted) -> Statement:
+        conditions = [self._filter(one) for one in wanted.filters]
+        where = f" where {' and '.join(conditions)}" if conditions else ""
+        columns, by = (", ".join(map(self._name, names)) for names in (wanted.columns, wanted.key))
+        sql = f"select {columns} from {self._name(wanted.table)}{where} order by {by}"  # noqa: S608 - as above
         return Statement(sql=sql, params=self._params)
 
     def _beyond(self, order: tuple[str, ...], mark: Mapping[str, object], sign: str) -> str:

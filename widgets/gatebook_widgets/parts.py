@@ -9,7 +9,8 @@ import time
 import traceback
 from collections.abc import Callable
 from html import escape
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
+from weakref import WeakSet
 
 import ipywidgets
 
@@ -23,6 +24,23 @@ Follower = Callable[[Any], None]
 # What the tools service answers to a kernel that waits for somebody to open its page.
 _NOBODY_YET = "GB-605"
 _PAUSE_S = 0.25
+# What the client says if it reaches nobody, and what the relay says if it does not reach the gateway.
+UNREACHABLE = frozenset({"GB-902", "GB-601"})
+
+
+class HearsOfLoss(Protocol):
+    """Somebody who does something about a connection that is lost."""
+
+    def on_lost(self) -> None:
+        """A part could not reach the gateway."""
+
+
+_hear_of_loss: WeakSet[HearsOfLoss] = WeakSet()
+
+
+def hear_of_loss(one: HearsOfLoss) -> None:
+    """Have it told when a part of this kernel could not reach the gateway, for as long as it is there."""
+    _hear_of_loss.add(one)
 
 
 def when_open(ask: Callable[[], T]) -> T:
@@ -137,6 +155,9 @@ class Part:
             work()
         except GatebookError as error:
             self.status.refuse(error)
+            if error.code in UNREACHABLE:
+                for hear in tuple(_hear_of_loss):
+                    hear.on_lost()
         except Exception as error:  # noqa: BLE001 - a person at a tool must not see a traceback, or nothing at all
             reference = secrets.token_hex(4)
             print(f"tool error {reference}", file=sys.__stderr__)

@@ -115,7 +115,7 @@ class RecordTable(Part):
             if self._source is not None:
                 self._source.refresh()
         elif self._source is None:
-            self.attempt(lambda: self.show(self._load()))  # type: ignore[misc]
+            self.attempt(lambda: self.show(self._load()), "loading …")  # type: ignore[misc]
         elif self._given is not None:
             self._on_news(self._given)
 
@@ -142,7 +142,7 @@ class RecordTable(Part):
             self.browser.first()
         elif self._load is not None:
             load = self._load
-            self.attempt(lambda: self.show(when_open(load)))
+            self.attempt(lambda: self.show(when_open(load)), "loading …")
 
     def _on_news(self, what: Any) -> None:
         self._given = what

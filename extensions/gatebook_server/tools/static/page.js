@@ -60,6 +60,23 @@
     field.dispatchEvent(new Event("change", { bubbles: true }));
   });
 
+  // A longer message than the service takes would end the connection, so a file that is too large is not sent at all.
+  const mostBytes = 900000;
+  document.addEventListener("change", event => {
+    const input = event.target;
+    if (!(input instanceof HTMLInputElement) || input.type !== "file") return;
+    const part = input.closest(".gb-upload-part");
+    if (part) part.querySelectorAll(".gb-too-large").forEach(one => one.remove());
+    if (![...input.files].some(file => file.size > mostBytes)) return;
+    event.stopImmediatePropagation();
+    input.value = "";
+    const told = document.createElement("p");
+    told.className = "gb-wrong gb-too-large";
+    told.setAttribute("role", "alert");
+    told.textContent = "The file is larger than 900 KB. Send its rows in parts.";
+    if (part) part.append(told);
+  }, true);
+
   // Jupyter's client reconnects by itself; only a person can tell whether to start over.
   let leaving = false;
   window.addEventListener("beforeunload", () => { leaving = true; });
