@@ -46,7 +46,9 @@ class Browser:
         self.more = ipywidgets.ToggleButton(description="Sort, filter, columns", icon="")
         self.more.add_class("gb-second")
         sortable = [(self.label(name), name) for name in pages.sortable]
-        self.sort = ipywidgets.Dropdown(options=[("the key", None), *sortable], description="Sort by", style=WIDE)
+        self.sort = ipywidgets.Dropdown(
+            options=[("the key", None), *sortable], index=0, description="Sort by", style=WIDE
+        )
         self.way = ipywidgets.Dropdown(options=[("rising", False), ("falling", True)], description="Order", style=WIDE)
         self.sort.add_class("gb-sort")
         self.way.add_class("gb-way")
@@ -74,6 +76,7 @@ class Browser:
         self._panel.add_class("gb-panel")
         self.told = ipywidgets.HTML()
         self.controls = ipywidgets.VBox([line(self.more), self._panel, line(self.told, self.none)])
+        self.controls.add_class("gb-controls")
         self.back, self.forth = button("Previous", "gb-second"), button("Next", "gb-second")
         self.place = ipywidgets.HTML()
         self.pager = line(self.back, self.forth, self.place)
@@ -181,6 +184,7 @@ class Browser:
         if self.column.value is not None:
             kind = kind_of(self.pages.column(self.column.value).type)
             self.comparison.options = [(str(one), one) for one in comparisons_of(kind)]
+            self.comparison.index = 0
 
     def _read(self, page: Callable[[], pd.DataFrame]) -> None:
         self._attempt(lambda: self._take(page()), "loading …")

@@ -13,6 +13,7 @@ import ipywidgets
 import pandas as pd
 
 from gatebook.errors import InvalidInput
+from gatebook.model import counted
 from gatebook_widgets.browsing import Browser, values_of
 from gatebook_widgets.drawing import MOST_ROWS, Look, label_of_row, table_of
 from gatebook_widgets.editing import Edits
@@ -65,13 +66,13 @@ class RecordTable(Part):
         self._given: Any = None
         self._chosen: int | None = None
         self._is_filling = False
-        self._view = ipywidgets.HTML()
+        self._head, self._view = ipywidgets.HTML(), ipywidgets.HTML()
         self._choice = ipywidgets.Dropdown(
             description=f"Choose from {title.lower()}", style={"description_width": "initial"}
         )
         self._choice.add_class("gb-pick")
         self.selected = Selection(title, self._draw)
-        super().__init__(self._view, self._choice, self.selected.box)
+        super().__init__(self._head, self._view, self._choice, self.selected.box)
         self._choice.observe(self._on_choice, names="index")
         if isinstance(source, str):
             self.attempt(lambda: self._browse(source, table, tuple(columns), rows, tuple(editable)))
@@ -130,7 +131,7 @@ class RecordTable(Part):
             pages.column(name)
         self.edits = Edits(pages, editable, self._labels, self.refresh) if editable else None
         self.browser = Browser(pages, self._labels, self.attempt, self.show)
-        parts = [self.browser.controls, self._view, self.browser.pager, self._choice, self.selected.box]
+        parts = [self._head, self.browser.controls, self._view, self.browser.pager, self._choice, self.selected.box]
         self.box.children = [*parts, *((self.edits.box,) if self.edits else ()), self.status.widget]
 
     def _begin(self) -> None:
@@ -207,11 +208,12 @@ class RecordTable(Part):
 
     def _draw(self) -> None:
         frame = self.frame
+        show(self._head, is_shown=frame is not None)
         if frame is None:
-            self._view.value = ""
+            self._head.value = self._view.value = ""
             return
-        head = f"<h2>{escape(self.title)}</h2>"
-        self._view.value = head + (f"<p>{escape(self._empty)}</p>" if frame.empty else table_of(frame, self._look()))
+        self._head.value = f"<h2>{escape(self.title)}</h2>"
+        self._view.value = f"<p>{escape(self._empty)}</p>" if frame.empty else table_of(frame, self._look())
 
     def _look(self) -> Look:
         pages = self.browser.pages if self.browser is not None else None
@@ -224,4 +226,5 @@ class RecordTable(Part):
             sortable=pages.sortable if pages else (),
             sort=pages.wanted.sort if pages else None,
             is_descending=bool(pages and pages.wanted.is_descending),
+            caption=f"{counted(len(pages.records), 'row')} on this page" if pages else "",
         )

@@ -73,7 +73,7 @@ class BulkUpload(Part):
         self._pressing = line(self.ask_button, self.forget_button)
         self.card = ChangeCard()
         super().__init__()
-        choices = line(self.mode, self.wrong_rows)
+        choices = line(*((self.mode,) if len(modes) > 1 else ()), self.wrong_rows)
         parts = [self._head, self.field, choices, self._view, self.reason, self._pressing, self._asking]
         self.box.children = [*parts, self.status.widget, self.card.box]
         self.field.observe(self._on_file, names="value")

@@ -188,7 +188,8 @@ def test_kinds_of_columns(name: str, kind: Kind) -> None:
     "type_name, text, value",
     [
         ("bigint", " 12 ", 12), ("numeric(6, 2)", "1,50", Decimal("1.50")), ("real", "1e3", 1000.0),
-        ("date", "2026-01-31", dt.date(2026, 1, 31)), ("timestamp", "2026-01-31", dt.datetime.fromisoformat("2026-01-31")),
+        ("date", "2026-01-31", dt.date(2026, 1, 31)),
+        ("timestamp", "2026-01-31", dt.datetime.fromisoformat("2026-01-31")),
         ("boolean", "Yes", True), ("boolean", "0", False), ("time", "14:30", dt.time(14, 30)),
         ("varchar(3)", " a ", " a "),
     ],

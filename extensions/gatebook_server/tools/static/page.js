@@ -61,21 +61,27 @@
   });
 
   // A longer message than the service takes would end the connection, so a file that is too large is not sent at all.
+  // The field that asks for it is on no page: it is met when it is clicked.
   const mostBytes = 900000;
-  document.addEventListener("change", event => {
-    const input = event.target;
-    if (!(input instanceof HTMLInputElement) || input.type !== "file") return;
-    const part = input.closest(".gb-upload-part");
-    if (part) part.querySelectorAll(".gb-too-large").forEach(one => one.remove());
-    if (![...input.files].some(file => file.size > mostBytes)) return;
-    event.stopImmediatePropagation();
-    input.value = "";
-    const told = document.createElement("p");
-    told.className = "gb-wrong gb-too-large";
-    told.setAttribute("role", "alert");
-    told.textContent = "The file is larger than 900 KB. Send its rows in parts.";
-    if (part) part.append(told);
-  }, true);
+  const plainClick = HTMLInputElement.prototype.click;
+  HTMLInputElement.prototype.click = function () {
+    const part = this.type === "file" && document.activeElement && document.activeElement.closest(".gb-upload-part");
+    if (part && !this.dataset.gbLimited) {
+      this.dataset.gbLimited = "yes";
+      this.addEventListener("change", event => {
+        part.querySelectorAll(".gb-too-large").forEach(one => one.remove());
+        if (![...this.files].some(file => file.size > mostBytes)) return;
+        event.stopImmediatePropagation();
+        this.value = "";
+        const told = document.createElement("p");
+        told.className = "gb-wrong gb-too-large";
+        told.setAttribute("role", "alert");
+        told.textContent = "The file is larger than 900 KB. Send its rows in parts.";
+        part.append(told);
+      }, true);
+    }
+    return plainClick.call(this);
+  };
 
   // Jupyter's client reconnects by itself; only a person can tell whether to start over.
   let leaving = false;
