@@ -1,6 +1,6 @@
 """Operations use every widget on a tool's page: they turn pages, edit values, load a file and save one.
 
-A tool that holds them all, in a workspace of its own: the person's part in Chromium, the attacker's with forged messages.
+A tool that holds them all, in a workspace of its own: the person's part in Chromium, the attacker's with forged ones.
 """
 
 from __future__ import annotations
