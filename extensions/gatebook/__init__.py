@@ -20,6 +20,7 @@ from gatebook.errors import GatebookError
 from gatebook.finding import search
 from gatebook.model import Outcome
 from gatebook.rows import NULLABLE, Rows
+from gatebook.saved import SavedQuery, saved, saved_queries
 from gatebook.transport import gate
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = [
     "GatebookError",
     "Outcome",
     "Rows",
+    "SavedQuery",
     "action",
     "actions",
     "change",
@@ -40,6 +42,8 @@ __all__ = [
     "errors",
     "me",
     "query",
+    "saved",
+    "saved_queries",
     "schema",
     "search",
     "sources",

@@ -42,6 +42,10 @@ class EventKind(StrEnum):
     CHANGE_REFUSED = "change.refused"
     ACTION_REFUSED = "action.refused"
     ACCESS_ENDED = "access.ended"
+    SAVED_WRITTEN = "saved.written"
+    SAVED_SHARED = "saved.shared"
+    SAVED_DELETED = "saved.deleted"
+    SAVED_REFUSED = "saved.refused"
     POLICY_LOADED = "policy.loaded"
     POLICY_REFUSED = "policy.refused"
     TOKEN_ISSUED = "token.issued"  # noqa: S105 - the name of an event
@@ -69,7 +73,7 @@ class Event:
     """One event; unset fields are left out of its bytes.
 
     `time` is UTC in ISO 8601 with microseconds; `refers_to` the index of the intent that an outcome closes;
-    `provenance` is what the caller claims, `tool`, `run` and `principal` are facts.
+    `provenance` is what the caller claims, `tool`, `run`, `saved` and `principal` are facts.
     """
 
     kind: EventKind
@@ -91,6 +95,7 @@ class Event:
     purpose: str | None = None
     change: str | None = None
     action: str | None = None
+    saved: Mapping[str, str] = field(default_factory=dict)
     refers_to: int | None = None
     outcome: Outcome | None = None
     rows: int | None = None

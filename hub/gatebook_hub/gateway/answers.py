@@ -267,3 +267,65 @@ class StatusDocument(BaseModel):
     """Whether the gateway is well."""
 
     status: str
+
+
+class SavedItemDocument(BaseModel):
+    """A saved query in a list."""
+
+    id: str
+    url: str = Field(description="Its page at the portal.")
+    name: str
+    author: str
+    title: str
+    description: str
+    source: str
+    version: int
+    newest: int = Field(description="The number of the newest version.")
+    saved_by: str = Field(description="Who saved this version.")
+    saved_at: str
+    params: dict[str, Any] = Field(description="JSON Schema of its parameters.")
+
+
+class SavedQueriesDocument(BaseModel):
+    """The saved queries that the caller may run, a thousand at most."""
+
+    saved_queries: list[SavedItemDocument]
+
+
+class SavedChartDocument(BaseModel):
+    """How the portal draws the result."""
+
+    kind: Literal["bar", "line"]
+    x: str
+    y: str
+
+
+class SavedQueryDocument(SavedItemDocument):
+    """A saved query in one version."""
+
+    sql: str
+    chart: SavedChartDocument | None
+    note: str
+
+
+class SavedVersionDocument(BaseModel):
+    """One version."""
+
+    version: int
+    saved_by: str
+    saved_at: str
+    note: str
+    title: str
+    source: str
+    sql: str
+    params: dict[str, Any]
+
+
+class SavedVersionsDocument(BaseModel):
+    """All versions of a saved query, newest first."""
+
+    id: str
+    name: str
+    author: str
+    deleted_at: str | None
+    versions: list[SavedVersionDocument]

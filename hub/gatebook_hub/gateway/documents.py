@@ -100,6 +100,18 @@ class ActionCallDocument(Document):
     provenance: ProvenanceDocument = Field(default_factory=ProvenanceDocument)
 
 
+class SavedRunDocument(Document):
+    """One run of a saved query."""
+
+    author: str | None = Field(None, max_length=128, description="Whose it is, where several share one name.")
+    version: int | None = Field(None, ge=1, le=2**31, description="An older version; the newest if not given.")
+    params: dict[str, Any] = Field(default_factory=dict, description="Values of its parameters.")
+    reason: str | None = Field(None, max_length=2_000, description="Why, where a grant asks for it.")
+    purpose: str | None = Field(None, max_length=63, pattern=r"^[a-z][a-z0-9_]*$")
+    limit_rows: int | None = Field(None, ge=1, le=2**53, description="Refuse an answer of more rows.")
+    provenance: ProvenanceDocument = Field(default_factory=ProvenanceDocument)
+
+
 class RunStartDocument(Document):
     """A run by hand."""
 

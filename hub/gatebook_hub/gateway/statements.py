@@ -72,7 +72,7 @@ async def query(call: Calling, body: QueryDocument, cases: Cases, request: Reque
         is_dry_run=body.dry_run,
     )
     waiting = Waiting()
-    watcher = asyncio.ensure_future(_leave_with(request, waiting))
+    watcher = asyncio.ensure_future(leave_with(request, waiting))
     try:
         try:
             return await run_in_threadpool(_answered, cases, call, question, waiting)
@@ -95,7 +95,7 @@ def _answered(cases: UseCases, call: Call, question: Question, waiting: Waiting)
     return answering(answer)
 
 
-async def _leave_with(request: Request, waiting: Waiting) -> None:
+async def leave_with(request: Request, waiting: Waiting) -> None:
     """Cancel the statement when its caller goes away before the first rows."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

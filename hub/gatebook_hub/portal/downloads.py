@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import datetime as dt
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from starlette.responses import JSONResponse, Response
 
@@ -39,8 +43,16 @@ def csv_cell(value: Any) -> str:
             return "true" if value else "false"
         case int() | float():
             return str(value)
+        case Decimal():
+            return format(value, "f") if value.is_finite() else str(value)
+        case dt.date() | dt.time():
+            return value.isoformat()
+        case dt.timedelta() | UUID():
+            return str(value)
+        case bytes():
+            return base64.b64encode(value).decode()
         case str():
             text = value
         case _:
-            text = json.dumps(value, ensure_ascii=False, sort_keys=True)
+            text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
     return f"'{text}" if text.lstrip(" \u00a0\ufeff").startswith(_FORMULA) else text

@@ -19,6 +19,13 @@ from gatebook_hub.portal.pages.notifications import NotificationsPage
 from gatebook_hub.portal.pages.pattern import PatternPage
 from gatebook_hub.portal.pages.problem import NotFoundPage, ProblemPage
 from gatebook_hub.portal.pages.runs import RunPage, RunsPage
+from gatebook_hub.portal.pages.saved import (
+    SavedEditPage,
+    SavedHistoryPage,
+    SavedListPage,
+    SavedQueryPage,
+    SavedSharePage,
+)
 from gatebook_hub.portal.pages.session import SignedOutPage, SignInPage
 from gatebook_hub.portal.pages.who_can import WhoCanPage
 
@@ -35,6 +42,11 @@ Page = (
     | AccessPage
     | WhoCanPage
     | NotificationsPage
+    | SavedListPage
+    | SavedQueryPage
+    | SavedHistoryPage
+    | SavedEditPage
+    | SavedSharePage
     | SignInPage
     | SignedOutPage
     | ProblemPage
@@ -57,6 +69,11 @@ TEMPLATES: Mapping[type[Page], str] = MappingProxyType(
         AccessPage: "access.html",
         WhoCanPage: "who_can.html",
         NotificationsPage: "notifications.html",
+        SavedListPage: "saved.html",
+        SavedQueryPage: "saved_query.html",
+        SavedHistoryPage: "saved_history.html",
+        SavedEditPage: "saved_edit.html",
+        SavedSharePage: "saved_share.html",
         SignInPage: "sign_in.html",
         SignedOutPage: "signed_out.html",
         ProblemPage: "problem.html",

@@ -20,6 +20,8 @@ from gatebook_hub.portal import routes_home as home
 from gatebook_hub.portal import routes_inbox as inbox
 from gatebook_hub.portal import routes_notifications as notifications
 from gatebook_hub.portal import routes_runs as runs
+from gatebook_hub.portal import routes_saved as saved
+from gatebook_hub.portal import routes_saving as saving
 from gatebook_hub.portal import routes_who_can as who_can
 from gatebook_hub.portal.files import read_files, send_file
 from gatebook_hub.portal.pages.problem import NotFoundPage, ProblemPage
@@ -33,6 +35,7 @@ _LISTS = {
     "/catalogue": catalogue.catalogue,
     "/audit": audit.audit,
     "/runs": runs.runs,
+    "/saved": saved.listed,
     "/access": access.access,
     "/who-can": who_can.who_can,
 }
@@ -47,6 +50,11 @@ _PAGES = {
     "/runs/{id}": runs.run,
     "/runs/{id}/notebook": runs.notebook,
     "/runs/{id}/notebook.ipynb": runs.notebook_file,
+    "/saved/new": saving.new,
+    "/saved/{id}": saved.query,
+    "/saved/{id}/history": saved.history,
+    "/saved/{id}/edit": saving.edit,
+    "/saved/{id}/share": saving.shares,
 }
 _PRESSES = {
     "/changes/{id}/review": changes.review,
@@ -58,6 +66,16 @@ _PRESSES = {
     "/notifications": notifications.choose,
     "/access/ask": access.ask,
     "/access/{id}/end": access.end,
+    "/saved/{id}/share": saving.share,
+    "/saved/{id}/delete": saving.delete,
+    "/saved/{id}/versions/{number:int}/restore": saving.bring_back,
+}
+# Forms with fields for each parameter of a saved query.
+_LONG_PRESSES = {
+    "/saved": saving.save,
+    "/saved/{id}/edit": saving.save,
+    "/saved/{id}/result": saved.result,
+    "/saved/{id}/download": saved.download,
 }
 _MACHINES = ("/api/", "/healthz", "/readyz", "/metrics")
 _log = logging.getLogger(__name__)
@@ -71,6 +89,7 @@ def install(app: FastAPI, cases: UseCases, hub: HubDirectory | None) -> None:
         *(("GET", path + kind, entrance.page(show)) for path, show in _LISTS.items() for kind in ("", ".json", ".csv")),
         *(("GET", path, entrance.page(show)) for path, show in _PAGES.items()),
         *(("POST", path, entrance.press(act)) for path, act in _PRESSES.items()),
+        *(("POST", path, entrance.press(act, most_fields=saving.MOST_FIELDS)) for path, act in _LONG_PRESSES.items()),
         ("GET", "/sign-in", sign_in.show),
         ("POST", "/sign-in", sign_in.press),
         ("GET", "/oauth_callback", sign_in.come_back),

@@ -91,7 +91,7 @@ def rows_sentence(table: TableView) -> str | None:
 def _search(visit: Visit, query: str) -> tuple[tuple[Match, ...], tuple[str, ...]]:
     """What has every word of the query in its name or description, and the sources that could not be asked."""
     words = query.casefold().split()
-    found = [one for one in _tools_and_actions(visit) if _has(words, one.title, one.summary)]
+    found = [one for one in _beside_tables(visit) if _has(words, one.title, one.summary)]
     away = []
     for rule in visit.cases.access.sources(visit.principal):
         address_of = f"/catalogue/{quote(rule.name)}"
@@ -106,10 +106,13 @@ def _search(visit: Visit, query: str) -> tuple[tuple[Match, ...], tuple[str, ...
     return tuple(found[:MOST_MATCHES]), tuple(away)
 
 
-def _tools_and_actions(visit: Visit) -> Iterator[Match]:
+def _beside_tables(visit: Visit) -> Iterator[Match]:
     if visit.hub is not None:
         for tool in tool_cards(visit.cases, visit.principal):
             yield Match(kind="tool", title=tool.title, url=tool.url, summary=tool.summary)
+    for saved in visit.cases.saved.listed(visit.principal):
+        draft = saved.version.draft
+        yield Match(kind="query", title=draft.title, url=f"/saved/{saved.query.id}", summary=draft.description)
     for action in visit.cases.actions.list(visit.principal):
         url = f"/catalogue/{quote(action.source)}"
         yield Match(kind="action", title=action.title, url=url, summary=action.description)

@@ -12,6 +12,7 @@ _PLAIN = {
     EventKind.QUERY_REFUSED: "asked what was refused",
     EventKind.CHANGE_REFUSED: "a step of a change request was refused",
     EventKind.ACTION_REFUSED: "called an action that was refused",
+    EventKind.SAVED_REFUSED: "asked something of a saved query that was refused",
     EventKind.SCHEMA_READ: "looked at the tables",
     EventKind.TRANSACTION_INTENT: "began to commit a transaction",
     EventKind.CHANGE_WITHDRAWN: "withdrew a change request",
@@ -26,6 +27,11 @@ _PLAIN = {
     EventKind.RUN_FINISHED: "finished a run",
     EventKind.GATEWAY_STARTED: "the gateway started",
 }
+_SAVED = {
+    EventKind.SAVED_WRITTEN: "saved",
+    EventKind.SAVED_SHARED: "shared",
+    EventKind.SAVED_DELETED: "deleted",
+}
 _OUTCOMES = frozenset({EventKind.QUERY_OUTCOME, EventKind.TRANSACTION_OUTCOME, EventKind.CHANGE_OUTCOME})
 
 
@@ -33,6 +39,9 @@ def event_sentence(content: Mapping[str, Any]) -> str:
     """One line: the statement where there is one, else what happened."""
     kind = content["kind"]
     extra: Mapping[str, str] = content.get("extra", {})
+    if kind in _SAVED:
+        saved: Mapping[str, str] = content.get("saved", {})
+        return f"{_SAVED[kind]} the query {saved.get('name', '')}, version {saved.get('version', '')}"
     if "statement" in content:
         return str(content["statement"])
     if kind in _OUTCOMES:

@@ -96,7 +96,7 @@ class Entrance:
 
         return endpoint
 
-    def press(self, act: Callable[[Visit], Response]) -> Endpoint:
+    def press(self, act: Callable[[Visit], Response], *, most_fields: int = MOST_FIELDS) -> Endpoint:
         """The endpoint of a button: from the portal's own page, in this session, with groups asked anew, by no token.
 
         A stranger is told so, not sent away: `form-action` stops a form from ending at the Hub, and what was pressed
@@ -109,7 +109,7 @@ class Entrance:
             session = await self.doorman.session(request)
             if session is None:
                 raise AuthenticationError("your session has ended; sign in and press again")
-            form = await form_of(request)
+            form = await form_of(request, most_fields)
             self.doorman.check_post(request, session, form.get("xsrf", ""))
             visit = await self.enter(request, form=form, is_fresh=True)
             if visit is None:
@@ -189,13 +189,13 @@ def local_address(given: str) -> str:
     return quote(given, safe="/?&=%:+,;@!~*'()-._#")
 
 
-async def form_of(request: Request) -> dict[str, str]:
+async def form_of(request: Request, most_fields: int = MOST_FIELDS) -> dict[str, str]:
     """The fields of a form; raises InvalidInput for another kind of body and for a field that comes twice."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
         raise InvalidInput("a form of the portal was expected")
     body = await request.body()
     try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, max_num_fields=most_fields, errors="strict")
     except ValueError as error:
         raise InvalidInput("the form cannot be read") from error
     fields = dict(pairs)

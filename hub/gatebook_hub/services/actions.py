@@ -168,10 +168,15 @@ class Actions:
 
 def check_parameters(action: Action, given: Mapping[str, Any]) -> dict[str, Any]:
     """Values that fit the action's schema, numbers as Decimal; raises InvalidInput naming the parameter."""
-    properties: Mapping[str, Mapping[str, Any]] = action.params["properties"]
+    return check_values(action.params, given, f"the action `{action.name}`")
+
+
+def check_values(params: Mapping[str, Any], given: Mapping[str, Any], who: str) -> dict[str, Any]:
+    """Values that fit a JSON Schema object, numbers as Decimal; raises InvalidInput naming the parameter."""
+    properties: Mapping[str, Mapping[str, Any]] = params["properties"]
     unknown = sorted(given.keys() - properties.keys())
     if unknown:
-        raise InvalidInput(f"the action `{action.name}` has no parameter `{unknown[0][:64]}`")
+        raise InvalidInput(f"{who} has no parameter `{unknown[0][:64]}`")
     checked: dict[str, Any] = {}
     for name, schema in properties.items():
         value = given.get(name, schema.get("default"))

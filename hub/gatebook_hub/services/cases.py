@@ -13,6 +13,7 @@ from gatebook_hub.services.gate import Gate
 from gatebook_hub.services.jobs import Jobs
 from gatebook_hub.services.preferring import Preferences
 from gatebook_hub.services.queries import Queries
+from gatebook_hub.services.saved_queries import SavedQueries
 from gatebook_hub.services.searching import Searching
 from gatebook_hub.services.sessions import Sessions
 from gatebook_hub.services.transactions import Transactions
@@ -34,6 +35,7 @@ class UseCases:
     jobs: Jobs
     preferences: Preferences
     searching: Searching
+    saved: SavedQueries
 
 
 def use_cases_of(gate: Gate) -> UseCases:
@@ -41,9 +43,10 @@ def use_cases_of(gate: Gate) -> UseCases:
     changes = Changes(gate)
     sessions = Sessions(gate)
     transactions = Transactions(gate)
+    queries = Queries(gate, changes, transactions)
     return UseCases(
         gate=gate,
-        queries=Queries(gate, changes, transactions),
+        queries=queries,
         transactions=transactions,
         changes=changes,
         actions=Actions(gate, changes),
@@ -54,4 +57,5 @@ def use_cases_of(gate: Gate) -> UseCases:
         jobs=Jobs(gate, sessions),
         preferences=Preferences(gate),
         searching=Searching(gate),
+        saved=SavedQueries(gate, queries),
     )

@@ -27,13 +27,15 @@ from gatebook_hub.stores.changes import ChangeStore
 from gatebook_hub.stores.keys import Keys
 from gatebook_hub.stores.leases import LeaseStore
 from gatebook_hub.stores.runs import RunStore
+from gatebook_hub.stores.saved_queries import SavedQueryStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """Who calls, and what the caller claims about where the call comes from.
 
-    One that is not `is_fresh` rests on what was known of the caller some seconds ago, and changes nothing.
+    One that is not `is_fresh` rests on what was known of the caller some seconds ago, and changes nothing. `saved` is
+    the saved query that is run, as the gateway itself found it.
     """
 
     principal: Principal
@@ -41,6 +43,7 @@ class Call:
     reason: str | None = None
     purpose: str | None = None
     is_fresh: bool = True
+    saved: Mapping[str, str] = field(default_factory=dict)
 
     def check_fresh(self) -> None:
         """Raise Unconfirmed unless what is known of the caller is of now."""
@@ -106,6 +109,7 @@ class Gate:
     sessions: SessionStore
     receipts: ReceiptStore
     runs: RunStore
+    saved: SavedQueryStore
     notices: Notices
     leases: LeaseStore
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
@@ -170,6 +174,7 @@ class Gate:
             provenance=call.provenance,
             reason=call.reason,
             purpose=call.purpose,
+            saved=call.saved,
             **facts,
         )
 

@@ -27,6 +27,7 @@ from gatebook_hub.stores.leases import LeaseStore
 from gatebook_hub.stores.outbox import Outbox
 from gatebook_hub.stores.preferences import PreferenceStore
 from gatebook_hub.stores.runs import RunStore
+from gatebook_hub.stores.saved_queries import SavedQueryStore
 from gatebook_hub.stores.seal import Seal
 
 OPERATOR = Call(principal=Principal(kind=PrincipalKind.SERVICE, name="gateway", channel=Channel.OPERATOR))
@@ -64,6 +65,7 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
             receipts=ReceiptStore(database),
             runs=RunStore(database),
             leases=LeaseStore(database),
+            saved=SavedQueryStore(database, Seal(keys.rows)),
             notices=Notices(Outbox(database), PreferenceStore(database), in_force, settings.limit_outbox),
         )
         sources.hold(Identities(gate, IdentityStore(database), OPERATOR))

@@ -17,6 +17,7 @@ from gatebook_hub.errors import (
     ApprovalRequired,
     GatebookError,
     InvalidInput,
+    KindRefused,
     LimitExceeded,
     NotOneStatement,
     StatementFailed,
@@ -62,6 +63,8 @@ class Question:
     transaction: str | None = None
     # Say what would happen, and no more.
     is_dry_run: bool = False
+    # It has to be a read: whatever else it is, is refused.
+    is_read: bool = False
 
 
 class Answer:
@@ -141,6 +144,11 @@ class Answer:
         """End it early."""
         self._stream.close()
         self._tell(Outcome.FAILED, None, why)
+
+    def suffice(self, why: str) -> None:
+        """End it early because the caller has what they wanted."""
+        self._stream.close()
+        self._tell(Outcome.OK, None, why)
 
     def close(self) -> None:
         """Free the database and the caller's place; a read that ends here early is told as failed."""
@@ -251,9 +259,9 @@ class Queries:
     ) -> Answer | Told | Done | ChangeRequest:
         gate = self._gate
         about = sql.asked(question.sql)
-        if about is not None:
+        if about is not None and not question.is_read:
             return self._describing.tell(call, question.source, about)
-        if sql.defines(question.sql):
+        if sql.defines(question.sql) and not question.is_read:
             call.check_fresh()
             return self._definitions.define(call, question.source, question.sql, scope)
         try:
@@ -262,6 +270,8 @@ class Queries:
             asked = self._asked(question, schema)
             statement = asked.statements[0]
             if statement.kind is not StatementKind.READ or len(asked.statements) > 1:
+                if question.is_read:
+                    raise KindRefused("this is not one read, and only reads are taken here")
                 call.check_fresh()
                 if len(asked.statements) == 1:
                     place = (call, source, rule, schema)

@@ -419,6 +419,13 @@ def facts(
     }
 
 
+def text_facts(gate: Gate, schema: Schema, statement: Statement, uses: tuple[TableUse, ...]) -> dict[str, Any]:
+    """What the book records of a text that is kept, not run: its shape and values."""
+    lifted = sql.lift(statement, *_by_protection(gate.policy, schema, uses))
+    values = recorded_values(((value.text, value.is_protected) for value in lifted.values), gate.keys.digest)
+    return {"source": schema.source, "statement": lifted.shape, "values": values}
+
+
 def _refused_facts(gate: Gate, source: str, text: str, error: GatebookError) -> dict[str, Any]:
     """What the book records of a statement that was not understood: a keyed digest, since it may hold anything."""
     digest = recorded_parameters({"text": text}, {"text"}, gate.keys.digest)["text"]

@@ -29,9 +29,9 @@ class Seal:
         data = nonce + self._cipher.encrypt(nonce, text.encode(), name.encode())
         return _FORM + base64.b64encode(data).decode()
 
-    def open(self, sealed: str, name: str) -> str:
-        """The text; what an older version kept in clear is taken as it is. Raises BrokenSeal."""
-        if not sealed.startswith(_FORM):
+    def open(self, sealed: str, name: str, *, takes_clear: bool = True) -> str:
+        """The text; what an older version kept in clear is taken as it is, where there is such. Raises BrokenSeal."""
+        if takes_clear and not sealed.startswith(_FORM):
             return sealed
         try:
             data = base64.b64decode(sealed.removeprefix(_FORM), validate=True)

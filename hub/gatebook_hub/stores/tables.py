@@ -198,3 +198,30 @@ preference = Table(
     Column("principal", String(128), primary_key=True),
     Column("document", Text, nullable=False),
 )
+saved_query = Table(
+    "saved_query",
+    STATE,
+    Column("id", String(40), primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("author", String(128), nullable=False),
+    Column("created_at", String(40), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("deleted_at", String(40)),
+    Column("deleted_by", String(128)),
+    Index("saved_query_name", "author", "name", unique=True, sqlite_where=text("deleted_at IS NULL")),
+)
+saved_version = Table(
+    "saved_version",
+    STATE,
+    Column("query_id", String(40), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("document", Text, nullable=False),
+)
+saved_share = Table(
+    "saved_share",
+    STATE,
+    Column("query_id", String(40), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("edits", Boolean, primary_key=True),
+    Index("saved_share_name", "name"),
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -25,7 +25,16 @@ _SMALL_BYTES = 65_536
 
 def answering(answer: Answer | Told) -> Response:
     """The answer to send: as it is, if it is small, or a stream of it. For a thread, which waits for the database."""
-    chunks = _chunks(answer)
+    return streaming(answer, _chunks(answer), media_type=MEDIA_TYPE)
+
+
+def streaming(
+    answer: Answer | Told, chunks: Iterator[Any], *, media_type: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The chunks that somebody makes of an answer, to send: at once if they are small, or as they are made.
+
+    What fails before the first of them are sent is raised; later the connection is cut, so that what came is no whole.
+    """
     first: Any = b""
     try:
         for chunk in chunks:
@@ -33,20 +42,26 @@ def answering(answer: Answer | Told) -> Response:
             if len(first) >= _SMALL_BYTES:
                 break
         else:
-            return Response(first, media_type=MEDIA_TYPE)
+            return Response(first, media_type=media_type, headers=headers)
     except BaseException:
         answer.close()
         raise
-    return ArrowResponse(answer, first, chunks)
+    return AnswerResponse(answer, first, chunks, media_type=media_type, headers=headers)
 
 
-class ArrowResponse(Response):
+class AnswerResponse(Response):
     """Streams an answer; when the client goes away, or takes nothing for long, the statement is cancelled."""
 
-    media_type = MEDIA_TYPE
-
-    def __init__(self, answer: Answer | Told, first: Any, chunks: Iterator[Any]) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        answer: Answer | Told,
+        first: Any,
+        chunks: Iterator[Any],
+        *,
+        media_type: str,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(media_type=media_type, headers=headers)
         self._answer = answer
         self._first = first
         self._chunks = chunks
@@ -83,6 +98,9 @@ class ArrowResponse(Response):
                         self._answer.leave("the caller took nothing of the answer for as long as a statement may run")
                         return False
                 return True
+            except GatebookError:
+                # It is in the book; what was sent until now stays without its end.
+                return False
             finally:
                 self._answer.close()
 

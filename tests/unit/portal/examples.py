@@ -29,6 +29,7 @@ from gatebook_hub.portal.pages.change import (
     TimelineEntry,
 )
 from gatebook_hub.portal.pages.changes import ChangeCard, InboxPage, Quorum
+from gatebook_hub.portal.pages.charts import drawing_of
 from gatebook_hub.portal.pages.diff import row_diff_of
 from gatebook_hub.portal.pages.frame import Downloads, FieldError, Frame, Pager, Tab
 from gatebook_hub.portal.pages.home import HomePage, ToolCard
@@ -36,9 +37,24 @@ from gatebook_hub.portal.pages.notifications import ChannelChoice, KindChoice, N
 from gatebook_hub.portal.pages.pattern import pattern_page
 from gatebook_hub.portal.pages.problem import NotFoundPage, ProblemPage
 from gatebook_hub.portal.pages.runs import CellFailure, Progress, RunPage, RunRow, RunsPage
+from gatebook_hub.portal.pages.saved import (
+    Choice,
+    ParameterForm,
+    Result,
+    SavedCard,
+    SavedEditPage,
+    SavedHistoryPage,
+    SavedListPage,
+    SavedQueryPage,
+    SavedSharePage,
+    Seen,
+    ValueField,
+    VersionRow,
+)
 from gatebook_hub.portal.pages.session import SignedOutPage, SignInOffer, SignInPage
 from gatebook_hub.portal.pages.who_can import EntitledRow, Rule, WhoCanPage
 from gatebook_hub.portal.render import Page
+from gatebook_hub.saved import Chart, ChartKind
 
 NOW = datetime(2026, 11, 22, 13, 55, 33, tzinfo=UTC)
 EARLIER = NOW - timedelta(hours=3, minutes=20)
@@ -129,6 +145,23 @@ def typical_pages() -> dict[str, Page]:
             sets_count=812,
         ),
         "change_failed": replace(change(), state="failed", failure="the column `total` takes no negative value"),
+        "saved": saved_list((saved_card(), saved_card(title="Open tickets", description=""))),
+        "saved_query": saved_query(),
+        "saved_result": replace(saved_query(), result=saved_result("bar")),
+        "saved_line": replace(saved_query(), result=saved_result("line")),
+        "saved_cut": replace(
+            saved_query(),
+            version=2,
+            result=replace(saved_result("bar"), drawing=None, no_chart="`total` has no numbers", is_whole=False),
+        ),
+        "saved_wrong": replace(
+            saved_query(), errors=(FieldError(message="`country` is missing", field="p-country"),), given_reason="asked"
+        ),
+        "saved_deleted": replace(saved_query(), may_run=False, may_edit=False, may_share=False, deleted_at=NOW),
+        "saved_history": saved_history("Revenue by country"),
+        "saved_new": SavedEditPage(frame=frame(), sources=SOURCES),
+        "saved_edit": saved_edit("Revenue by country"),
+        "saved_share": saved_share("analysts, job:nightly_revenue"),
         "audit": audit((event("select email from customer where country = :country"), event("signed in"))),
         "event": event_page("analyst read 13 rows of `customer`"),
         "runs": runs((run_row("succeeded"), run_row("running"), run_row("failed"))),
@@ -178,6 +211,16 @@ def empty_pages() -> dict[str, Page]:
         "run_queued": replace(run(RunRow(id="9", job="j", title="J", state="due", due_at=NOW)), parameters=()),
         "who_can_empty": WhoCanPage(frame=frame(), target="", revision="3f9c", rows=(), downloads=DOWNLOADS),
         "notifications_empty": replace(notifications("", ""), channels=()),
+        "saved_empty": replace(saved_list(()), pager=nothing),
+        "saved_none_found": replace(saved_list((), "none"), pager=nothing),
+        "saved_no_rows": replace(
+            saved_query(),
+            description="",
+            note="",
+            fields=(),
+            result=replace(saved_result("bar"), rows=(), masks=(), scopes=(), drawing=None, no_chart="nothing"),
+        ),
+        "saved_no_source": SavedEditPage(frame=frame(), sources=()),
         "access_empty": AccessPage(frame=frame(groups=()), revision="3f9c", sources=(), downloads=DOWNLOADS),
     }
     return lists | {f"inbox_empty_{tab}": replace(inbox(()), tab=tab) for tab in ("waiting", "mine", "all", "done")}
@@ -546,6 +589,136 @@ def who_can(principal: str, sentence: str) -> WhoCanPage:
     )
     return WhoCanPage(
         frame=frame(), target="chinook.customer.email", revision="3f9c2ab1", rows=(row,), downloads=DOWNLOADS
+    )
+
+
+SOURCES = (Choice(value="chinook", words="Chinook"), Choice(value="ledger", words="Ledger"))
+
+
+def saved_card(title: str = "Revenue by country", description: str = "Invoices of a year, by country") -> SavedCard:
+    """Return a saved query in a list."""
+    return SavedCard(
+        id=f"q-{title}",
+        name="revenue_by_country",
+        author="analyst",
+        title=title,
+        description=description,
+        source="chinook",
+        saved_at=EARLIER,
+    )
+
+
+def saved_list(cards: tuple[SavedCard, ...], query: str = "") -> SavedListPage:
+    """Return a list of saved queries."""
+    tabs = (Tab(title="All", url="/saved", is_current=True), Tab(title="Mine", url="/saved?tab=mine", is_current=False))
+    pager = Pager(older_url="/saved?after=x")
+    return SavedListPage(
+        frame=frame(), tabs=tabs, queries=cards, downloads=DOWNLOADS, pager=pager, query=query, count=len(cards)
+    )
+
+
+def saved_query(text: str = "Revenue by country") -> SavedQueryPage:
+    """Return a saved query with a field of each kind."""
+    fields = (
+        ValueField(name="country", title=text, kind="text", value=text),
+        ValueField(name="since", title="Since", kind="date", value="2026-01-01"),
+        ValueField(name="least", title="At least", kind="number", hint="A number, at least 0"),
+        ValueField(name="genre", title="Genre", kind="text", choices=(Choice(value=text, words=text),)),
+    )
+    return SavedQueryPage(
+        frame=frame(),
+        id="0123456789abcdef",
+        name="revenue_by_country",
+        author="analyst",
+        title=text,
+        description=text,
+        source="chinook",
+        sql="select billingcountry, sum(total) as total from invoice where billingcountry = :country",
+        version=3,
+        newest=3,
+        saved_by="analyst",
+        saved_at=EARLIER,
+        note=text,
+        fields=fields,
+        downloads=DOWNLOADS,
+        call="gatebook.saved('analyst/revenue_by_country', country='Germany')",
+        may_run=True,
+        may_edit=True,
+        may_share=True,
+    )
+
+
+def saved_result(kind: str, text: str = "Germany") -> Result:
+    """Return rows with a chart of this kind."""
+    rows: tuple[tuple[object, ...], ...] = (
+        (text, 1523.25, "g***@example.org"),
+        ("France", -201.5, None),
+        ("", None, ""),
+        ("Austria", 90, "a***@example.org"),
+    )
+    return Result(
+        columns=("country", "total", text),
+        rows=tuple(tuple(cell_of(value) for value in row) for row in rows),
+        numeric=frozenset({1}),
+        is_whole=True,
+        elapsed_ms=4.2,
+        audit_index=41,
+        masks=(Seen(name="customer.email", how="email", rule=text),),
+        scopes=(Seen(name=text, how="", rule="analysts-customers-dach"),),
+        drawing=drawing_of(Chart(kind=ChartKind(kind), x="country", y="total"), ("country", "total", text), rows),
+    )
+
+
+def saved_history(text: str) -> SavedHistoryPage:
+    """Return three versions."""
+    return SavedHistoryPage(
+        frame=frame(),
+        id="0123456789abcdef",
+        name="revenue_by_country",
+        author="analyst",
+        title=text,
+        versions=tuple(
+            VersionRow(number=number, saved_by=text, saved_at=EARLIER, note=text, title=text) for number in (3, 2, 1)
+        ),
+        may_edit=True,
+        downloads=DOWNLOADS,
+    )
+
+
+def saved_edit(text: str) -> SavedEditPage:
+    """Return the form of the next version, with one thing wrong."""
+    return SavedEditPage(
+        frame=frame(),
+        sources=SOURCES,
+        id="0123456789abcdef",
+        name="revenue_by_country",
+        title=text,
+        description=text,
+        source="chinook",
+        sql=text,
+        parameters=(
+            ParameterForm(name="country", title=text, default=text, choices=text, minimum=text, maximum=text),
+            ParameterForm(name="since", kind="date"),
+        ),
+        chart="bar",
+        chart_x=text,
+        chart_y=text,
+        note=text,
+        based_on=3,
+        errors=(FieldError(message=text, field="p-since-kind"), FieldError(message=text)),
+    )
+
+
+def saved_share(text: str) -> SavedSharePage:
+    """Return the form that shares a query."""
+    return SavedSharePage(
+        frame=frame(),
+        id="0123456789abcdef",
+        name="revenue_by_country",
+        title=text,
+        seen_by=text,
+        edited_by=text,
+        errors=(FieldError(message=text, field="edited_by"),),
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from starlette.responses import Response
 
 from gatebook_hub.errors import StatementFailed
-from gatebook_hub.web.streaming import ArrowResponse, answering
+from gatebook_hub.web.streaming import AnswerResponse, answering
 
 SCHEMA = pa.schema([("x", pa.int64())])
 SMALL, LARGE = 10, 100_000
@@ -120,7 +120,7 @@ async def test_every_batch_travels_and_the_end_tells_of_it(sizes: tuple[int, ...
     assert rows == sum(sizes)
     assert last["gatebook.problem"]["code"] == "GB-502" if fails else last["gatebook.outcome"] == {"rows": rows}
     assert caller.is_ended
-    assert isinstance(response, ArrowResponse) is (LARGE in sizes or 4_096 in sizes)
+    assert isinstance(response, AnswerResponse) is (LARGE in sizes or 4_096 in sizes)
 
 
 async def test_who_stalls_is_cut_and_holds_nothing() -> None:

@@ -7,10 +7,14 @@ from gatebook_hub.portal.pages.catalogue import ColumnCard, SourceCard, TableCar
 from gatebook_hub.portal.pages.cells import Cell, cell_of
 from gatebook_hub.portal.pages.change import Parameter, TimelineEntry
 from gatebook_hub.portal.pages.changes import ChangeCard, Quorum
+from gatebook_hub.portal.pages.charts import Drawing, drawing_of
 from gatebook_hub.portal.pages.diff import RowDiff, row_diff_of
 from gatebook_hub.portal.pages.frame import Downloads, FieldError, Frame, Pager, Tab
+from gatebook_hub.portal.pages.saved import Choice
+from gatebook_hub.saved import Chart, ChartKind
 
 ONE_SECOND = timedelta(seconds=1)
+_MONTHS = (("January", 1523.25), ("February", -201.5), ("March", None), ("April", 904))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,8 @@ class PatternPage:
     downloads: Downloads
     states: tuple[str, ...]
     statement: str
+    choices: tuple[Choice, ...]
+    drawings: tuple[Drawing, ...]
 
 
 def pattern_page(frame: Frame) -> PatternPage:
@@ -95,6 +101,10 @@ def pattern_page(frame: Frame) -> PatternPage:
         downloads=Downloads(json_url="#downloads", csv_url="#downloads"),
         states=("awaiting_review", "approved", "executed", "rejected", "withdrawn", "drifted", "failed", "running"),
         statement="update invoice\n   set total = :total\n where invoiceid = :id",
+        choices=(Choice(value="text", words="Text"), Choice(value="date", words="Date")),
+        drawings=tuple(
+            drawing_of(Chart(kind=kind, x="month", y="total"), ("month", "total"), _MONTHS) for kind in ChartKind
+        ),
     )
 
 
