@@ -58,6 +58,13 @@ _KINDS: Mapping[EventKind, str] = {
     EventKind.AUDIT_READ: "Somebody read the book, or was refused to; `extra` says what was looked for.",
     EventKind.RUN_STARTED: "A run of a job began.",
     EventKind.RUN_FINISHED: "A run of a job ended.",
+    EventKind.TOOL_CHECKED: "The notebook of a tool was tried before it was published; `extra` has the tool, "
+    "the version (its SHA-256), the author, and the run under which the book has everything that it asked.",
+    EventKind.TOOL_PROPOSED: "A version of a tool was stored and waits for a second person; `extra` says whose it is.",
+    EventKind.TOOL_REVIEWED: "Somebody approved or rejected a version of a tool; an approved one is in force at once.",
+    EventKind.TOOL_INSTALLED: "A tool of the installation's folder is served, since none of its name was published.",
+    EventKind.TOOL_ROLLED_BACK: "The version in force was taken back; `extra` says which, and which is in force now.",
+    EventKind.TOOL_REFUSED: "A step of publishing a tool was refused.",
     EventKind.GATEWAY_STARTED: "The gateway started.",
     EventKind.ALARM: "Something happened that a person must look at.",
 }
@@ -72,7 +79,10 @@ _FIELDS: Mapping[str, tuple[str, str]] = {
     "time": ("fact", "UTC, ISO 8601 with microseconds."),
     "principal": ("fact", "Who, as the gateway verified it: `user:analyst`, `job:nightly_revenue`, `service:worker`."),
     "groups": ("fact", "Groups at that time, sorted."),
-    "channel": ("fact", "How the principal proved who they are: portal, hub_token, issued_token, run_token, operator."),
+    "channel": (
+        "fact",
+        "How the principal proved who they are: portal, hub_token, issued_token, run_token, check_token, operator.",
+    ),
     "tool": ("fact", "The tool that the tools service attested, `name@version`."),
     "run": ("fact", "Id of the job's run."),
     "source": ("fact", "Name of the source."),

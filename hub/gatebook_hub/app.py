@@ -13,7 +13,18 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp
 
-from gatebook_hub.gateway import audit, catalogue, changes, health, runs, saved, search, statements, transactions
+from gatebook_hub.gateway import (
+    audit,
+    catalogue,
+    changes,
+    health,
+    runs,
+    saved,
+    search,
+    statements,
+    tools,
+    transactions,
+)
 from gatebook_hub.portal import routes as portal
 from gatebook_hub.services.cases import UseCases
 from gatebook_hub.services.delivering import Postman
@@ -42,7 +53,7 @@ def make_api() -> FastAPI:
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
     )
-    for module in (statements, transactions, changes, catalogue, saved, search, audit, runs):
+    for module in (statements, transactions, changes, catalogue, saved, search, audit, runs, tools):
         app.include_router(module.router, prefix="/api/v1")
     app.include_router(health.router)
     problems.install(app)

@@ -44,6 +44,7 @@ class Channel(StrEnum):
     HUB_TOKEN = "hub_token"  # noqa: S105 - the name of a channel
     ISSUED_TOKEN = "issued_token"  # noqa: S105 - the name of a channel
     RUN_TOKEN = "run_token"  # noqa: S105 - the name of a channel
+    CHECK_TOKEN = "check_token"  # noqa: S105 - the name of a channel
     OPERATOR = "operator"
 
 

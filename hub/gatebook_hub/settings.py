@@ -39,6 +39,11 @@ class Settings(BaseSettings):
     public_hub_url: str = Field("", description="The Hub's address behind a TLS proxy; made of host and port if empty.")
     public_portal_url: str = Field("", description="The portal's address behind a TLS proxy, on another host name.")
     tools_port: int = Field(8083, description="Loopback port of the tools service.")
+    installed_tools: bool | None = Field(
+        None,
+        description="Whether tools of the notebooks folder are served without a review while none of their name is "
+        "published; without a word, in the demo alone.",
+    )
     tool_slots: int = Field(6, ge=1, description="Kernels of tools at once, each with a Linux account (root only).")
     run_slots: int = Field(2, ge=1, description="Kernels of jobs at once, each with a Linux account (root only).")
     services: tuple[str, ...] = Field(
@@ -119,6 +124,11 @@ class Settings(BaseSettings):
     def is_tls(self) -> bool:
         """Whether browsers reach the portal by https; then cookies say Secure and HSTS is sent."""
         return self.portal_url.startswith("https://")
+
+    @property
+    def serves_installed_tools(self) -> bool:
+        """Whether a tool of the notebooks folder counts as published by the installation."""
+        return self.demo if self.installed_tools is None else self.installed_tools
 
     @property
     def portal_host(self) -> str:

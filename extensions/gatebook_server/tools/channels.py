@@ -18,9 +18,12 @@ class KernelHandler(DeskHandler):
     """What widgets want to know of their kernel before they connect."""
 
     async def get(self, kernel_id: str) -> None:
-        """Describe the viewer's own kernel."""
-        self.own_kernel(kernel_id)
-        self.write(self.desk.kernels.kernel_model(kernel_id))  # type: ignore[no-untyped-call]
+        """Describe the viewer's own kernel, and say whether its tool is still the one in force."""
+        tool = self.own_kernel(kernel_id).tool
+        current = self.desk.catalogue.find(tool.name)
+        is_current = current is not None and current.version == tool.version
+        model = self.desk.kernels.kernel_model(kernel_id)  # type: ignore[no-untyped-call]
+        self.write({**model, "is_current": is_current})
 
 
 class ShutdownHandler(DeskHandler):

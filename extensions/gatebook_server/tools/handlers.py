@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -15,14 +15,16 @@ from jupyterhub.services.auth import HubOAuthCallbackHandler
 from tornado.web import HTTPError, RequestHandler
 
 from gatebook_server.errors import GatewayUnreachable
-from gatebook_server.tools.catalogue import Catalogue, Tool
+from gatebook_server.tools.catalogue import Catalogue, NotProven, Tool
 from gatebook_server.tools.kernels import ToolKernels
+from gatebook_server.tools.parameters import NotDeclared, checked
 from gatebook_server.tools.ready import NoKernelFree, ReadyPages
 from gatebook_server.tools.rendering import TEMPLATES
 from gatebook_server.tools.sessions import ViewerAuth
 from gatebook_server.tools.speaking import Gateway, Standing
 from gatebook_server.tools.viewers import Handout, Handouts, Viewer
 
+Method = Callable[..., Awaitable[None] | None]
 _PAGES = Environment(
     loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(default=True), undefined=StrictUndefined
 )
@@ -82,6 +84,18 @@ class DeskHandler(JupyterHandler):
         """Set our headers instead of the base class's."""
         harden(self)
 
+    def _nothing(self, *_args: Any, **_kwargs: Any) -> None:
+        """A method that a route does not name is as little there as a route that is not listed."""
+        raise HTTPError(404)
+
+    get: Method = _nothing
+    head: Method = _nothing
+    post: Method = _nothing
+    put: Method = _nothing
+    patch: Method = _nothing
+    delete: Method = _nothing
+    options: Method = _nothing
+
     @property
     def viewer(self) -> Viewer:
         """Who asks, in which session."""
@@ -116,6 +130,12 @@ class DeskHandler(JupyterHandler):
             case GatewayUnreachable():
                 status_code, ask = 502, "Try again in a minute; if it stays, tell the people who run the workspace."
                 text = "The gateway does not answer, so it is not known what you may open."
+            case NotDeclared():
+                status_code, text = 400, str(error)
+                ask = "Look at the address, or open the tool without what follows the question mark."
+            case NotProven():
+                status_code, ask = 503, "Tell the people who run the workspace."
+                text = "The notebook of this tool is not the one that was approved, so it is not opened."
             case HTTPError(status_code=404):
                 text = "There is nothing here. The tool may have another name, or the page's kernel has ended."
             case HTTPError(status_code=403):
@@ -129,7 +149,7 @@ class DeskHandler(JupyterHandler):
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:
         """Leave out the stack of what is in the answer anyway."""
-        if isinstance(value, GatewayUnreachable):
+        if isinstance(value, GatewayUnreachable | NotDeclared | NotProven):
             self.log.warning("%s", value)
         else:
             super().log_exception(typ, value, tb)
@@ -140,6 +160,10 @@ class DeskHandler(JupyterHandler):
         if session is None:
             raise HTTPError(403)
         return await self.desk.gateway.standing(session.token)
+
+    async def look(self) -> None:
+        """Ask the gateway which versions are in force; pages that wait of others end."""
+        self.desk.ready.replace(await self.desk.catalogue.refresh())
 
 
 class PageHandler(DeskHandler):
@@ -156,6 +180,7 @@ class IndexHandler(PageHandler):
 
     async def get(self) -> None:
         """Draw the list."""
+        await self.look()
         standing = await self.standing()
         tools = [tool for tool in self.desk.catalogue.all() if tool.name in standing.tools]
         self.draw("index.html", tools=tools, portal_url=standing.portal_url)
@@ -166,17 +191,19 @@ class ToolHandler(PageHandler):
 
     async def get(self, name: str) -> None:
         """Hand out a kernel and stream its page."""
+        await self.look()
         tool = self.desk.catalogue.find(name)
         if tool is None:
             raise HTTPError(404)
         if tool.name not in (await self.standing()).tools:
             self._refuse(tool)
             return
+        values = checked(tool.parameters, self._query())
         viewer = self.viewer
         for oldest in self.desk.handouts.of(viewer.name)[: -(self.desk.per_viewer - 1) or None]:
             await self.desk.kernels.end(oldest.kernel_id)
         try:
-            page = await self.desk.ready.take(tool)
+            page = await self.desk.ready.take(tool, values)
         except NoKernelFree:
             self.set_status(503)
             self.set_header("Retry-After", "60")
@@ -193,6 +220,17 @@ class ToolHandler(PageHandler):
         async for snippet in page.snippets(viewer.name):
             self.write(snippet)
             await self.flush()
+
+    def _query(self) -> dict[str, list[str]]:
+        """What stands in the address, as text; raises `NotDeclared`."""
+        try:
+            return {
+                str(name): [text.decode("utf-8") for text in texts]
+                for name, texts in self.request.query_arguments.items()
+            }
+        except UnicodeDecodeError as exc:
+            message = "What stands in the address is no text."
+            raise NotDeclared(message) from exc
 
     def _refuse(self, tool: Tool) -> None:
         self.set_status(403)

@@ -14,6 +14,7 @@ READY = 1
 PER_VIEWER = 2
 IDLE_S = 1800
 VANISHED_S = 300
+LOOK_S = 2.0
 _SECRETS = ("JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN")
 
 
@@ -24,7 +25,6 @@ class Options:
     prefix: str
     """The path below which the proxy finds this service; begins and ends with a slash."""
     port: int
-    notebooks: Path
     gateway_url: str
     launcher: Path | None
     """The launcher's socket; without it kernels run under this service's own account."""
@@ -40,6 +40,8 @@ class Options:
     """After this many seconds without activity a page's kernel ends."""
     vanished_s: int = VANISHED_S
     """After this many seconds without its page a kernel ends."""
+    look_s: float = LOOK_S
+    """Seconds between looks for other versions of tools."""
 
     @classmethod
     def read(cls, arguments: Sequence[str], environment: MutableMapping[str, str]) -> Self:
@@ -47,13 +49,13 @@ class Options:
         given = environment.get
         secrets = [environment.pop(name, "") for name in _SECRETS]
         parser = argparse.ArgumentParser(prog="gatebook_server.tools", description="Serves curated notebooks as tools.")
-        parser.add_argument("--notebooks", type=Path, default=Path(given("GATEBOOK_NOTEBOOKS", "notebooks")))
         parser.add_argument("--gateway-url", default=given("GATEBOOK_GATEWAY_URL", "http://127.0.0.1:8001"))
         parser.add_argument("--port", type=int, default=_port(environment))
         parser.add_argument("--ready", type=int, default=READY, help="kernels kept ready per tool")
         parser.add_argument("--per-viewer", type=int, default=PER_VIEWER, help="pages a viewer may have open")
         parser.add_argument("--idle-s", type=int, default=IDLE_S, help="seconds until an unused page's kernel ends")
         parser.add_argument("--vanished-s", type=int, default=VANISHED_S, help="the same, once the page is gone")
+        parser.add_argument("--look-s", type=float, default=LOOK_S, help="seconds between looks for other versions")
         options = parser.parse_args(arguments)
         if not all((secrets[0], given("JUPYTERHUB_API_URL"), given("JUPYTERHUB_CLIENT_ID"))):
             parser.error("this is a service of JupyterHub, which starts it with what it needs")
@@ -61,7 +63,6 @@ class Options:
         return cls(
             prefix=f"/{given('JUPYTERHUB_SERVICE_PREFIX', '/services/tools/').strip('/')}/",
             port=options.port,
-            notebooks=options.notebooks.resolve(),
             gateway_url=options.gateway_url.rstrip("/"),
             launcher=Path(launcher) if launcher else None,
             hub_api_url=environment["JUPYTERHUB_API_URL"],
@@ -72,6 +73,7 @@ class Options:
             per_viewer=max(1, options.per_viewer),
             idle_s=options.idle_s,
             vanished_s=options.vanished_s,
+            look_s=options.look_s,
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from voila.utils import get_page_config
 
 from gatebook_server.tools.catalogue import Tool
 from gatebook_server.tools.kernels import KERNEL, ToolKernels
+from gatebook_server.tools.parameters import Value, assignments
 
 TEMPLATES = Path(__file__).parent / "templates"
 # Stands in a page that waits for the name of who will see it. No notebook writes before it.
@@ -51,28 +52,41 @@ def page_config(kernels: ToolKernels, prefix: str, configuration: VoilaConfigura
 
 
 class ToolRenderer(NotebookRenderer):
-    """Voila's renderer, for a notebook that was read (and hashed) before."""
+    """Voila's renderer, for a notebook that was read (and proven) before, with the values of an address."""
 
-    def __init__(self, tool: Tool, **kwargs: Any) -> None:
+    def __init__(self, tool: Tool, content: str, values: Mapping[str, Value], **kwargs: Any) -> None:
         super().__init__(notebook_path=f"{tool.name}.ipynb", **kwargs)
         self._tool = tool
+        self._content = content
+        self._values = values
 
     async def load_notebook(self, path: str) -> nbformat.NotebookNode:  # noqa: ARG002 - the file is not read again
         """Return the notebook whose version the gateway will be told."""
-        notebook: nbformat.NotebookNode = nbformat.reads(self._tool.content, as_version=4)  # type: ignore[no-untyped-call]
+        notebook: nbformat.NotebookNode = nbformat.reads(self._content, as_version=4)  # type: ignore[no-untyped-call]
         notebook.metadata.kernelspec = nbformat.from_dict(  # type: ignore[no-untyped-call]
             {"name": KERNEL, "display_name": "Python 3", "language": "python"}
         )
         notebook.metadata.title = self._tool.title
+        if self._values:
+            cell = nbformat.v4.new_code_cell(assignments(self._values))  # type: ignore[no-untyped-call]
+            notebook.cells.insert(_after_parameters(notebook), cell)
         return notebook
+
+
+def _after_parameters(notebook: nbformat.NotebookNode) -> int:
+    tags = (cell.get("metadata", {}).get("tags", ()) for cell in notebook.cells)
+    places = (place for place, found in enumerate(tags, 1) if "parameters" in found)
+    return next(places, 0)
 
 
 class Page:
     """A tool's page, rendered in the background while nobody looks, as far as it goes without a viewer."""
 
-    def __init__(self, tool: Tool, kernel_id: str) -> None:
+    def __init__(self, tool: Tool, kernel_id: str, *, content: str, values: Mapping[str, Value] | None = None) -> None:
         self.tool = tool
         self.kernel_id = kernel_id
+        self._content = content
+        self._values = values or {}
         self._snippets: list[str] = []
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -90,6 +104,8 @@ class Page:
     async def _render(self, kernels: ToolKernels, prefix: str, configuration: VoilaConfiguration) -> None:
         renderer = ToolRenderer(
             self.tool,
+            self._content,
+            self._values,
             voila_configuration=configuration,
             traitlet_config=Config(),
             template_paths=[str(TEMPLATES)],

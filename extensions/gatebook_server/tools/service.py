@@ -20,6 +20,7 @@ from traitlets.config import Config
 from voila.paths import STATIC_ROOT, collect_static_paths
 from voila.utils import get_voila_labextensions_path
 
+from gatebook_server.errors import GatewayUnreachable
 from gatebook_server.handlers import listen, serve_relay
 from gatebook_server.launching import LocalLauncher, SocketLauncher
 from gatebook_server.provisioner import KernelGate, install
@@ -97,7 +98,8 @@ async def run(options: Options) -> None:
     folder = tempfile.mkdtemp(prefix="gatebook-tools-")
     async with AsyncExitStack() as stack:
         stack.callback(partial(shutil.rmtree, folder, ignore_errors=True))
-        tokens, handouts, gateway = KernelTokens(), Handouts(), Gateway(options.gateway_url)
+        tokens, handouts = KernelTokens(), Handouts()
+        gateway = Gateway(options.gateway_url, options.api_token)
         stack.push_async_callback(gateway.aclose)
         auth = make_auth(options)
         speaker = Speaker(handouts=handouts, sessions=auth.sessions, service_token=options.api_token)
@@ -115,7 +117,7 @@ async def run(options: Options) -> None:
         launcher = SocketLauncher(options.launcher) if options.launcher is not None else LocalLauncher()
         install(KernelGate(url=url, tokens=tokens, launcher=launcher), parent=kernels)
         stack.push_async_callback(kernels.shutdown_all, now=True)
-        catalogue = Catalogue(options.notebooks / "tools")
+        catalogue = Catalogue(gateway, Path(folder) / "versions")
         configuration = voila_configuration()
         ready = ReadyPages(
             kernels,
@@ -132,9 +134,24 @@ async def run(options: Options) -> None:
         server.listen(options.port, "127.0.0.1")
         stack.push_async_callback(server.close_all_connections)
         stack.callback(server.stop)
-        ready.fill()
+        looking = asyncio.create_task(_look(catalogue, ready, options.look_s))
+        stack.callback(looking.cancel)
         logging.getLogger(__name__).info("tools at 127.0.0.1:%s%s", options.port, options.prefix)
         await _stopped()
+
+
+async def _look(catalogue: Catalogue, ready: ReadyPages, look_s: float) -> None:
+    """Ask the gateway again and again which versions are in force."""
+    is_away = False
+    while True:
+        try:
+            ready.replace(await catalogue.refresh())
+            is_away = False
+        except GatewayUnreachable as exc:
+            if not is_away:
+                logging.getLogger(__name__).warning("%s", exc)
+            is_away = True
+        await asyncio.sleep(look_s)
 
 
 async def _stopped() -> None:

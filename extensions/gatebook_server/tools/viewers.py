@@ -29,6 +29,15 @@ class Handouts:
 
     def __init__(self) -> None:
         self._handouts: dict[str, Handout] = {}
+        self._early: set[str] = set()
+
+    def note_early(self, kernel_id: str) -> None:
+        """A kernel that still waits has asked for something: what it drew is not for whoever comes."""
+        self._early.add(kernel_id)
+
+    def was_early(self, kernel_id: str) -> bool:
+        """Whether the kernel asked for something before it was handed out."""
+        return kernel_id in self._early
 
     def record(self, handout: Handout) -> None:
         """Write down a hand-out; a kernel is handed out once."""
@@ -57,3 +66,4 @@ class Handouts:
     def forget(self, kernel_id: str) -> None:
         """The kernel has ended; ids are never used again."""
         self._handouts.pop(kernel_id, None)
+        self._early.discard(kernel_id)

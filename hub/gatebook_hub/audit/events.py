@@ -55,6 +55,12 @@ class EventKind(StrEnum):
     AUDIT_READ = "audit.read"
     RUN_STARTED = "run.started"
     RUN_FINISHED = "run.finished"
+    TOOL_CHECKED = "tool.checked"
+    TOOL_PROPOSED = "tool.proposed"
+    TOOL_REVIEWED = "tool.reviewed"
+    TOOL_INSTALLED = "tool.installed"
+    TOOL_ROLLED_BACK = "tool.rolled_back"
+    TOOL_REFUSED = "tool.refused"
     GATEWAY_STARTED = "gateway.started"
     ALARM = "alarm"
 

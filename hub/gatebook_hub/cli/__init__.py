@@ -1,4 +1,4 @@
-"""What can be done from a shell? `gatebook serve`, `token`, `portal-link`, `policy`, `audit`, `source`, `notify`, …"""
+"""What can be done from a shell? `gatebook serve`, `token`, `portal-link`, `policy`, `audit`, `source`, `tool`, …"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from gatebook_hub import __version__
-from gatebook_hub.cli import audits, notifying, policies, serving, sources, tokens
+from gatebook_hub.cli import audits, notifying, policies, serving, sources, tokens, tools
 from gatebook_hub.errors import GatebookError
 
 
@@ -30,6 +30,6 @@ def main() -> None:
 
 for _command in (
     serving.serve, tokens.token, tokens.portal_link, policies.policy, audits.audit, sources.source, notifying.notify,
-    serving.openapi,
+    tools.tool, serving.openapi,
 ):  # fmt: skip
     main.add_command(_command)

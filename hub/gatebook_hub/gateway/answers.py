@@ -263,6 +263,29 @@ class ClaimedDocument(BaseModel):
     token: str = Field(description="Opens the gateway as the job, until the run ends.")
 
 
+class ToolDocument(BaseModel):
+    """A tool that is in force."""
+
+    name: str
+    version: str = Field(description="SHA-256 of its notebook, in hexadecimal.")
+    title: str
+    summary: str
+    by: str = Field(description="Who approved it, or `installation`.")
+    since: str | None = Field(description="Since when it is in force; null for a tool of the installation.")
+
+
+class ToolsDocument(BaseModel):
+    """The tools that are in force, by name."""
+
+    tools: list[ToolDocument]
+
+
+class ToolNotebookDocument(ToolDocument):
+    """A tool with its notebook."""
+
+    content: str = Field(description="The notebook, as it was given.")
+
+
 class StatusDocument(BaseModel):
     """Whether the gateway is well."""
 

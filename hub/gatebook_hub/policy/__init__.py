@@ -16,10 +16,12 @@ from gatebook_hub.policy.granting import (
     lease_name,
     may_read_book,
     may_read_metrics,
+    may_review_tool,
     may_search,
     may_use_action,
     may_use_tool,
     open_conditions,
+    tool_groups,
     touches,
 )
 from gatebook_hub.policy.loading import load
@@ -72,6 +74,7 @@ __all__ = [
     "load",
     "may_read_book",
     "may_read_metrics",
+    "may_review_tool",
     "may_search",
     "may_use_action",
     "may_use_tool",
@@ -81,6 +84,7 @@ __all__ = [
     "requirements_for",
     "seats_of",
     "stand_ins",
+    "tool_groups",
     "touches",
     "written_tags",
 ]

@@ -202,6 +202,7 @@ class GrantDocument(Narrowing):
     actions: Names = Field(default_factory=list, description="Actions that may be used.")
     tools: Names = Field(default_factory=list, description="Tools that may be opened.")
     entities: Names = Field(default_factory=list, description="Entities that may be searched.")
+    review_tools: Names = Field(default_factory=list, description="Tools whose versions may be reviewed; `*` for all.")
     audit: bool = Field(default=False, description="Whether the book may be read.")
     metrics: bool = Field(default=False, description="Whether the gateway's metrics may be read.")
     purpose: Purposes = Field(default_factory=list, description="Only statements that name one of these purposes.")
@@ -217,8 +218,10 @@ class GrantDocument(Narrowing):
     def _says_something(self) -> GrantDocument:
         if bool(self.on) != bool(self.allow):
             raise ValueError("`on` and `allow` go together")
-        if not (self.on or self.actions or self.tools or self.entities or self.audit or self.metrics):
-            raise ValueError("a grant needs `on` with `allow`, or `actions`, `tools`, `entities`, `audit` or `metrics`")
+        gives = (self.on, self.actions, self.tools, self.entities, self.review_tools, self.audit, self.metrics)
+        if not any(gives):
+            names = "`actions`, `tools`, `entities`, `review_tools`, `audit` or `metrics`"
+            raise ValueError(f"a grant needs `on` with `allow`, or {names}")
         return self
 
     @model_validator(mode="after")

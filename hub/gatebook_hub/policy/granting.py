@@ -170,6 +170,18 @@ def may_use_tool(policy: PolicySet, principal: Principal, name: str, at: Circums
     return any(grant.to & principal.names and name in grant.tools and grant.holds(at) for grant in policy.grants)
 
 
+def tool_groups(policy: PolicySet, name: str) -> tuple[str, ...]:
+    """The principals to whom grants offer a tool, such as `group:operations`, sorted."""
+    return tuple(sorted({to for grant in policy.grants if name in grant.tools for to in grant.to}))
+
+
+def may_review_tool(policy: PolicySet, principal: Principal, name: str, at: Circumstances = UNKNOWN) -> bool:
+    """Whether any grant lets the principal review versions of the tool."""
+    return any(
+        grant.to & principal.names and grant.review_tools & {name, "*"} and grant.holds(at) for grant in policy.grants
+    )
+
+
 def may_read_book(policy: PolicySet, principal: Principal, at: Circumstances = UNKNOWN) -> bool:
     """Whether any grant lets the principal read the book."""
     return any(grant.to & principal.names and grant.audit and grant.holds(at) for grant in policy.grants)

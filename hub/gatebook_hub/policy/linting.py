@@ -59,6 +59,7 @@ def _covers(wide: Grant, narrow: Grant) -> bool:
         and (narrow.needs_reason or not wide.needs_reason)
         and narrow.actions <= wide.actions
         and narrow.tools <= wide.tools
+        and narrow.review_tools <= wide.review_tools
         and narrow.audit <= wide.audit
         and narrow.metrics <= wide.metrics
     )

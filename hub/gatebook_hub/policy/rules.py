@@ -85,6 +85,7 @@ class Grant:
     actions: frozenset[str] = frozenset()
     entities: frozenset[str] = frozenset()
     tools: frozenset[str] = frozenset()
+    review_tools: frozenset[str] = frozenset()
     audit: bool = False
     metrics: bool = False
     window: Window | None = None

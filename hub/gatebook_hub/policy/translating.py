@@ -147,6 +147,7 @@ def _grant(document: GrantDocument) -> Grant:
         actions=frozenset(document.actions),
         tools=frozenset(document.tools),
         entities=frozenset(document.entities),
+        review_tools=frozenset(document.review_tools),
         audit=document.audit,
         metrics=document.metrics,
         window=_window(document),

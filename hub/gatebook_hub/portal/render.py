@@ -27,6 +27,7 @@ from gatebook_hub.portal.pages.saved import (
     SavedSharePage,
 )
 from gatebook_hub.portal.pages.session import SignedOutPage, SignInPage
+from gatebook_hub.portal.pages.tool_versions import ToolVersionPage, ToolVersionsPage
 from gatebook_hub.portal.pages.who_can import WhoCanPage
 
 Page = (
@@ -47,6 +48,8 @@ Page = (
     | SavedHistoryPage
     | SavedEditPage
     | SavedSharePage
+    | ToolVersionsPage
+    | ToolVersionPage
     | SignInPage
     | SignedOutPage
     | ProblemPage
@@ -74,6 +77,8 @@ TEMPLATES: Mapping[type[Page], str] = MappingProxyType(
         SavedHistoryPage: "saved_history.html",
         SavedEditPage: "saved_edit.html",
         SavedSharePage: "saved_share.html",
+        ToolVersionsPage: "tool_versions.html",
+        ToolVersionPage: "tool_version.html",
         SignInPage: "sign_in.html",
         SignedOutPage: "signed_out.html",
         ProblemPage: "problem.html",

@@ -22,6 +22,7 @@ from gatebook_hub.portal import routes_notifications as notifications
 from gatebook_hub.portal import routes_runs as runs
 from gatebook_hub.portal import routes_saved as saved
 from gatebook_hub.portal import routes_saving as saving
+from gatebook_hub.portal import routes_tools as tools
 from gatebook_hub.portal import routes_who_can as who_can
 from gatebook_hub.portal.files import read_files, send_file
 from gatebook_hub.portal.pages.problem import NotFoundPage, ProblemPage
@@ -44,6 +45,8 @@ _PAGES = {
     "/pattern": home.pattern,
     "/changes/{id}": changes.change,
     "/notifications": notifications.notifications,
+    "/tool-versions": tools.versions,
+    "/tool-versions/{name}/{version}": tools.version,
     "/catalogue/{source}": catalogue.source,
     "/audit/checkpoint": audit.checkpoint,
     "/audit/{index:int}": audit.event,
@@ -69,6 +72,7 @@ _PRESSES = {
     "/saved/{id}/share": saving.share,
     "/saved/{id}/delete": saving.delete,
     "/saved/{id}/versions/{number:int}/restore": saving.bring_back,
+    "/tool-versions/{name}/{version}/review": tools.review,
 }
 # Forms with fields for each parameter of a saved query.
 _LONG_PRESSES = {

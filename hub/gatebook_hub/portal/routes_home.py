@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
 from starlette.responses import Response
 
 from gatebook_hub.errors import GatebookError
@@ -23,16 +16,6 @@ from gatebook_hub.services.cases import UseCases
 
 FEW = 5
 MANY = 10
-_TOOL = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
-    """A curated notebook that is a tool."""
-
-    name: str
-    title: str
-    summary: str
 
 
 def home(visit: Visit) -> Response:
@@ -82,37 +65,10 @@ def source_card(rule: SourceRule, tables_count: int | None = None) -> SourceCard
 
 
 def tool_cards(cases: UseCases, person: Principal) -> tuple[ToolCard, ...]:
-    """The tools that policy lets this person open, where the tools service has them."""
+    """The tools in force that policy lets this person open."""
     settings = cases.gate.settings
     return tuple(
         ToolCard(title=tool.title, summary=tool.summary, url=f"{settings.hub_url}/services/tools/{tool.name}")
-        for tool in read_tools(settings.notebooks / "tools")
+        for tool in cases.publishing.in_force()
         if may_use_tool(cases.gate.policy, person, tool.name, cases.gate.circumstances())
     )
-
-
-def read_tools(folder: Path) -> tuple[Tool, ...]:
-    """The tools of a folder as their notebooks describe themselves; a file that is no notebook is no tool."""
-    found = (_tool(path) for path in sorted(folder.glob("*.ipynb")))
-    return tuple(tool for tool in found if tool is not None)
-
-
-def _tool(path: Path) -> Tool | None:
-    if not _TOOL.match(path.stem):
-        return None
-    try:
-        document: Any = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    match document:
-        case {"metadata": {"gatebook": {"kind": "tool", **described}}}:
-            return Tool(
-                name=path.stem, title=_text(described, "title") or path.stem, summary=_text(described, "summary")
-            )
-        case _:
-            return None
-
-
-def _text(described: Mapping[Any, Any], name: str) -> str:
-    value = described.get(name)
-    return value if isinstance(value, str) else ""

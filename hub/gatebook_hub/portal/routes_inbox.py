@@ -57,6 +57,10 @@ def inbox(visit: Visit) -> Response:
             json_url=address("/inbox.json", tab=tab, before=visit.asked("before")),
             csv_url=address("/inbox.csv", tab=tab, before=visit.asked("before")),
         ),
+        tools_waiting=sum(
+            visit.cases.publishing.why_not(visit.principal, one) is None
+            for one in visit.cases.publishing.waiting(visit.principal)
+        ),
     )
     return shown(page)
 

@@ -25,6 +25,7 @@ _PLAIN = {
     EventKind.SESSION_CLOSED: "signed out of the portal",
     EventKind.RUN_STARTED: "began a run",
     EventKind.RUN_FINISHED: "finished a run",
+    EventKind.TOOL_REFUSED: "a step of publishing a tool was refused",
     EventKind.GATEWAY_STARTED: "the gateway started",
 }
 _SAVED = {
@@ -55,10 +56,34 @@ def event_sentence(content: Mapping[str, Any]) -> str:
             return f"reviewed a change request: {extra.get('verdict', '')}{instead}"
         case EventKind.TOKEN_ISSUED:
             return f"issued a {extra.get('what', 'token')} for {extra.get('for', 'somebody')}"
+        case (
+            EventKind.TOOL_CHECKED
+            | EventKind.TOOL_PROPOSED
+            | EventKind.TOOL_REVIEWED
+            | EventKind.TOOL_INSTALLED
+            | EventKind.TOOL_ROLLED_BACK
+        ):
+            return _tool_sentence(kind, extra)
         case EventKind.AUDIT_READ:
             return f"read the book{_detail(content)}"
         case _:
             return f"{_PLAIN.get(kind, str(kind))}{_detail(content)}"
+
+
+def _tool_sentence(kind: str, extra: Mapping[str, str]) -> str:
+    """What happened to which version of which tool."""
+    what = f"{extra.get('tool', 'a tool')}, version {extra.get('version', '')[:12] or 'none'}"
+    match kind:
+        case EventKind.TOOL_CHECKED:
+            return f"tried a tool: {what}, of {extra.get('author', 'somebody').removeprefix('user:')}"
+        case EventKind.TOOL_PROPOSED:
+            return f"stored a version of a tool: {what}, of {extra.get('author', 'somebody').removeprefix('user:')}"
+        case EventKind.TOOL_REVIEWED:
+            return f"reviewed a version of a tool: {extra.get('verdict', '')}, {what}"
+        case EventKind.TOOL_INSTALLED:
+            return f"a tool of the installation is served: {what}"
+        case _:
+            return f"took back version {extra.get('before', '')[:12]} of a tool; in force is {what}"
 
 
 def event_outcome(content: Mapping[str, Any]) -> str | None:

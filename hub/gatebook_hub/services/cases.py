@@ -12,6 +12,7 @@ from gatebook_hub.services.details import TableDetails
 from gatebook_hub.services.gate import Gate
 from gatebook_hub.services.jobs import Jobs
 from gatebook_hub.services.preferring import Preferences
+from gatebook_hub.services.publishing import Publishing
 from gatebook_hub.services.queries import Queries
 from gatebook_hub.services.saved_queries import SavedQueries
 from gatebook_hub.services.searching import Searching
@@ -36,6 +37,7 @@ class UseCases:
     preferences: Preferences
     searching: Searching
     saved: SavedQueries
+    publishing: Publishing
 
 
 def use_cases_of(gate: Gate) -> UseCases:
@@ -58,4 +60,5 @@ def use_cases_of(gate: Gate) -> UseCases:
         preferences=Preferences(gate),
         searching=Searching(gate),
         saved=SavedQueries(gate, queries),
+        publishing=Publishing(gate),
     )

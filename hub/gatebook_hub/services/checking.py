@@ -26,10 +26,10 @@ UNCHECKED = "source.W001"
 _ANY_TIME = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
-def known_tools(notebooks: Path) -> frozenset[str] | None:
+def known_tools(notebooks: Path, published: frozenset[str] = frozenset()) -> frozenset[str] | None:
     """The names of the curated tools; None where there is no folder of them, so that nothing is said about them."""
     folder = notebooks / "tools"
-    return frozenset(path.stem for path in folder.glob("*.ipynb")) if folder.is_dir() else None
+    return published | {path.stem for path in folder.glob("*.ipynb")} if folder.is_dir() else None
 
 
 def check(

@@ -28,6 +28,7 @@ from gatebook_hub.stores.keys import Keys
 from gatebook_hub.stores.leases import LeaseStore
 from gatebook_hub.stores.runs import RunStore
 from gatebook_hub.stores.saved_queries import SavedQueryStore
+from gatebook_hub.stores.tools import ToolStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,7 @@ class Gate:
     receipts: ReceiptStore
     runs: RunStore
     saved: SavedQueryStore
+    tools: ToolStore
     notices: Notices
     leases: LeaseStore
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)

@@ -29,6 +29,7 @@ from gatebook_hub.stores.preferences import PreferenceStore
 from gatebook_hub.stores.runs import RunStore
 from gatebook_hub.stores.saved_queries import SavedQueryStore
 from gatebook_hub.stores.seal import Seal
+from gatebook_hub.stores.tools import ToolStore
 
 OPERATOR = Call(principal=Principal(kind=PrincipalKind.SERVICE, name="gateway", channel=Channel.OPERATOR))
 
@@ -53,6 +54,7 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
     book = Book(book_database, keys.signing, copy=settings.checkpoint_copy)
     in_force = InForce(policy=policy_set, sources=sources)
     tokens = TokenStore(database)
+    tools = ToolStore(database)
     try:
         gate = Gate(
             settings=settings,
@@ -66,6 +68,7 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
             runs=RunStore(database),
             leases=LeaseStore(database),
             saved=SavedQueryStore(database, Seal(keys.rows)),
+            tools=tools,
             notices=Notices(Outbox(database), PreferenceStore(database), in_force, settings.limit_outbox),
         )
         sources.hold(Identities(gate, IdentityStore(database), OPERATOR))
@@ -74,6 +77,7 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
         book.close()
         in_force.close()
         tokens.close()
+        tools.close()
         database.dispose()
         book_database.dispose()
 
@@ -112,7 +116,7 @@ def start(gate: Gate) -> UseCases:
 
 def _check_policy(gate: Gate) -> None:
     """A rule that does not fit its source stops the start; a source that is down does not stop the others."""
-    tools = known_tools(gate.settings.notebooks)
+    tools = known_tools(gate.settings.notebooks, gate.tools.names())
     findings = [*check(gate.policy, gate.in_force.sources, tools=tools, now=gate.now()), *rights(gate)]
     hold_to(findings)
 

@@ -21,7 +21,7 @@ from gatebook_hub.errors import (
     NotOneStatement,
     WriteRefused,
 )
-from gatebook_hub.model import Limits, Principal, Schema
+from gatebook_hub.model import Channel, Limits, Principal, Schema
 from gatebook_hub.policy import Action
 from gatebook_hub.policy.rules import SourceRule
 from gatebook_hub.services.acting import DecidedCheck, decide_checks, hold
@@ -356,7 +356,7 @@ def _action_of(gate: Gate, change: ChangeRequest) -> Action | None:
 
 def behind(gate: Gate, principal: Principal) -> tuple[str, ...]:
     """Who started the run of a job, if it was a person."""
-    if principal.run_id is None:
+    if principal.run_id is None or principal.channel is Channel.CHECK_TOKEN:
         return ()
     starter = starter_of(gate.runs.get(principal.run_id).trigger)
     return () if starter is None else (starter,)

@@ -20,9 +20,10 @@ from gatebook_hub.errors import (
     KindRefused,
     LimitExceeded,
     NotOneStatement,
+    NotPermitted,
     StatementFailed,
 )
-from gatebook_hub.model import Limits, Schema
+from gatebook_hub.model import Channel, Limits, Schema
 from gatebook_hub.services.changes import Changes
 from gatebook_hub.services.definitions import Definitions
 from gatebook_hub.services.describing import Describing, Told
@@ -239,6 +240,12 @@ class Queries:
         """Answer a read, propose a write or do it; a refusal is in the book, and its error refers to it."""
         if question.is_dry_run:
             return self._rehearse(call, question)
+        if call.principal.channel is Channel.CHECK_TOKEN and (
+            question.transaction is not None or sql.defines(question.sql)
+        ):
+            error = NotPermitted("a check of a tool changes nothing: neither transactions nor definitions are taken")
+            refuse(self._gate, call, question.source, question.sql, error)
+            raise error
         waiting = waiting or Waiting()
         if question.transaction in {None, NEW}:
             return self._ask(call, question, waiting, Scope(begins=question.transaction == NEW))
@@ -256,7 +263,7 @@ class Queries:
 
     def _ask(
         self, call: Call, question: Question, waiting: Waiting, scope: Scope
-    ) -> Answer | Told | Done | ChangeRequest:
+    ) -> Answer | Told | Done | ChangeRequest | Previewed:
         gate = self._gate
         about = sql.asked(question.sql)
         if about is not None and not question.is_read:
@@ -273,6 +280,8 @@ class Queries:
                 if question.is_read:
                     raise KindRefused("this is not one read, and only reads are taken here")
                 call.check_fresh()
+                if call.principal.channel is Channel.CHECK_TOKEN:
+                    return self._changes.rehearse(call, question.source, asked)
                 if len(asked.statements) == 1:
                     place = (call, source, rule, schema)
                     done = self._sandbox.write(*place, statement, asked.sets, scope, lambda: waiting.is_gone)

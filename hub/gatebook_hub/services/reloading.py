@@ -170,7 +170,7 @@ def _sources(gate: Gate, old: PolicySet, new: PolicySet) -> tuple[Sources, Sourc
 
 def _check(gate: Gate, new: PolicySet, sources: Sources) -> None:
     """What stops a start stops a reload; raises PolicyInvalid."""
-    hold_to(check(new, sources, tools=known_tools(gate.settings.notebooks), now=gate.now()))
+    hold_to(check(new, sources, tools=known_tools(gate.settings.notebooks, gate.tools.names()), now=gate.now()))
 
 
 def _odd(error: Exception) -> Exception | None:

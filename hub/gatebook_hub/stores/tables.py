@@ -165,6 +165,35 @@ run = Table(
     Column("seconds", Float),
     Index("run_job", "job", "scheduled_for"),
 )
+tool_version = Table(
+    "tool_version",
+    STATE,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(64), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("author", String(128), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("created_at", String(40), nullable=False),
+    Column("check_report", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reviewer", String(128)),
+    Column("reason", Text),
+    Column("reviewed_at", String(40)),
+    Column("review_event", Integer),
+    Index("tool_version_name", "name", "version", unique=True),
+    Index("tool_version_state", "state", "id"),
+)
+tool_force = Table(
+    "tool_force",
+    STATE,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(64), nullable=False),
+    Column("version", String(64)),
+    Column("since", String(40), nullable=False),
+    Column("by", String(128), nullable=False),
+    Index("tool_force_name", "name", "id"),
+)
 source_identity = Table(
     "source_identity",
     STATE,

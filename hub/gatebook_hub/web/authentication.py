@@ -11,8 +11,9 @@ from typing import Any
 from fastapi import Request
 from starlette.concurrency import run_in_threadpool
 
+from gatebook_hub.audit import EventKind
 from gatebook_hub.errors import AuthenticationError, InvalidInput, NotPermitted
-from gatebook_hub.model import Principal, PrincipalKind, Tool
+from gatebook_hub.model import Channel, Principal, PrincipalKind, Tool
 from gatebook_hub.policy import may_use_tool
 from gatebook_hub.services.cases import UseCases
 from gatebook_hub.services.gate import Call
@@ -24,6 +25,7 @@ from gatebook_hub.web.rates import Rates
 COOKIE = "gatebook_session"
 # A statement is sent with POST, whether it reads or writes.
 MAY_READ = "/api/v1/query"
+_ACTIONS = "/api/v1/actions/"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _CLAIMS = ("kernel_id", "notebook", "cell", "cell_id", "server", "tool", "path")
 _MAX_CLAIM = 500
@@ -54,6 +56,8 @@ class Doorman:
         is_fresh = request.method not in _SAFE and request.url.path != MAY_READ
         principal = await self._principal(request, is_fresh=is_fresh)
         self._rates.take(principal.id)
+        if principal.channel is Channel.CHECK_TOKEN:
+            await self._hold_check(request, principal)
         return Call(principal=principal, provenance=_provenance(request, {}), is_fresh=is_fresh)
 
     async def confirmed(self, request: Request, call: Call) -> Call:
@@ -99,6 +103,22 @@ class Doorman:
         if not hmac.compare_digest(xsrf.encode(errors="replace"), session.xsrf.encode()):
             raise NotPermitted("the page was too old; load it again")
 
+    async def _hold_check(self, request: Request, principal: Principal) -> None:
+        """A tool that is checked reads, and has writes rehearsed; a press of its is told and not done.
+
+        Raises NotPermitted.
+        """
+        path = request.url.path
+        if request.method in _SAFE or path == MAY_READ:
+            return
+        error = NotPermitted("a check of a tool changes nothing; this is done when somebody uses the tool")
+        action = path.removeprefix(_ACTIONS) if path.startswith(_ACTIONS) else ""
+        gate = self._cases.gate
+        if action in gate.policy.actions:
+            call = Call(principal=principal)
+            error.reference = await run_in_threadpool(gate.refuse, EventKind.ACTION_REFUSED, call, error, action=action)
+        raise error
+
     async def _principal(self, request: Request, *, is_fresh: bool) -> Principal:
         header = request.headers.get("authorization")
         if header is None:
@@ -142,6 +162,8 @@ class Doorman:
             self._cases.gate.policy, principal, name, self._cases.gate.circumstances()
         ):
             raise NotPermitted(f"the tool `{name[:64]}` is not yours to open", ask=f"a grant of the tool `{name[:64]}`")
+        if not await run_in_threadpool(self._cases.publishing.may_attest, name, version):
+            raise NotPermitted(f"this version of `{name[:64]}` was taken back, or never approved; load it again")
         return replace(principal, tool=Tool(name=name, version=version[:64] or "unknown"))
 
 

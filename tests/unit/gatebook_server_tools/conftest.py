@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -39,18 +40,47 @@ def notebook(**described: Any) -> str:
     return json.dumps({"cells": [], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5})
 
 
-@pytest.fixture
-def tools(tmp_path: Path) -> Path:
-    """The folder of a tool's notebook."""
-    folder = tmp_path / "tools"
-    folder.mkdir()
-    (folder / "customer_desk.ipynb").write_text(notebook())
-    return folder
+class Shelf:
+    """What is in force, as a gateway would say; `lies` gives another text under a version."""
+
+    def __init__(self, **tools: str) -> None:
+        self.tools = dict(tools)
+        self.versions = {name: version_of(text) for name, text in tools.items()}
+        self.fetched: list[str] = []
+
+    def put(self, name: str, text: str, *, version: str | None = None) -> None:
+        """Put a notebook in force."""
+        self.tools[name] = text
+        self.versions[name] = version or version_of(text)
+
+    async def in_force(self) -> dict[str, str]:
+        return dict(self.versions)
+
+    async def notebook(self, name: str, version: str) -> str:
+        self.fetched.append(f"{name}@{version}")
+        return self.tools[name]
+
+
+def version_of(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @pytest.fixture
-def options(tmp_path: Path) -> Options:
-    return Options.read(["--notebooks", str(tmp_path)], dict(HUB))
+def shelf() -> Shelf:
+    """One tool in force."""
+    return Shelf(customer_desk=notebook(parameters={"customer": {"type": "integer", "minimum": 1}}))
+
+
+@pytest_asyncio.fixture
+async def catalogue(shelf: Shelf, tmp_path: Path) -> Catalogue:
+    made = Catalogue(shelf, tmp_path / "versions")
+    await made.refresh()
+    return made
+
+
+@pytest.fixture
+def options() -> Options:
+    return Options.read([], dict(HUB))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,11 +93,11 @@ class Service:
 
 
 @pytest_asyncio.fixture
-async def service(options: Options, tools: Path, tmp_path: Path) -> AsyncIterator[Service]:
+async def service(options: Options, catalogue: Catalogue, tmp_path: Path) -> AsyncIterator[Service]:
     handouts = Handouts()
     kernels = make_kernels(options, folder=str(tmp_path))
     kernels.watch(handouts, vanished_s=options.vanished_s, on_end=lambda _kernel_id: None)
-    catalogue, gateway = Catalogue(tools), Gateway("http://127.0.0.1:9")
+    gateway = Gateway("http://127.0.0.1:9")
     ready = ReadyPages(kernels, catalogue, begin=lambda _page: None, ready=0)
     desk = Desk(
         prefix=options.prefix, auth=make_auth(options), catalogue=catalogue, gateway=gateway, ready=ready,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from gatebook_server.errors import NoCredentials
@@ -16,8 +14,8 @@ OPS = Viewer(name="ops", session_id="one")
 
 
 @pytest.fixture
-def tool(tools: Path) -> Tool:
-    found = Catalogue(tools).find("customer_desk")
+def tool(catalogue: Catalogue) -> Tool:
+    found = catalogue.find("customer_desk")
     assert found is not None
     return found
 
@@ -38,9 +36,15 @@ def test_another_session_of_the_same_person_is_another_viewer(tool: Tool) -> Non
 
 
 async def test_a_kernel_that_waits_can_call_nothing() -> None:
-    speaker = Speaker(handouts=Handouts(), sessions=Sessions(), service_token="s")
+    """And it is known that it tried: what it drew then is handed out to nobody."""
+    handouts = Handouts()
+    speaker = Speaker(handouts=handouts, sessions=Sessions(), service_token="s")
     with pytest.raises(NoCredentials):
         await speaker.credentials("k")
+    assert handouts.was_early("k")
+    assert not handouts.was_early("another")
+    handouts.forget("k")
+    assert not handouts.was_early("k")
 
 
 async def test_a_kernel_calls_as_its_viewer_through_its_tool(tool: Tool) -> None:

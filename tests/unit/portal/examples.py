@@ -52,6 +52,17 @@ from gatebook_hub.portal.pages.saved import (
     VersionRow,
 )
 from gatebook_hub.portal.pages.session import SignedOutPage, SignInOffer, SignInPage
+from gatebook_hub.portal.pages.tool_versions import (
+    CellDiff,
+    CheckReport,
+    Line,
+    ToolVersionPage,
+    ToolVersionsPage,
+)
+from gatebook_hub.portal.pages.tool_versions import Verdict as VersionVerdict
+from gatebook_hub.portal.pages.tool_versions import (
+    VersionRow as ToolVersionRow,
+)
 from gatebook_hub.portal.pages.who_can import EntitledRow, Rule, WhoCanPage
 from gatebook_hub.portal.render import Page
 from gatebook_hub.saved import Chart, ChartKind
@@ -91,6 +102,15 @@ def typical_pages() -> dict[str, Page]:
             matches=(Match(kind="table", title="invoice", url="/catalogue/chinook#table-invoice", summary="Bills"),),
         ),
         "source": source_page("customer", "People who buy music"),
+        "tool_versions": tool_versions(version_row(), version_row("Finance month", state="in_force")),
+        "tool_version": tool_version(),
+        "tool_version_own": tool_version(why_not="nobody reviews a version of their own"),
+        "tool_version_missing_reason": tool_version(
+            errors=(FieldError(message="say why you approve or reject it", field="reason"),)
+        ),
+        "tool_version_done": tool_version(
+            verdict=VersionVerdict(is_approved=True, reviewer="reviewer", reason="read it, tried it", at=NOW)
+        ),
         "inbox": inbox((card(), card(summary="1 row of employee would be removed", risk=None, warnings_count=0))),
         "change": change(),
         "change_missing_reason": replace(
@@ -191,10 +211,58 @@ def typical_pages() -> dict[str, Page]:
     }
 
 
+def version_row(text: str = "Customer desk", **changes: object) -> ToolVersionRow:
+    """Return a version of a tool that waits."""
+    made = ToolVersionRow(
+        name="customer_desk", title=text, version="5f" * 32, state="proposed", author="analyst", created_at=EARLIER,
+        note="Refunds show the day, too",
+    )  # fmt: skip
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def tool_versions(*rows: ToolVersionRow) -> ToolVersionsPage:
+    """Return the list of versions."""
+    return ToolVersionsPage(frame=frame(), versions=rows)
+
+
+def tool_version(text: str = "", **changes: object) -> ToolVersionPage:
+    """Return a version that this person may review; `text` stands in every free text where it is given."""
+    report = CheckReport(
+        rights=text or "user:analyst, in operations",
+        run=text or "check-2df154302dcabd2d",
+        sources=(text or "chinook",),
+        tables=(text or "chinook.customer: select customerid, firstname, lastname",),
+        actions=(text,) if text else (),
+        refused=(text,) if text else (),
+        others=((text or "group:reviewers", text or "no grant gives `email` of `customer`"),),
+    )
+    lines = (
+        Line(kind="same", text=text or "source = 'chinook'"),
+        Line(kind="removed", text=text or "limit = 10"),
+        Line(kind="added", text=text or "limit = 20"),
+    )
+    made = ToolVersionPage(
+        frame=frame(),
+        row=version_row(),
+        summary=text or "Find a customer, look at their invoices, refund one.",
+        seen="1a" * 32,
+        about=lines,
+        cells=(
+            CellDiff(title=text or "Cell 1: Code", kind="same", lines=lines[:1]),
+            CellDiff(title=text or "Cell 2: Code, tagged parameters", kind="changed", lines=lines),
+            CellDiff(title="A cell: Text", kind="removed", lines=()),
+        ),
+        report=report,
+        why_not=None,
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
 def empty_pages() -> dict[str, Page]:
     """Return the pages that list things, with nothing to list."""
     nothing = Pager()
     lists: dict[str, Page] = {
+        "tool_versions_empty": tool_versions(),
         "home_empty": HomePage(frame=frame(inbox_count=0), tools=(), waiting=(), mine=(), sources=()),
         "catalogue_empty": CataloguePage(frame=frame(), sources=(), downloads=DOWNLOADS, query="none", matches=()),
         "source_empty": SourcePage(frame=frame(), source=source(), tables=(), downloads=DOWNLOADS),

@@ -22,6 +22,7 @@ def pages_saying(text: str, examples: ModuleType) -> dict[str, Page]:
     """Return the pages with `text` wherever a text comes from people, policy or a database."""
     said = examples.frame(person=text, groups=(text,), notice=text, xsrf=text)
     quorum = (Quorum(groups=(text, text), needed=1, given=0),)
+    version = examples.version_row(text, name=text, version=text, state=text, author=text, note=text)
     named = examples.card(
         summary=text, source=text, requester=text, action=text, risk=text, state=text, quorum=quorum, id=text
     )
@@ -41,6 +42,15 @@ def pages_saying(text: str, examples: ModuleType) -> dict[str, Page]:
         ),
         "source": replace(examples.source_page(text, text), frame=said),
         "inbox": replace(examples.inbox((named,)), frame=said),
+        "tool_versions": replace(examples.tool_versions(version), frame=said),
+        "tool_version": examples.tool_version(
+            text,
+            frame=said,
+            row=version,
+            seen=text,
+            errors=(FieldError(message=text, field="reason"), FieldError(message=text)),
+            given_reason=text,
+        ),
         "change": replace(
             examples.change(text),
             frame=said,

@@ -82,6 +82,20 @@
     }
     return plainClick.call(this);
   };
+  // Another version may have come into force since; the page itself stays as it is until a person loads it again.
+  const look = async () => {
+    const config = document.getElementById("jupyter-config-data");
+    if (!config) return;
+    const { baseUrl, kernelId } = JSON.parse(config.textContent);
+    const xsrf = document.cookie.match(/(?:^|; )_xsrf=([^;]*)/);
+    try {
+      const headers = { "X-XSRFToken": xsrf ? xsrf[1] : "" };
+      const answer = await fetch(`${baseUrl}api/kernels/${encodeURIComponent(kernelId)}`, { headers });
+      if (answer.ok && (await answer.json()).is_current === false) show("newer", true);
+    } catch { /* not reachable now: the line above says so */ }
+  };
+  setInterval(look, 5000);
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
 
   // Jupyter's client reconnects by itself; only a person can tell whether to start over.
   let leaving = false;

@@ -35,7 +35,10 @@ class ChangeCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxPage:
-    """One list of change requests. `tab` is `waiting`, `mine`, `all` or `done`, and chooses the empty sentence."""
+    """One list of change requests. `tab` is `waiting`, `mine`, `all` or `done`, and chooses the empty sentence.
+
+    `tools_waiting` counts the versions of tools that the reader may review.
+    """
 
     frame: Frame
     tab: str
@@ -43,3 +46,4 @@ class InboxPage:
     changes: tuple[ChangeCard, ...]
     pager: Pager
     downloads: Downloads
+    tools_waiting: int = 0
