@@ -52,6 +52,12 @@ MORE = RULES.replace(
     allow: [select]
     reason: true
 
+  - id: own
+    to: group:own
+    on: shop.customer
+    allow: [select]
+    where: name = :principal
+
   - id: book""",
 )
 COUNTRY = Parameter(name="country", kind=Kind.TEXT, title="Country", default="DE")
@@ -119,6 +125,15 @@ def test_whoever_runs_it_gets_what_they_may_see_themselves(cases: UseCases) -> N
     rows = run(cases, BEA, query.id)
     assert [row[0] for row in rows] == [1, 3]
     assert not any("ann@" in row[2] for row in rows)
+
+
+def test_a_scope_of_ones_own_rows_means_the_runners_own(cases: UseCases) -> None:
+    """`:principal` in a rule is whoever runs it, not whoever wrote it."""
+    author, runner = person("Ann", "own"), person("Cem", "own")
+    query = shared(cases, ALL, call=author, seen_by=frozenset({"group:own"}))
+    for _ in range(2):
+        assert [row[1] for row in run(cases, author, query.id)] == ["Ann"]
+        assert [row[1] for row in run(cases, runner, query.id)] == ["Cem"]
 
 
 def test_a_plan_of_the_authors_serves_nobody_else(cases: UseCases) -> None:
