@@ -17,6 +17,9 @@ from typing import Any
 import pandas as pd
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.stories.lab import Lab
+from tests.stories.test_docs_of_widgets import TUTORIAL, blocks
+from tests.stories.test_operations import answers, connect, forge, kernel_on, message, widgets
 from tests.stories.workspace import APP, Workspace
 
 pytestmark = [pytest.mark.hub, pytest.mark.browser, pytest.mark.slow]
@@ -55,17 +58,18 @@ Tool("Widget room", "Every widget on one page.", tabs=tabs)
 """
 
 
-def room(folder: Path) -> None:
-    """The notebook of the tool."""
+ABOUT = {"kind": "tool", "owner": "operations", "sources": ["chinook"], "summary": "All.", "title": "Widget room"}
+
+
+def write_tool(path: Path, about: dict[str, Any], *texts: str) -> None:
+    """A notebook with these cells."""
     cells = [
         {"cell_type": "code", "execution_count": None, "id": str(place), "metadata": {}, "outputs": [], "source": text}
-        for place, text in enumerate((IMPORTS.strip(), PARTS.strip()))
+        for place, text in enumerate(texts)
     ]
-    about = {"kind": "tool", "owner": "operations", "sources": ["chinook"], "summary": "All.", "title": "Widget room"}
     kernel = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
     metadata = {"gatebook": about, "kernelspec": kernel, "language_info": {"name": "python"}}
-    document = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
-    (folder / "tools" / "widget_room.ipynb").write_text(json.dumps(document))
+    path.write_text(json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}))
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +80,10 @@ def workspace() -> Iterator[Workspace]:
     shutil.rmtree(policies / "tests")
     (policies / "room.yaml").write_text(GRANTS)
     shutil.copytree(APP / "notebooks", notebooks)
-    room(notebooks)
+    write_tool(notebooks / "tools" / "widget_room.ipynb", ABOUT, IMPORTS.strip(), PARTS.strip())
+    about = json.loads(*blocks(TUTORIAL, "json"))["gatebook"]
+    write_tool(notebooks / "tools" / "album_desk.ipynb", about, *blocks(TUTORIAL, "python"))
+    (policies / "album_desk.yaml").write_text(*blocks(TUTORIAL, "yaml"))
     running.settings = running.settings.model_copy(update={"policies": policies, "notebooks": notebooks})
     with running:
         yield running
@@ -91,15 +98,15 @@ def browser(chromium: str) -> Iterator[Browser]:
 
 
 @contextlib.contextmanager
-def opened(browser: Browser, workspace: Workspace, **how: Any) -> Iterator[Page]:
+def opened(browser: Browser, workspace: Workspace, tool: str = ROOM, **how: Any) -> Iterator[Page]:
     context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **how})
     try:
         page = context.new_page()
-        page.goto(workspace.settings.hub_url + ROOM)
+        page.goto(workspace.settings.hub_url + tool)
         page.fill("#username_input", "ops")
         page.fill("#password_input", workspace.password("ops"))
         page.click("#login_submit")
-        page.get_by_role("heading", name="Tracks").first.wait_for(timeout=BEFORE_DRAWN_MS)
+        page.get_by_role("heading", level=1).wait_for(timeout=BEFORE_DRAWN_MS)
         yield page
     finally:
         context.close()
@@ -137,7 +144,7 @@ def test_pages_heads_and_filters(page: Page) -> None:
     expect(head).to_have_attribute("aria-sort", "descending")
     page.get_by_role("button", name="Sort, filter, columns").first.click()
     page.get_by_label("Only rows whose").first.select_option("Composer")
-    page.get_by_label("does").first.select_option("contains")
+    page.get_by_label("Comparison").first.select_option("contains")
     page.get_by_label("Value", exact=True).first.fill("Jagger")
     page.get_by_role("button", name="Filter", exact=True).click()
     expect(page.get_by_text("Only rows whose Composer contains Jagger")).to_be_visible()
@@ -256,3 +263,99 @@ def test_every_tab_is_accessible(
             assert page.evaluate("document.documentElement.scrollWidth") <= width, tab
             found = page.evaluate("tags => axe.run(document, { runOnly: tags }).then(r => r.violations)", WCAG)
             assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == [], tab
+
+
+IN_LAB = """from gatebook_widgets import RecordTable, RecordView, Related, SideBySide, Tool
+albums = RecordTable("Albums", "chinook", table="album", rows=10, may_select=True)
+album = RecordView("Album", albums, related=[Related(title="Tracks", source="chinook", table="track", on=["albumid"])])
+Tool("Albums", "In a notebook.", SideBySide(albums, album))"""
+
+
+def test_parts_are_usable_in_jupyterlab(browser: Browser, workspace: Workspace) -> None:
+    """Where no script of ours is, the fields beneath the table do what the buttons in its rows do on a page."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    try:
+        lab = Lab(workspace, context, "analyst")
+        lab.log_in()
+        lab.open_notebook()
+        shown = lab.run(IN_LAB)
+        expect(shown.get_by_role("heading", name="Albums").first).to_be_visible()
+        expect(shown.get_by_role("columnheader", name="Choice")).to_have_count(0)
+        shown.get_by_label("Choose from albums").select_option(index=3)
+        expect(shown.get_by_role("heading", name="Tracks")).to_be_visible()
+        expect(shown.get_by_role("cell", name="Fast As a Shark", exact=True)).to_be_visible()
+        shown.get_by_label("Mark rows of albums").select_option(index=[0, 2])
+        expect(shown.get_by_text("2 rows marked.")).to_be_visible()
+        shown.get_by_role("button", name="Next").first.click()
+        expect(shown.get_by_text("Page 2", exact=True)).to_be_visible()
+        shoot(lab.page, "widgets-lab")
+    finally:
+        context.close()
+
+
+def test_the_tutorials_tool_is_a_page(browser: Browser, workspace: Workspace, tmp_path: Path) -> None:
+    """It does what the tutorial says."""
+    with opened(browser, workspace, "/services/tools/album_desk") as page:
+        page.get_by_label("Title").fill("rock")
+        page.get_by_role("button", name="Search").click()
+        page.get_by_role("button", name="Choose 1, For Those About To Rock").click()
+        expect(page.get_by_role("heading", name="Tracks")).to_be_visible()
+        expect(page.get_by_role("cell", name="Put The Finger On You", exact=True)).to_be_visible()
+        page.get_by_role("button", name="Make CSV").click()
+        with page.expect_download() as waited:
+            page.get_by_role("link", name="Save all_tracks.csv").click()
+        waited.value.save_as(tmp_path / "all.csv")
+        assert len(pd.read_csv(tmp_path / "all.csv")) == 3503
+        shoot(page, "album-desk")
+
+
+@pytest.mark.adversary
+def test_forged_messages_write_nothing_and_ask_for_nothing(workspace: Workspace) -> None:
+    """Every button pressed, also those that are not shown; places and files that are not there; SQL as values."""
+    with contextlib.closing(workspace.person("ops")) as ops:
+        before = (prices(workspace, *range(4000)), requests_in(workspace))
+        kernel = kernel_on(ops.browser.get(ops.hub + ROOM, follow_redirects=True).text)
+        with connect(ops, kernel) as channels:
+            found = widgets(channels)
+            for _ in range(2):
+                for name, one in found.items():
+                    for state in forged(str(one.get("_model_name"))):
+                        forge(channels, name, {"method": "update", "state": state})
+                    forge(channels, name, {"method": "custom", "content": {"event": "click"}})
+            assert answers(channels, message("kernel_info_request", {}), "kernel_info_reply")
+        assert (prices(workspace, *range(4000)), requests_in(workspace)) == before
+
+
+def requests_in(workspace: Workspace) -> int:
+    """How many change requests there are."""
+    with contextlib.closing(sqlite3.connect(f"file:{own_database(workspace)}?mode=ro", uri=True)) as connection:
+        return int(connection.execute("select count(*) from change").fetchone()[0])
+
+
+def own_database(workspace: Workspace) -> Path:
+    """The gateway's own, not the one that it governs."""
+    (found,) = [one for one in workspace.settings.state.rglob("*.sqlite") if has_changes(one)]
+    return found
+
+
+def has_changes(path: Path) -> bool:
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+        return connection.execute("select 1 from sqlite_master where name = 'change'").fetchone() is not None
+
+
+def forged(model: str) -> list[dict[str, Any]]:
+    """What a page never sends."""
+    sql = "1; drop table track --"
+    match model:
+        case "DropdownModel" | "ToggleButtonsModel":
+            return [{"index": index} for index in (999, -1, sql, None)] + [{"_options_labels": [sql]}]
+        case "SelectMultipleModel":
+            return [{"index": index} for index in ([999], [-1], [sql], sql)]
+        case "FileUploadModel":
+            return [{"value": value} for value in (sql, [{"name": sql}], [{"name": "a.csv", "content": sql}])]
+        case "TextModel" | "TextareaModel" | "HTMLModel":
+            return [{"value": sql}, {"value": {"a": sql}}, {"description": "<img src=x>"}]
+        case "CheckboxModel" | "ToggleButtonModel":
+            return [{"value": sql}, {"value": True}]
+        case _:
+            return [{"disabled": False}]

@@ -53,7 +53,7 @@ class Browser:
         self.sort.add_class("gb-sort")
         self.way.add_class("gb-way")
         self.column = ipywidgets.Dropdown(options=named, description="Only rows whose", style=WIDE)
-        self.comparison = ipywidgets.Dropdown(description="does", style=WIDE)
+        self.comparison = ipywidgets.Dropdown(description="Comparison", style=WIDE)
         self.value = ipywidgets.Text(description="Value", style=WIDE)
         self.wrong = ipywidgets.HTML()
         self.add = button("Filter", "gb-second")

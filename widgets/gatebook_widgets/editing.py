@@ -186,6 +186,8 @@ class Edits(Part):
         self.which.options = [
             (f"{edit.label}: {self._label(edit.column)}", place) for place, edit in enumerate(self.changes)
         ]
+        if number:
+            self.which.index = 0
         self._list.value = self._table()
 
     def _table(self) -> str:
