@@ -141,8 +141,8 @@ def test_a_rejected_version_is_never_in_force(gateway: Gateway, reviewer: Portal
     assert review(reviewer, "unwanted", version_of(content), "reject").status_code == 303
     assert in_force(gateway, "unwanted") is None
     again = review(reviewer, "unwanted", version_of(content))
-    assert again.status_code == 409
-    assert "Reviewed already" in again.text or "reviewed already" in again.text
+    assert again.status_code == 403
+    assert "reviewed already" in again.text
     with pytest.raises(AssertionError, match="has this very version already; it is rejected"):
         publish(gateway, tmp_path, "unwanted", content)
 
@@ -194,7 +194,7 @@ def test_the_groups_to_whom_it_is_offered_are_compared(gateway: Gateway, tmp_pat
     content = notebook(staff, title="Staff")
     told = publish(gateway, tmp_path, "customer_desk", content, "--check-only", groups="analysts")
     assert "chinook.employee: select lastname" in told
-    assert "would be refused to group:operations: chinook: no grant" in told
+    assert "would be refused to group:operations: chinook: there is no table `employee`" in told
     assert "would be refused to group:reviewers" not in told
     assert version_of(content)[:12] not in gateway.command("tool", "list")
 
@@ -202,7 +202,7 @@ def test_the_groups_to_whom_it_is_offered_are_compared(gateway: Gateway, tmp_pat
 def test_a_check_changes_nothing(gateway: Gateway, tmp_path: Path) -> None:
     """A write is rehearsed and an action is not called; both are told, from the book."""
     before = gateway.rows("select count(*), sum(total) from invoice")
-    write = 'gatebook.query("chinook", "update invoice set total = 0 where invoiceid = 98")'
+    write = 'gatebook.query("chinook", "update invoice set total = 0 where invoiceid = 1")'
     press = """
 try:
     gatebook.action("refund_invoice", invoice_id=98, amount=1, reason="a check")
@@ -255,7 +255,7 @@ def test_only_a_person_at_the_portal_reviews(gateway: Gateway, reviewer: PortalP
     assert reviewer.press(path, **{**form, "reason": " "}).status_code == 422
     assert reviewer.press(path, **{**form, "verdict": "force"}).status_code == 422
     assert reviewer.press(path, **{**form, "seen": "0" * 64}).status_code == 409
-    assert reviewer.get(path).status_code == 405 or reviewer.get(path).status_code == 400
+    assert reviewer.get(path).status_code in {400, 405}
     assert in_force(gateway, "portal_only") is None
 
 

@@ -228,5 +228,5 @@ def test_each_group_to_whom_it_is_offered_is_compared(publishing: Publishing) ->
     answer.close()
     report = publishing.end_check(OPERATOR, check, None)
     assert report["tables"] == ["shop.customer: select name"]
-    assert [(one["to"], "no grant" in one["sentence"]) for one in report["others"]] == [("group:clerks", True)]
+    assert [(one["to"], "`customer`" in one["sentence"]) for one in report["others"]] == [("group:clerks", True)]
     assert refusals(gate, Tool(name="nobody", version="x"), needs_of(gate.book, check.principal, check.since)) == ()
