@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from gatebook import errors
+from gatebook.auditing import events
 from gatebook.catalogue import actions, change, changes, me, schema, sources
 from gatebook.changes import Change
 from gatebook.connection import Connection, act, connect
@@ -40,6 +41,7 @@ __all__ = [
     "changes",
     "connect",
     "errors",
+    "events",
     "me",
     "query",
     "saved",

@@ -74,7 +74,7 @@ def signed_in(browser: Browser, workspace: Workspace, name: str, **how: Any) -> 
 def desk(browser: Browser, workspace: Workspace) -> Iterator[Page]:
     """The desk, drawn, with `ops` in front of it."""
     with signed_in(browser, workspace, "ops") as page:
-        page.get_by_label("First or last name").wait_for(timeout=BEFORE_DRAWN_MS)
+        page.get_by_label("Name, number, whole e-mail or phone").wait_for(timeout=BEFORE_DRAWN_MS)
         yield page
 
 
@@ -91,14 +91,14 @@ def reviewer(workspace: Workspace) -> Iterator[Person]:
 
 
 def find(page: Page, name: str = "Alm", customer: int = CUSTOMER) -> None:
-    page.get_by_label("First or last name").fill(name)
+    page.get_by_label("Name, number, whole e-mail or phone").fill(name)
     page.get_by_role("button", name="Search").click()
     page.get_by_role("button", name=f"Choose {customer},").click()
 
 
 def ask_for_refund(page: Page, invoice: int, amount: str, why: str = "charged twice") -> None:
     page.get_by_role("button", name=f"Choose {invoice},").click()
-    form = page.locator(".gb-form")
+    form = page.locator(".gb-form").filter(has_text="Refund invoice")
     expect(form.get_by_text(str(invoice), exact=True)).to_be_visible()
     form.get_by_label("Amount").fill(amount)
     form.get_by_label("Why").fill(why)
@@ -190,7 +190,7 @@ def test_a_page_that_waits_opens_fast_and_a_reload_gets_a_kernel_of_its_own(desk
     desk.wait_for_timeout(4000)
     began = time.monotonic()
     desk.reload()
-    desk.get_by_label("First or last name").wait_for(timeout=BEFORE_DRAWN_MS)
+    desk.get_by_label("Name, number, whole e-mail or phone").wait_for(timeout=BEFORE_DRAWN_MS)
     assert kernel_on(desk.content()) != first
     assert time.monotonic() - began < 10
 
@@ -203,7 +203,7 @@ def test_the_desk_is_accessible_wide_and_narrow_light_and_dark(
     """Checked with axe, and nothing but tables scrolls sideways."""
     how = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
     with signed_in(browser, workspace, "ops", **how, bypass_csp=True) as page:
-        page.get_by_label("First or last name").wait_for(timeout=BEFORE_DRAWN_MS)
+        page.get_by_label("Name, number, whole e-mail or phone").wait_for(timeout=BEFORE_DRAWN_MS)
         find(page)
         ask_for_refund(page, 34, "x")
         expect(page.get_by_text("Amount has to be a number.")).to_be_visible()
@@ -220,7 +220,7 @@ def test_the_desk_is_accessible_wide_and_narrow_light_and_dark(
 def test_the_other_viewer_has_the_tool_but_not_the_action(browser: Browser, workspace: Workspace) -> None:
     """The tool is open to reviewers; the refund is not, and the form says so."""
     with signed_in(browser, workspace, "reviewer") as page:
-        page.get_by_label("First or last name").wait_for(timeout=BEFORE_DRAWN_MS)
+        page.get_by_label("Name, number, whole e-mail or phone").wait_for(timeout=BEFORE_DRAWN_MS)
         find(page)
         page.get_by_role("button", name=f"Choose {INVOICE},").click()
         expect(page.get_by_text("is not open to you here")).to_be_visible()
@@ -282,7 +282,7 @@ def test_a_token_is_no_way_in(workspace: Workspace) -> None:
 def test_a_script_of_the_same_origin_cannot_open_a_tool(browser: Browser, workspace: Workspace) -> None:
     """A page of the same origin, as a notebook's is, gets neither the tool's page nor a window it can touch."""
     with signed_in(browser, workspace, "ops") as page:
-        page.get_by_label("First or last name").wait_for(timeout=BEFORE_DRAWN_MS)
+        page.get_by_label("Name, number, whole e-mail or phone").wait_for(timeout=BEFORE_DRAWN_MS)
         page.goto(f"{workspace.settings.hub_url}/hub/static/favicon.ico")
         assert page.evaluate("url => fetch(url).then(answer => answer.status)", DESK) == 403
         framed = page.evaluate(
@@ -293,7 +293,7 @@ def test_a_script_of_the_same_origin_cannot_open_a_tool(browser: Browser, worksp
             })""",
             DESK,
         )
-        assert "First or last name" not in framed
+        assert "Name, number, whole e-mail or phone" not in framed
         seen = page.evaluate(
             """url => new Promise(done => {
                 const opened = window.open(url);
@@ -301,7 +301,7 @@ def test_a_script_of_the_same_origin_cannot_open_a_tool(browser: Browser, worksp
             })""",
             DESK,
         )
-        assert "First or last name" not in seen
+        assert "Name, number, whole e-mail or phone" not in seen
 
 
 # ── what must not work: kernels ──

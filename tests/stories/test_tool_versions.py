@@ -176,7 +176,7 @@ def test_versions_from_the_first_start_to_a_rollback(
     """The demo's desk works without a review; an approved one takes its place, is told of, and can be taken back."""
     shipped = (workspace.settings.notebooks / "tools" / "customer_desk.ipynb").read_text()
     with at_desk(browser, workspace) as page:
-        page.get_by_label("First or last name").wait_for(timeout=60_000)
+        page.get_by_label("Name, number, whole e-mail or phone").wait_for(timeout=60_000)
         assert f"{version_of(shipped)[:12]}  by installation" in gatebook(workspace, "tool", "list")
         first = put_in_force(workspace, reviewer, tmp_path, notebook("Good day"))
         expect(page.get_by_text("A newer version of this tool is there.")).to_be_visible(timeout=20_000)
