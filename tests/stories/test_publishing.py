@@ -166,7 +166,7 @@ def test_a_rejected_version_is_never_in_force(gateway: Gateway, reviewer: Portal
         pytest.param("[]", "no notebook", id="no notebook"),
         pytest.param(notebook("raise ValueError('the secret of ann')"), "does not run in cell 3", id="does not run"),
         pytest.param(
-            notebook('gatebook.query("chinook", "select * from employee")'), "does not run in cell 3", id="refused"
+            notebook('gatebook.query("chinook", "select * from nowhere")'), "does not run in cell 3", id="refused"
         ),
     ],
 )
