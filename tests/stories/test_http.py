@@ -222,6 +222,7 @@ def every_route() -> list[tuple[str, str]]:
         "name": "a",
         "run_id": "a",
         "transaction": "0" * 16,
+        "query": "a",
     }
     return [
         (method.upper(), path.format(**example))

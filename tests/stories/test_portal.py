@@ -362,7 +362,8 @@ def addresses(gateway: Gateway, run_id: str) -> list[str]:
         "/", "/inbox", "/inbox?tab=mine", "/inbox?tab=all", "/inbox?tab=done", f"/changes/{change.id}",
         f"/changes/{change.id}?notice=approved", "/catalogue", "/catalogue?q=email", "/catalogue?q=nothing+has+this",
         "/catalogue/chinook", "/audit", "/audit?kind=query.intent", "/audit?since=nonsense", "/audit/2", "/runs",
-        "/runs?job=nightly_revenue&state=failed", f"/runs/{run_id}", "/access", "/pattern", "/sign-in?code=x",
+        "/runs?job=nightly_revenue&state=failed", f"/runs/{run_id}", "/access", "/saved", "/saved?tab=mine&q=none",
+        "/saved/new", "/saved/0000000000000000", "/pattern", "/sign-in?code=x",
         "/no-such-page", "/changes/0000000000000000", "/changes/withdraw/review",
     ]  # fmt: skip
 
