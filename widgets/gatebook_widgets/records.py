@@ -26,6 +26,7 @@ class Related:
     columns: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     rows: int = 10
+    may_choose: bool = False
 
     def table_beneath(self, record: Part) -> RecordTable:
         """The table, which follows the record."""
@@ -39,6 +40,7 @@ class Related:
             on=self.on,
             labels=self.labels,
             empty=f"No {self.title.lower()}.",
+            may_choose=self.may_choose,
         )
 
 

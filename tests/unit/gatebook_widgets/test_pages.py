@@ -21,7 +21,9 @@ from tests.stories.sandboxes import ENGINES, opened
 
 import gatebook
 import gatebook.dbapi
+from gatebook import Outcome
 from gatebook.errors import InvalidInput, NotFound
+from gatebook_widgets import BulkUpload, RecordTable
 from gatebook_widgets.keyset import Comparison, Filter, Wanted, comparisons_of, quoted, statement, stretches
 from gatebook_widgets.kinds import Kind
 from gatebook_widgets.pages import Pages
@@ -51,6 +53,7 @@ TEXTS = (
 )
 NUMBERS = (None, 0.1, -0.1, 1 / 3, 1e300, -1e-300, 0.0, 2.5)
 SIZE = 137
+DESK = {"a": "integer not null", "the text": "varchar(20)", "n": "numeric(8, 2)", "d": "date"}
 
 
 def name_of(engine: str, name: str) -> str:
@@ -247,6 +250,40 @@ def test_no_page_takes_more_than_two_statements_and_none_counts() -> None:
 def test_every_kind_of_column_has_its_tests() -> None:
     assert all(comparisons_of(kind) for kind in Kind)
     assert Comparison.CONTAINS not in comparisons_of(Kind.WHOLE)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_edits_and_files_are_one_statement_on_every_engine(engine: str) -> None:
+    """In a sandbox, where nobody has to agree; the rows change in different columns, and one is added."""
+    table = name_of(engine, "desk of edits")
+    columns = ", ".join(f"{name_of(engine, name)} {kind}" for name, kind in DESK.items())
+    gatebook.query(f"lab_{engine}", f"create table {table} ({columns}, primary key (a))")
+    gatebook.schema(f"lab_{engine}")
+    upload = BulkUpload("Desk", f"lab_{engine}", "desk of edits", modes=("upsert",))
+    upload.take("a.csv", "a,the text,n,d\n1,é,1.50,2026-01-31\n2,,,\n3,x,3,2026-01-31\n".encode())
+    upload.ask()
+    upload.send()
+    assert isinstance(upload.answer, Outcome), upload.status.text
+    desk = RecordTable("Desk", f"lab_{engine}", table="desk of edits", editable=["the text", "n", "d"])
+    edits = desk.edits
+    assert edits is not None, desk.status.text
+    for place, values in enumerate(({"the text": None, "n": "2.25"}, {"d": "2026-02-28"}, {"the text": "it's"})):
+        desk.choose(place)
+        edits.fill(**values)
+        edits.keep()
+    edits.ask()
+    edits.send()
+    assert isinstance(edits.answer, Outcome), edits.status.text
+    assert "Done: 3 rows changed" in edits.status.text
+    upload.take("b.csv", b"a,the text\n3,y\n4,z\n")
+    upload.ask()
+    upload.send()
+    desk.refresh()
+    found = [tuple(str(value)[:10] for value in record.values()) for record in desk.browser.pages.records]  # type: ignore[union-attr]
+    assert [(row[0], row[1], row[3]) for row in found] == [
+        ("1", "None", "2026-01-31"), ("2", "None", "2026-02-28"), ("3", "y", "2026-01-31"), ("4", "z", "None"),
+    ]  # fmt: skip
+    assert [None if row[2] == "None" else float(row[2]) for row in found] == [2.25, None, 3.0, None]
 
 
 @pytest.mark.parametrize("column", ["id", "amount", "label"])
