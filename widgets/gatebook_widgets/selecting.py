@@ -66,6 +66,13 @@ class Selection(Part):
         self._marked = kept | {key: self._shown[key] for key in keys if key in wanted and key not in kept}
         self._after()
 
+    def forget(self) -> None:
+        """Other rows will be shown: none of those that were is marked any more."""
+        self._shown = {}
+        if self._marked:
+            self._marked = {}
+            self.attempt(lambda: self.announce([]))
+
     def clear(self) -> None:
         """Mark none, on no page."""
         self._marked = {}

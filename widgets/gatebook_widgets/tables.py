@@ -158,6 +158,7 @@ class RecordTable(Part):
 
     def _on_record(self, browser: Browser, record: Any) -> None:
         show(self.box, is_shown=record is not None)
+        self.selected.forget()
         if record is None:
             self.show(None)
         else:
@@ -190,6 +191,8 @@ class RecordTable(Part):
             show(self._choice, is_shown=bool(offered))
         finally:
             self._is_filling = False
+        if self.browser is None:
+            self.selected.forget()
         records = self._records() if self._may_select and frame is not None else []
         self.selected.show(
             {self._identity(place, one): one for place, one in enumerate(records)}, labels[: len(records)]

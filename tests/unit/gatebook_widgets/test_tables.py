@@ -62,6 +62,20 @@ def test_a_place_that_is_not_there_chooses_nothing(source: Part, place: int) -> 
     assert table.chosen is None
 
 
+def test_marks_are_of_the_rows_that_were_shown(source: Part) -> None:
+    table = RecordTable("Things", source, may_select=True)
+    said: list[list[dict[str, object]]] = []
+    table.selected.follow(said.append)
+    source.announce(pd.DataFrame({"id": [7, 8]}))
+    table.selected.mark(1)
+    assert said == [[{"id": 8}]]
+    assert table._view.value.count("data-gb-mark") == 2
+    source.announce(pd.DataFrame({"id": [9, 10]}))
+    assert said[-1] == []
+    assert table.selected.records == []
+    assert " checked" not in table._view.value
+
+
 def test_equal_names_are_no_trouble(source: Part) -> None:
     table = RecordTable("Things", source)
     frame = pd.DataFrame([[1, 2]])
