@@ -14,6 +14,7 @@ from gatebook_hub.portal.pages.audit import AuditPage, EventPage
 from gatebook_hub.portal.pages.catalogue import CataloguePage, SourcePage
 from gatebook_hub.portal.pages.change import ChangePage
 from gatebook_hub.portal.pages.changes import InboxPage
+from gatebook_hub.portal.pages.find import FindPage
 from gatebook_hub.portal.pages.home import HomePage
 from gatebook_hub.portal.pages.notifications import NotificationsPage
 from gatebook_hub.portal.pages.pattern import PatternPage
@@ -48,6 +49,7 @@ Page = (
     | SavedHistoryPage
     | SavedEditPage
     | SavedSharePage
+    | FindPage
     | ToolVersionsPage
     | ToolVersionPage
     | SignInPage
@@ -77,6 +79,7 @@ TEMPLATES: Mapping[type[Page], str] = MappingProxyType(
         SavedHistoryPage: "saved_history.html",
         SavedEditPage: "saved_edit.html",
         SavedSharePage: "saved_share.html",
+        FindPage: "find.html",
         ToolVersionsPage: "tool_versions.html",
         ToolVersionPage: "tool_version.html",
         SignInPage: "sign_in.html",

@@ -16,6 +16,7 @@ from gatebook_hub.portal import routes_access as access
 from gatebook_hub.portal import routes_audit as audit
 from gatebook_hub.portal import routes_catalogue as catalogue
 from gatebook_hub.portal import routes_changes as changes
+from gatebook_hub.portal import routes_find as find
 from gatebook_hub.portal import routes_home as home
 from gatebook_hub.portal import routes_inbox as inbox
 from gatebook_hub.portal import routes_notifications as notifications
@@ -43,6 +44,7 @@ _LISTS = {
 _PAGES = {
     "/": home.home,
     "/pattern": home.pattern,
+    "/find": find.find,
     "/changes/{id}": changes.change,
     "/notifications": notifications.notifications,
     "/tool-versions": tools.versions,
@@ -67,6 +69,7 @@ _PRESSES = {
     "/changes/{id}/break-glass": changes.break_glass,
     "/changes/{id}/comments": changes.comment,
     "/notifications": notifications.choose,
+    "/find": find.found,
     "/access/ask": access.ask,
     "/access/{id}/end": access.end,
     "/saved/{id}/share": saving.share,

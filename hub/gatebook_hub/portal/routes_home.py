@@ -34,6 +34,7 @@ def home(visit: Visit) -> Response:
         mine=tuple(card_of(outline, visit.sights) for outline in mine),
         sources=tuple(source_card(rule) for rule in cases.access.sources(person)),
         trouble=_trouble(cases, person),
+        has_entities=bool(cases.searching.entities(visit.call)),
     )
     return shown(page)
 

@@ -31,6 +31,7 @@ from gatebook_hub.portal.pages.change import (
 from gatebook_hub.portal.pages.changes import ChangeCard, InboxPage, Quorum
 from gatebook_hub.portal.pages.charts import drawing_of
 from gatebook_hub.portal.pages.diff import row_diff_of
+from gatebook_hub.portal.pages.find import FindPage, FoundRecord
 from gatebook_hub.portal.pages.frame import Downloads, FieldError, Frame, Pager, Tab
 from gatebook_hub.portal.pages.home import HomePage, ToolCard
 from gatebook_hub.portal.pages.notifications import ChannelChoice, KindChoice, NotificationsPage
@@ -196,6 +197,7 @@ def typical_pages() -> dict[str, Page]:
                 error_text="no revenue",
             ),
         ),
+        "find": find_page("Almeida & Söhne"),
         "access": access("customer", "the grant lets analysts read customers of Germany"),
         "who_can": who_can("group:analysts", "sees it masked as email"),
         "notifications": notifications("Mail", "waits for review"),
@@ -289,6 +291,11 @@ def empty_pages() -> dict[str, Page]:
             result=replace(saved_result("bar"), rows=(), masks=(), scopes=(), drawing=None, no_chart="nothing"),
         ),
         "saved_no_source": SavedEditPage(frame=frame(), sources=()),
+        "find_empty": FindPage(frame=frame(), entities=(), text=None),
+        "find_nothing": FindPage(frame=frame(), entities=("Customer",), text="none"),
+        "find_wrong": FindPage(
+            frame=frame(), entities=("Customer",), text="a", errors=(FieldError(message="type more", field="text"),)
+        ),
         "access_empty": AccessPage(frame=frame(groups=()), revision="3f9c", sources=(), downloads=DOWNLOADS),
     }
     return lists | {f"inbox_empty_{tab}": replace(inbox(()), tab=tab) for tab in ("waiting", "mine", "all", "done")}
@@ -605,6 +612,24 @@ def run(row: RunRow) -> RunPage:
         failure=None,
         downloads=DOWNLOADS,
         notebook_url="/runs/r-7/notebook",
+    )
+
+
+def find_page(text: str) -> FindPage:
+    """Return what was found, of two entities, one of which opens nothing."""
+    shown = (("lastname", cell_of(text)), ("email", cell_of("a***@x.example", is_masked=True)), ("fax", cell_of(None)))
+    return FindPage(
+        frame=frame(),
+        entities=("Customer", text),
+        text=text,
+        records=(
+            FoundRecord(
+                entity="Customer", key="12", shown=shown, url="http://localhost:8000/services/tools/desk?id=12"
+            ),
+            FoundRecord(entity=text, key=text, shown=shown[:1], url=None),
+        ),
+        more=("Customer", text),
+        notes=(f"{text}: its source did not answer",),
     )
 
 

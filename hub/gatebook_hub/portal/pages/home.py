@@ -28,7 +28,10 @@ class PolicyTrouble:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HomePage:
-    """The first page after sign-in. The lists of changes are the first few; the inbox has the rest."""
+    """The first page after sign-in. The lists of changes are the first few; the inbox has the rest.
+
+    With `has_entities` there is a field to find records by.
+    """
 
     frame: Frame
     tools: tuple[ToolCard, ...]
@@ -36,3 +39,4 @@ class HomePage:
     mine: tuple[ChangeCard, ...]
     sources: tuple[SourceCard, ...]
     trouble: PolicyTrouble | None = None
+    has_entities: bool = False

@@ -1,0 +1,54 @@
+"""Which record is it? Found by a name, a number, or a whole value that its entity lets one look up."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from gatebook_hub.errors import InvalidInput
+from gatebook_hub.portal.pages.cells import cell_of
+from gatebook_hub.portal.pages.find import FindPage, FoundRecord
+from gatebook_hub.portal.pages.frame import FieldError
+from gatebook_hub.portal.visits import Visit, shown
+from gatebook_hub.services.searching import Found, Record
+
+
+def find(visit: Visit) -> Response:
+    """GET /find: the field alone. What is typed is sent by POST, since addresses are kept in logs and histories."""
+    return shown(FindPage(frame=visit.frame(), entities=_titles(visit)))
+
+
+def found(visit: Visit) -> Response:
+    """POST /find: search, which is in the book."""
+    text = visit.form.get("text", "")
+    entities = _titles(visit)
+    try:
+        answer = visit.cases.searching.search(visit.call, text)
+    except InvalidInput as error:
+        errors = (FieldError(message=str(error), field="text"),)
+        return shown(FindPage(frame=visit.frame(), entities=entities, text=text, errors=errors), error.status)
+    return shown(_page(visit, entities, text, answer))
+
+
+def _page(visit: Visit, entities: tuple[str, ...], text: str, answer: Found) -> FindPage:
+    titles = {entity.name: entity.title for entity in visit.cases.searching.entities(visit.call)}
+    return FindPage(
+        frame=visit.frame(),
+        entities=entities,
+        text=text,
+        records=tuple(map(_record, answer.records)),
+        more=tuple(titles.get(name, name) for name in answer.more),
+        notes=tuple(f"{titles.get(name, name)}: {why}" for name, why in answer.failed.items()),
+    )
+
+
+def _record(record: Record) -> FoundRecord:
+    return FoundRecord(
+        entity=record.title,
+        key=", ".join(str(cell_of(part).text) for part in record.key.values()),
+        shown=tuple((name, cell_of(value, is_masked=name in record.masked)) for name, value in record.shown.items()),
+        url=record.url,
+    )
+
+
+def _titles(visit: Visit) -> tuple[str, ...]:
+    return tuple(entity.title for entity in visit.cases.searching.entities(visit.call))
