@@ -136,7 +136,7 @@ def test_policy_is_checked_and_tested_beside_the_running_gateway(gateway: Alone)
     assert re.fullmatch(r"\d+ passed, 0 failed", told[-1])
     assert "ok  birth dates are refused" in told
     assert json.loads(gateway.command("policy", "schema"))["$defs"].keys() == {
-        "sources", "actions", "jobs", "tests", "rules", "notifications",
+        "sources", "actions", "connections", "entities", "jobs", "tests", "rules", "notifications",
     }  # fmt: skip
 
 

@@ -58,6 +58,7 @@ def _covers(wide: Grant, narrow: Grant) -> bool:
         and narrow.limits in {Limits(), wide.limits}
         and (narrow.needs_reason or not wide.needs_reason)
         and narrow.actions <= wide.actions
+        and narrow.entities <= wide.entities
         and narrow.tools <= wide.tools
         and narrow.review_tools <= wide.review_tools
         and narrow.audit <= wide.audit
