@@ -76,6 +76,7 @@ class ActionForm(Part):
     def close(self) -> None:
         """Put the form away; what came of the last press stays."""
         self._ready = None
+        self._effect.value = ""
         self._form.layout.display = "none"
 
     def fill(self, **values: Any) -> None:
@@ -191,6 +192,7 @@ class ActionForm(Part):
 
     def _show_fields(self) -> None:
         self._ready = None
+        self._effect.value = ""
         self._show(is_asking=False)
 
     def _show(self, *, is_asking: bool) -> None:
