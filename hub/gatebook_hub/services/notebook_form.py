@@ -226,7 +226,7 @@ def _schema_wrong(name: str, schema: Any) -> Iterator[str]:
             is_of = all(isinstance(item, _TYPES[kind]) for item in value)
             fits = bool(value) and is_of and (kind == "boolean" or not any(isinstance(item, bool) for item in value))
         if word == "pattern" and isinstance(value, str):
-            fits = _is_pattern(value)
+            fits = fits and _is_pattern(value)
         if not fits:
             yield f"`{word[:40]}` of the parameter `{name}` is not understood"
 
