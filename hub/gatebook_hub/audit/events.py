@@ -6,6 +6,7 @@ written as text, since their canonical form is where implementations differ.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping
@@ -163,6 +164,11 @@ def _refuse_floats(value: Any) -> None:
         case list() | tuple():
             for item in value:
                 _refuse_floats(item)
+
+
+def written_time(moment: dt.datetime) -> str:
+    """A moment (aware) as events have it: UTC in ISO 8601 with microseconds."""
+    return moment.astimezone(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _shorten(value: Any, length: int, count: int) -> Any:

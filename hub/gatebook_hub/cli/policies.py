@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from gatebook_hub import policy as room
-from gatebook_hub.audit import Event, EventKind, Outcome
+from gatebook_hub.audit import Event, EventKind, Outcome, written_time
 from gatebook_hub.cli.options import POLICIES, STATE, duration, names_of, open_book, settings_of
 from gatebook_hub.errors import GatebookError
 from gatebook_hub.model import Channel, Principal, PrincipalKind, Tool
@@ -229,7 +229,7 @@ def _past(settings: Settings, since: str | None, limit: int) -> tuple[StoredEven
         found = comparing.statements_of(book, since=since, limit=limit)
         event = Event(
             kind=EventKind.AUDIT_READ,
-            time=dt.datetime.now(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            time=written_time(dt.datetime.now(dt.UTC)),
             principal=OPERATOR.principal.id,
             channel=OPERATOR.principal.channel,
             outcome=Outcome.OK,

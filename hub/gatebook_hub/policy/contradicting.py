@@ -11,6 +11,7 @@ from gatebook_hub.policy.action_documents import ActionDocument, ConnectionDocum
 from gatebook_hub.policy.documents import (
     JobDocument,
     NotificationsFile,
+    RequirementDocument,
     RuleFile,
     SourceDocument,
     TestFile,
@@ -177,11 +178,16 @@ def _tag_names(files: Files, places: Mapping[str, str]) -> Iterator[tuple[str, s
                 yield tag, places.get(name, path), f"rule `{name}`"
 
 
+def _default_quorums(files: Files) -> list[RequirementDocument]:
+    """What is asked for where no rule matches, by sources and connections."""
+    found = [requirement for source, _ in files.sources for requirement in source.default_quorum]
+    return found + [requirement for connection, _ in files.connections for requirement in connection.default_quorum]
+
+
 def _groups(files: Files) -> Iterator[str]:
     """Every group that a rule, a source or a job is about; people are put into groups elsewhere."""
     principals: list[str] = []
-    quorums = [requirement for source, _ in files.sources for requirement in source.default_quorum]
-    quorums += [requirement for connection, _ in files.connections for requirement in connection.default_quorum]
+    quorums = _default_quorums(files)
     for rules, _ in files.rules:
         principals += [name for rule in rules.grants for name in rule.to]
         principals += [name for rule in rules.protections for name in rule.unless]
@@ -206,8 +212,7 @@ def _notified(files: Files, places: Mapping[str, str]) -> Iterator[tuple[str, st
 
 def _reviewing(files: Files) -> Iterator[str]:
     """Every group that reviews something."""
-    quorums = [requirement for source, _ in files.sources for requirement in source.default_quorum]
-    quorums += [requirement for connection, _ in files.connections for requirement in connection.default_quorum]
+    quorums = _default_quorums(files)
     for rules, _ in files.rules:
         for rule in rules.approvals:
             quorums += rule.require

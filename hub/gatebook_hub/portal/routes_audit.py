@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import PlainTextResponse, Response
 
-from gatebook_hub.audit import EventKind
+from gatebook_hub.audit import EventKind, written_time
 from gatebook_hub.errors import InvalidInput, NotFound
 from gatebook_hub.portal.downloads import csv_download, json_download
 from gatebook_hub.portal.pages.audit import AuditFilters, AuditPage, EventField, EventPage, EventRow, InclusionProof
@@ -140,8 +140,7 @@ def _time(text: str, *, is_end: bool) -> str | None:
     moment = dt.datetime.fromisoformat(text)
     if len(text) <= len("2026-11-22") and is_end:
         moment += dt.timedelta(days=1)
-    moment = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return written_time(moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment)
 
 
 def _own_sources(visit: Visit) -> tuple[str, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.responses import Response
 
 from gatebook_hub.errors import InvalidInput
@@ -9,35 +11,29 @@ from gatebook_hub.portal.pages.cells import cell_of
 from gatebook_hub.portal.pages.find import FindPage, FoundRecord
 from gatebook_hub.portal.pages.frame import FieldError
 from gatebook_hub.portal.visits import Visit, shown
-from gatebook_hub.services.searching import Found, Record
+from gatebook_hub.services.searching import Record
 
 
 def find(visit: Visit) -> Response:
     """GET /find: the field alone. What is typed is sent by POST, since addresses are kept in logs and histories."""
-    return shown(FindPage(frame=visit.frame(), entities=_titles(visit)))
+    return shown(FindPage(frame=visit.frame(), entities=tuple(_titles(visit).values())))
 
 
 def found(visit: Visit) -> Response:
     """POST /find: search, which is in the book."""
-    text = visit.form.get("text", "")
-    entities = _titles(visit)
+    titles = _titles(visit)
+    page = FindPage(frame=visit.frame(), entities=tuple(titles.values()), text=visit.form.get("text", ""))
     try:
-        answer = visit.cases.searching.search(visit.call, text)
+        answer = visit.cases.searching.search(visit.call, page.text or "")
     except InvalidInput as error:
-        errors = (FieldError(message=str(error), field="text"),)
-        return shown(FindPage(frame=visit.frame(), entities=entities, text=text, errors=errors), error.status)
-    return shown(_page(visit, entities, text, answer))
-
-
-def _page(visit: Visit, entities: tuple[str, ...], text: str, answer: Found) -> FindPage:
-    titles = {entity.name: entity.title for entity in visit.cases.searching.entities(visit.call)}
-    return FindPage(
-        frame=visit.frame(),
-        entities=entities,
-        text=text,
-        records=tuple(map(_record, answer.records)),
-        more=tuple(titles.get(name, name) for name in answer.more),
-        notes=tuple(f"{titles.get(name, name)}: {why}" for name, why in answer.failed.items()),
+        return shown(replace(page, errors=(FieldError(message=str(error), field="text"),)), error.status)
+    return shown(
+        replace(
+            page,
+            records=tuple(map(_record, answer.records)),
+            more=tuple(titles[name] for name in answer.more),
+            notes=tuple(f"{titles[name]}: {why}" for name, why in answer.failed.items()),
+        )
     )
 
 
@@ -50,5 +46,6 @@ def _record(record: Record) -> FoundRecord:
     )
 
 
-def _titles(visit: Visit) -> tuple[str, ...]:
-    return tuple(entity.title for entity in visit.cases.searching.entities(visit.call))
+def _titles(visit: Visit) -> dict[str, str]:
+    """The titles of the entities that the person may search, by name."""
+    return {entity.name: entity.title for entity in visit.cases.searching.entities(visit.call)}

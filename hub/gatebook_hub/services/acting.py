@@ -11,18 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from gatebook_hub import sql
-from gatebook_hub.audit import EventKind, Outcome
-from gatebook_hub.errors import EffectMissed, GatebookError, InvalidInput, LimitExceeded, TooManyRequests
+from gatebook_hub.audit import EventKind
+from gatebook_hub.errors import EffectMissed, InvalidInput, LimitExceeded, TooManyRequests
 from gatebook_hub.model import Schema
 from gatebook_hub.policy import Action
 from gatebook_hub.services.gate import Call, Gate
-from gatebook_hub.services.statements import decide_action_read, facts, own_values, used
+from gatebook_hub.services.own_reads import Row, done_lately, read_noted
+from gatebook_hub.services.statements import decide_action_read, facts, used
 from gatebook_hub.sources.source import WriteSession
 from gatebook_hub.sql import Plan
-from gatebook_hub.stores.book import EventFilter
 
 MOST_CHOICES = 500
-_MOST_EVENTS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,34 +64,17 @@ def hold(session: WriteSession, checks: tuple[DecidedCheck, ...], values: Mappin
 
 def choices_of(gate: Gate, call: Call, action: Action, name: str) -> tuple[Choice, ...]:
     """What a parameter may be, for who calls the action: a read, which is in the book; raises LimitExceeded."""
-    source = gate.in_force.sources.get(action.source)
-    schema = gate.policy.governed(source.schema())
+    schema = gate.policy.governed(gate.in_force.sources.get(action.source).schema())
     statement = sql.parse(action.choices[name], schema.engine, schema.functions)
     decided = decide_action_read(gate, call, action, statement, schema)
-    limits = gate.limits(gate.policy.sources[action.source], decided.allowed.limits)
     told = facts(gate, action.source, schema, decided, {})
-    intent = gate.book.append(
-        gate.event(EventKind.QUERY_INTENT, call, action=action.name, extra={"step": f"choices of {name}"}, **told)
-    )
-    values = own_values(gate, action.source, call.principal)
-    try:
-        with gate.places.taken(call.principal.id, action.source, limits):
-            stream = source.read(decided.plan, used(values, decided.plan), limits)
-            try:
-                rows = [tuple(row.values()) for batch in stream for row in batch.to_pylist()]
-            finally:
-                stream.close()
+    told |= {"action": action.name, "extra": {"step": f"choices of {name}"}}
+
+    def check(rows: list[Row]) -> None:
         if len(rows) > MOST_CHOICES:
             raise LimitExceeded(f"`{name}` has more than {MOST_CHOICES} choices; its data owner narrows them")
-    except GatebookError as error:
-        error.reference = intent
-        gate.book.append(gate.ended(EventKind.QUERY_OUTCOME, call, error, source=action.source, refers_to=intent))
-        raise
-    gate.book.append_soon(
-        gate.event(
-            EventKind.QUERY_OUTCOME, call, source=action.source, refers_to=intent, outcome=Outcome.OK, rows=len(rows)
-        )
-    )
+
+    rows = read_noted(gate, call, schema, decided, told, {}, check)
     is_whole = action.params["properties"][name]["type"] == "integer"
     kept = [row for row in rows if row and row[0] is not None]
     return tuple(
@@ -113,18 +95,10 @@ def check_rates(gate: Gate, call: Call, action: Action) -> None:
     if not action.rates:
         return
     now = gate.now()
-    since = now - dt.timedelta(seconds=max(rate.per_s for rate in action.rates))
+    longest = max(rate.per_s for rate in action.rates)
     called = [
         dt.datetime.fromisoformat(event.content["time"])
-        for event in gate.book.find(
-            EventFilter(
-                principal=call.principal.id,
-                kind=EventKind.CHANGE_PROPOSED,
-                source=action.place,
-                since=since.isoformat(),
-                limit=_MOST_EVENTS,
-            )
-        )
+        for event in done_lately(gate, call, EventKind.CHANGE_PROPOSED, action.place, longest)
         if event.content.get("action") == action.name
     ]
     for rate in action.rates:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gatebook_hub import policy
-from gatebook_hub.audit import Event, EventKind, Outcome
+from gatebook_hub.audit import Event, EventKind, Outcome, written_time
 from gatebook_hub.errors import BookUnavailable, ChangeError, GatebookError, NotFound, NotParsed, TooManyRequests
 from gatebook_hub.model import Limits, Principal, RuleRef, Schema
 from gatebook_hub.policy import Circumstances, PolicySet, SourceRule, known_tables, touches
@@ -166,7 +166,7 @@ class Gate:
         tool = f"{principal.tool.name}@{principal.tool.version}" if principal.tool else None
         return Event(
             kind=kind,
-            time=self.now().isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            time=written_time(self.now()),
             principal=principal.id,
             groups=tuple(sorted(principal.groups)),
             channel=principal.channel,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gatebook_hub import policy
-from gatebook_hub.audit import EventKind, Outcome
+from gatebook_hub.audit import EventKind, Outcome, written_time
 from gatebook_hub.errors import (
     GatebookError,
     InvalidInput,
@@ -87,7 +87,7 @@ class Publishing:
             run_id=f"check-{gate.new_id()}",
         )
         secret, _label = Sessions(gate).issue(call, principal, _CHECK_TTL)
-        return Check(tool=tool, principal=principal, since=_written(gate.now()), token=secret)
+        return Check(tool=tool, principal=principal, since=written_time(gate.now()), token=secret)
 
     def end_check(self, call: Call, check: Check, failure: Mapping[str, Any] | None) -> dict[str, Any]:
         """Close the trial and say what the book has of it; `failure` is what the notebook ended with, if it did."""
@@ -127,7 +127,7 @@ class Publishing:
             content=content,
             author=author,
             note=note,
-            created_at=_written(gate.now()),
+            created_at=written_time(gate.now()),
             report=report,
         )
         self._store.add(new)
@@ -187,7 +187,7 @@ class Publishing:
                 state=VersionState.APPROVED if is_approved else VersionState.REJECTED,
                 reviewer=call.principal.id,
                 reason=reason,
-                at=_written(gate.now()),
+                at=written_time(gate.now()),
                 event=index,
             )
         except StateConflict as error:
@@ -213,7 +213,9 @@ class Publishing:
             target = self._earlier(name, version, set(earlier))
         extra = {"tool": name, "version": target or "", "before": force.version}
         gate.book.append(gate.event(EventKind.TOOL_ROLLED_BACK, call, outcome=Outcome.OK, extra=extra))
-        self._store.roll_back(name, before=force.version, version=target, by=call.principal.id, at=_written(gate.now()))
+        self._store.roll_back(
+            name, before=force.version, version=target, by=call.principal.id, at=written_time(gate.now())
+        )
         return self._store.in_force()[name]
 
     # ── what is in force ──
@@ -345,10 +347,6 @@ class Publishing:
         extra = {"tool": force.name, "version": str(force.version)}
         detail = f"the tool is not served: {error}"
         self._gate.book.append(self._gate.event(EventKind.ALARM, call, detail=detail, extra=extra))
-
-
-def _written(moment: dt.datetime) -> str:
-    return moment.astimezone(dt.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _summary(failure: Mapping[str, Any]) -> str:

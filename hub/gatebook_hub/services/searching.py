@@ -6,31 +6,26 @@ compares a whole value with a column that may be masked, and tells which record 
 
 from __future__ import annotations
 
-import datetime as dt
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from gatebook_hub import policy, sql
-from gatebook_hub.audit import EventKind, Outcome, recorded_parameters
+from gatebook_hub.audit import EventKind, recorded_parameters
 from gatebook_hub.errors import GatebookError, InvalidInput, SourceError
 from gatebook_hub.model import Schema, Table
 from gatebook_hub.policy import Entity
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
-from gatebook_hub.services.statements import decide_entity_read, facts, own_values, used
-from gatebook_hub.stores.book import EventFilter
+from gatebook_hub.services.own_reads import Row, done_lately, read_noted
+from gatebook_hub.services.statements import decide_entity_read, facts
 from gatebook_hub.values import encode
 
 MOST_FOUND = 10
 MOST_TYPED = 200
 _LEAST_TYPED = 2
 _LEAST_LOOKED_UP = 4
-_MOST_EVENTS = 1_000
-_log = logging.getLogger(__name__)
-Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +96,7 @@ class _Search:
         self._gate = gate
         self._call = call
         self._entity = entity
-        self._source = gate.in_force.sources.get(entity.source)
-        self._schema: Schema = gate.policy.governed(self._source.schema())
+        self._schema: Schema = gate.policy.governed(gate.in_force.sources.get(entity.source).schema())
         self._table: Table = self._schema.tables[entity.table]
         self.note = ""
 
@@ -176,42 +170,16 @@ class _Search:
         gate, call, entity, schema = self._gate, self._call, self._entity, self._schema
         statement = sql.parse(text, schema.engine, schema.functions)
         decided = decide_entity_read(gate, call, entity, statement, schema, opened)
-        limits = gate.limits(gate.policy.sources[entity.source], decided.allowed.limits)
         told = facts(gate, entity.source, schema, decided, values)
         if "wanted" in values:  # whatever was typed may be the value of a protected column
             told["parameters"] = recorded_parameters(dict(values), {"wanted"}, gate.keys.digest)
-        extra = {"entity": entity.name, "step": step}
-        intent = gate.book.append(gate.event(EventKind.QUERY_INTENT, call, extra=extra, **told))
-        bound = {**values, **own_values(gate, entity.source, call.principal)}
-        about = {"source": entity.source, "refers_to": intent}
-        try:
-            with gate.places.taken(call.principal.id, entity.source, limits):
-                stream = self._source.read(decided.plan, used(bound, decided.plan), limits)
-                try:
-                    rows = [tuple(row.values()) for batch in stream for row in batch.to_pylist()]
-                finally:
-                    stream.close()
-        except GatebookError as error:
-            gate.book.append_soon(gate.ended(EventKind.QUERY_OUTCOME, call, error, **about))
-            raise
-        gate.book.append_soon(gate.event(EventKind.QUERY_OUTCOME, call, outcome=Outcome.OK, rows=len(rows), **about))
+        told["extra"] = {"entity": entity.name, "step": step}
+        rows = read_noted(gate, call, schema, decided, told, values)
         return rows, frozenset(decided.allowed.obligations[entity.table].masks)
 
     def _has_looked_up_enough(self) -> bool:
         """Whether it is as often as one may: nobody reads a column by guessing."""
-        gate, entity, rate = self._gate, self._entity, self._entity.rate
-        since = gate.now() - dt.timedelta(seconds=rate.per_s)
-        wanted = EventFilter(
-            principal=self._call.principal.id,
-            kind=EventKind.QUERY_INTENT,
-            source=entity.source,
-            since=since.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-            limit=_MOST_EVENTS,
-        )
-        first = f"lookup {entity.lookups[0]}"
-        done = sum(
-            event.content.get("extra", {}).get("entity") == entity.name
-            and event.content.get("extra", {}).get("step") == first
-            for event in gate.book.find(wanted)
-        )
-        return bool(done >= rate.times)
+        entity, kind = self._entity, EventKind.QUERY_INTENT
+        sought = {"entity": entity.name, "step": f"lookup {entity.lookups[0]}"}
+        done = done_lately(self._gate, self._call, kind, entity.source, entity.rate.per_s)
+        return len([event for event in done if event.content.get("extra") == sought]) >= entity.rate.times
