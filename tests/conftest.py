@@ -12,11 +12,15 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pymysql
 import pytest
 from psycopg import sql
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 pytest_plugins = ["tests.fixtures.chinook"]
 
@@ -139,6 +143,17 @@ def chromium() -> str:
     if not found:
         pytest.skip("no Chromium; run `make test`, or set GBTEST_CHROMIUM")
     return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """A Chromium that is driven, for one module."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-quic"])
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="session")

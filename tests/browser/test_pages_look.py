@@ -10,7 +10,7 @@ from types import ModuleType
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from gatebook_hub.portal.render import STATIC, render
 
@@ -91,14 +91,6 @@ def server() -> Iterator[PageServer]:
         yield made
         made.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=chromium, headless=True, args=["--no-sandbox"])
-        yield made
-        made.close()
 
 
 @contextmanager

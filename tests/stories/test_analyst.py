@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 from tests.stories.lab import Lab
 from tests.stories.workspace import Workspace
 
@@ -24,14 +24,6 @@ pytestmark = [pytest.mark.hub, pytest.mark.browser, pytest.mark.slow]
 def workspace() -> Iterator[Workspace]:
     with Workspace(services=("gateway",)) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-quic"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

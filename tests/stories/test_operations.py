@@ -25,7 +25,7 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.stories.workspace import Person, Workspace
 from websocket import WebSocket, WebSocketBadStatusException, WebSocketException, create_connection
 
@@ -45,14 +45,6 @@ WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 def workspace() -> Iterator[Workspace]:
     with Workspace(services=("gateway", "tools")) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, headless=True, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @contextlib.contextmanager

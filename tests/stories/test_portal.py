@@ -18,7 +18,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from tests.stories.gateway import Gateway, PortalPerson, field
 from tests.stories.workspace import Workspace
 
@@ -43,14 +43,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, chinook_template: Path) ->
         tmp_path_factory.mktemp("portal"), chinook_template, environment={"GATEBOOK_LIMIT_REQUEST_BURST": "5000"}
     ) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=chromium, headless=True, args=["--no-sandbox"])
-        yield made
-        made.close()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from tests.stories.lab import Lab
 from tests.stories.workspace import Workspace
 
@@ -27,14 +27,6 @@ CITY = 'print(gatebook.query("chinook", "select billingcity from invoice where i
 def workspace() -> Iterator[Workspace]:
     with Workspace(services=("gateway",)) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-quic"])
-        yield started
-        started.close()
 
 
 def at_work(workspace: Workspace, browser: Browser, name: str) -> Lab:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 from tests.stories.gateway import APP, Gateway
 
 import gatebook
@@ -113,14 +113,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory, chinook_template: Path) -> It
     made.command("source", "prepare", "shop")
     with made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=chromium, headless=True, args=["--no-sandbox"])
-        yield made
-        made.close()
 
 
 @pytest.fixture(scope="module")

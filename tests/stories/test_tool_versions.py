@@ -21,7 +21,7 @@ from typing import Any
 import httpx
 import pytest
 from jupyter_server.serverapp import JUPYTER_SERVICE_HANDLERS
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from tests.stories.workspace import Person, Workspace
 from websocket import WebSocketBadStatusException, create_connection
 
@@ -74,14 +74,6 @@ def version_of(content: str) -> str:
 def workspace() -> Iterator[Workspace]:
     with Workspace(services=("gateway", "tools")) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, headless=True, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

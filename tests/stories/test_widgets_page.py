@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from tests.stories.lab import Lab
 from tests.stories.test_docs_of_widgets import TUTORIAL, blocks
 from tests.stories.test_operations import answers, connect, forge, kernel_on, message, widgets
@@ -87,14 +87,6 @@ def workspace() -> Iterator[Workspace]:
     running.settings = running.settings.model_copy(update={"policies": policies, "notebooks": notebooks})
     with running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, headless=True, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from tests.stories.gateway import Gateway, PortalPerson, field
 
 import gatebook
@@ -31,14 +31,6 @@ REASON = "Why do you approve or reject it?"
 def gateway(tmp_path_factory: pytest.TempPathFactory, chinook_template: Path) -> Iterator[Gateway]:
     with Gateway(tmp_path_factory.mktemp("write-cell"), chinook_template) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        made = playwright.chromium.launch(executable_path=chromium, headless=True, args=["--no-sandbox"])
-        yield made
-        made.close()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from tests.stories.gateway import Gateway
+from tests.unit.gatebook_widgets.desks import as_person
 
 import gatebook
 from gatebook import Change
@@ -25,14 +25,6 @@ FIX = "update invoice set billingpostalcode = :code where invoiceid = 1"
 def stand(tmp_path_factory: pytest.TempPathFactory, chinook_template: Path) -> Iterator[Gateway]:
     with Gateway(tmp_path_factory.mktemp("following"), chinook_template) as running:
         yield running
-
-
-@contextlib.contextmanager
-def as_person(stand: Gateway, name: str, group: str) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GATEBOOK_URL", stand.url)
-        patch.setenv("GATEBOOK_TOKEN", stand.token(name, group))
-        yield
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from decimal import Decimal
 from itertools import chain
 from pathlib import Path
@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.stories.alone import Alone
 from tests.stories.sandboxes import ENGINES, opened
+from tests.unit.gatebook_widgets.desks import as_person
 
 import gatebook
 import gatebook.dbapi
@@ -67,17 +68,9 @@ def stand(
     yield from opened(request, tmp_path_factory.mktemp("pages"), chinook_template)
 
 
-@contextmanager
-def as_builder(stand: Alone) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GATEBOOK_URL", stand.url)
-        patch.setenv("GATEBOOK_TOKEN", stand.token("builder", "builders"))
-        yield
-
-
 @pytest.fixture(scope="module")
 def filled(stand: Alone) -> None:
-    with as_builder(stand):
+    with as_person(stand, "builder", "builders"):
         for engine in ENGINES:
             fill(engine)
 
@@ -310,7 +303,7 @@ def million(stand: Alone) -> None:
         connection.execute("create index on million (amount, id)")
         connection.execute("create index on million (label, id)")
         connection.execute("analyze million")
-    with as_builder(stand):
+    with as_person(stand, "builder", "builders"):
         gatebook.query("lab_postgresql", "create table read_schema_anew (a integer primary key)")
         gatebook.schema("lab_postgresql")
 

@@ -6,13 +6,13 @@ import base64
 import datetime as dt
 import io
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.stories.gateway import APP, Gateway
+from tests.stories.gateway import Gateway
+from tests.unit.gatebook_widgets.desks import as_person, desk
 
 import gatebook
 from gatebook import Change
@@ -28,19 +28,14 @@ grants:
 
 @pytest.fixture(scope="module")
 def stand(tmp_path_factory: pytest.TempPathFactory, chinook_template: Path) -> Iterator[Gateway]:
-    folder = tmp_path_factory.mktemp("uploads")
-    policies = folder / "policies"
-    shutil.copytree(APP / "policies", policies)
-    shutil.rmtree(policies / "tests")
-    (policies / "loads.yaml").write_text(_GRANTS)
-    with Gateway(folder, chinook_template, policies=policies) as running:
+    with desk(tmp_path_factory.mktemp("uploads"), chinook_template, _GRANTS) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
-def ops(stand: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GATEBOOK_URL", stand.url)
-    monkeypatch.setenv("GATEBOOK_TOKEN", stand.token("ops", "operations"))
+def ops(stand: Gateway) -> Iterator[None]:
+    with as_person(stand, "ops", "operations"):
+        yield
 
 
 @pytest.fixture
