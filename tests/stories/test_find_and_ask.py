@@ -50,7 +50,7 @@ def reviewer(gateway: Alone) -> Iterator[PortalPerson]:
 def found(person: PortalPerson, text: str) -> str:
     answer = person.press("/find", text=text)
     assert answer.status_code == 200, answer.text
-    return answer.text.partition('id="found"')[2]
+    return answer.text.partition('id="records"')[2]
 
 
 def test_a_customer_is_found_by_what_is_known_of_them(ops: PortalPerson) -> None:
@@ -73,7 +73,7 @@ def test_nothing_of_it_is_in_an_address_or_done_by_a_link(ops: PortalPerson) -> 
 
 def test_who_may_search_nothing_finds_nothing(gateway: Alone) -> None:
     with gateway.person("auditor", "auditors") as auditor:
-        assert 'action="/find"' not in auditor.get("/").text
+        assert "Records are searched in" not in auditor.get("/find").text
         assert "Almeida" not in auditor.press("/find", text="alm").text
 
 

@@ -24,7 +24,7 @@ from gatebook_hub.gateway.documents import (
 from gatebook_hub.gateway.edge import PROBLEM, Calling, Cases, answers, with_claims
 from gatebook_hub.gateway.statements import change_response
 from gatebook_hub.policy import Action, may_use_tool
-from gatebook_hub.services.access import TableView
+from gatebook_hub.services.access import SourceView, TableView
 from gatebook_hub.services.acting import Choice
 from gatebook_hub.services.actions import Press
 from gatebook_hub.services.cases import UseCases
@@ -68,7 +68,7 @@ def list_sources(cases: Cases, call: Calling) -> SourcesDocument:
 def get_schema(cases: Cases, call: Calling, source: Name) -> SchemaDocument:
     """Tables and columns as the caller sees them."""
     view = cases.access.source(call, source)
-    tables = [_table(table) for table in view.tables]
+    tables = [_table(view, table) for table in view.tables]
     return SchemaDocument(source=source, version=view.schema.version, tables=tables)
 
 
@@ -141,12 +141,12 @@ async def call_action(call: Calling, cases: Cases, name: Name, body: ActionCallD
     return await run_in_threadpool(change_response, cases, call, changed)
 
 
-def _table(table: TableView) -> TableDocument:
+def _table(view: SourceView, table: TableView) -> TableDocument:
     conditions = " and ".join(f"({condition})" for condition, _ in table.conditions)
     return TableDocument(
         name=table.name,
         kind="table",
-        comment=None,
+        comment=view.about(table.name) or None,
         key=list(table.key),
         may=[str(access) for access in table.may],
         rows=f"only {conditions}" if conditions else None,

@@ -22,6 +22,7 @@ from gatebook_hub.policy.granting import (
     may_use_tool,
     open_conditions,
     tool_groups,
+    tools_with_action,
     touches,
 )
 from gatebook_hub.policy.loading import load
@@ -85,6 +86,7 @@ __all__ = [
     "seats_of",
     "stand_ins",
     "tool_groups",
+    "tools_with_action",
     "touches",
     "written_tags",
 ]

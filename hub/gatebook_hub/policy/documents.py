@@ -151,12 +151,18 @@ class WindowDocument(Narrowing):
         return self
 
 
+Described = Annotated[str, Field(pattern=r"^[^.\s]+(\.[^.]+)?$", max_length=200)]
+
+
 class SourceDocument(Document):
     """sources/NAME.yaml: a governed database."""
 
     source: Name = Field(description="The name that statements use.")
     title: str = Field(description="What people read in the catalogue.")
     description: str = Field("", description="What is in it.")
+    descriptions: dict[Described, Annotated[str, Field(max_length=500)]] = Field(
+        default_factory=dict, description="What people read about a `table` or a `table.column` in the catalogue."
+    )
     engine: Engine = Field(description="sqlite, duckdb, postgresql or mariadb.")
     url: str = Field(description="SQLAlchemy URL; `${state}`, `${env:NAME}` and `${file:PATH}` are filled in.")
     production: bool = Field(default=False, description="Whether it holds production data.")

@@ -165,6 +165,19 @@ def may_use_action(policy: PolicySet, principal: Principal, name: str, at: Circu
     return bool(action_grants(policy, Subject.of(principal), name, at))
 
 
+def tools_with_action(
+    policy: PolicySet, principal: Principal, name: str, at: Circumstances = UNKNOWN
+) -> frozenset[str]:
+    """The tools through which alone a grant gives the principal the action, of those that they may open."""
+    return frozenset(
+        tool
+        for grant in policy.grants
+        if grant.to & principal.names and name in grant.actions and grant.holds(at)
+        for tool in grant.via
+        if may_use_tool(policy, principal, tool, at)
+    )
+
+
 def may_use_tool(policy: PolicySet, principal: Principal, name: str, at: Circumstances = UNKNOWN) -> bool:
     """Whether any grant lets the principal open the tool."""
     return any(grant.to & principal.names and name in grant.tools and grant.holds(at) for grant in policy.grants)

@@ -42,7 +42,10 @@ class ColumnRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceRule:
-    """A governed database; `url` still has its placeholders for secrets."""
+    """A governed database; `url` still has its placeholders for secrets.
+
+    `descriptions` are those of `table` and `table.column`, with names in small letters.
+    """
 
     name: str
     title: str
@@ -53,6 +56,7 @@ class SourceRule:
     limits: Limits
     default_quorum: tuple[Requirement, ...]
     description: str = ""
+    descriptions: Mapping[str, str] = field(default_factory=dict)
     working: Window | None = None
 
 

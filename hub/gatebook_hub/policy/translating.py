@@ -119,6 +119,7 @@ def _source(document: SourceDocument) -> SourceRule:
         name=document.source,
         title=document.title,
         description=document.description,
+        descriptions={name.lower(): words for name, words in document.descriptions.items()},
         engine=document.engine,
         url=document.url,
         is_production=document.production,

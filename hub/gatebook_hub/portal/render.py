@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from gatebook_hub.portal import filters
 from gatebook_hub.portal.pages.access import AccessPage
+from gatebook_hub.portal.pages.actions import ActionPage, ActionsPage
 from gatebook_hub.portal.pages.audit import AuditPage, EventPage
 from gatebook_hub.portal.pages.catalogue import CataloguePage, SourcePage
 from gatebook_hub.portal.pages.change import ChangePage
@@ -35,6 +36,8 @@ Page = (
     HomePage
     | CataloguePage
     | SourcePage
+    | ActionsPage
+    | ActionPage
     | InboxPage
     | ChangePage
     | AuditPage
@@ -65,6 +68,8 @@ TEMPLATES: Mapping[type[Page], str] = MappingProxyType(
         HomePage: "home.html",
         CataloguePage: "catalogue.html",
         SourcePage: "source.html",
+        ActionsPage: "actions.html",
+        ActionPage: "action.html",
         InboxPage: "inbox.html",
         ChangePage: "change.html",
         AuditPage: "audit.html",
@@ -119,6 +124,7 @@ def environment() -> Environment:
         "href": filters.href,
         "state_words": filters.state_words,
     }
-    # Browsers may keep a style sheet for long: its address changes with its content.
-    made.globals["style_version"] = sha256((STATIC / "gatebook.css").read_bytes()).hexdigest()[:12]
+    # Browsers may keep these for long: their addresses change with their content.
+    for name, file in (("style_version", "gatebook.css"), ("palette_version", "palette.js")):
+        made.globals[name] = sha256((STATIC / file).read_bytes()).hexdigest()[:12]
     return made

@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from gatebook_hub.errors import GatebookError, NotFound
 from gatebook_hub.portal import routes_access as access
+from gatebook_hub.portal import routes_actions as actions
 from gatebook_hub.portal import routes_audit as audit
 from gatebook_hub.portal import routes_catalogue as catalogue
 from gatebook_hub.portal import routes_changes as changes
@@ -35,6 +36,7 @@ from gatebook_hub.web.hub import HubDirectory
 _LISTS = {
     "/inbox": inbox.inbox,
     "/catalogue": catalogue.catalogue,
+    "/actions": actions.listed,
     "/audit": audit.audit,
     "/runs": runs.runs,
     "/saved": saved.listed,
@@ -45,6 +47,8 @@ _PAGES = {
     "/": home.home,
     "/pattern": home.pattern,
     "/find": find.find,
+    "/find/at-hand.json": find.at_hand,
+    "/actions/{name}": actions.action,
     "/changes/{id}": changes.change,
     "/notifications": notifications.notifications,
     "/tool-versions": tools.versions,
@@ -70,6 +74,7 @@ _PRESSES = {
     "/changes/{id}/comments": changes.comment,
     "/notifications": notifications.choose,
     "/find": find.found,
+    "/favourites": home.mark,
     "/access/ask": access.ask,
     "/access/{id}/end": access.end,
     "/saved/{id}/share": saving.share,
@@ -77,8 +82,10 @@ _PRESSES = {
     "/saved/{id}/versions/{number:int}/restore": saving.bring_back,
     "/tool-versions/{name}/{version}/review": tools.review,
 }
-# Forms with fields for each parameter of a saved query.
+# Forms with fields for each parameter of a saved query or an action.
 _LONG_PRESSES = {
+    "/actions/{name}/try": actions.rehearse,
+    "/actions/{name}/call": actions.call,
     "/saved": saving.save,
     "/saved/{id}/edit": saving.save,
     "/saved/{id}/result": saved.result,

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import quote
 
 from starlette.responses import Response
 
-from gatebook_hub.errors import GatebookError
 from gatebook_hub.portal.downloads import csv_download, json_download
 from gatebook_hub.portal.pages.catalogue import CataloguePage, ColumnCard, Match, SourcePage, TableCard
 from gatebook_hub.portal.pages.frame import Downloads, address
-from gatebook_hub.portal.routes_home import source_card, tool_cards
+from gatebook_hub.portal.routes_home import source_card
+from gatebook_hub.portal.things import named_things, search, things_of_sources
 from gatebook_hub.portal.visits import Visit, shown
 from gatebook_hub.services.access import ColumnView, SourceView, TableView
+from gatebook_hub.services.lending import on_offer, told
+from gatebook_hub.services.remembering import Kind, Named
 
-MOST_MATCHES = 100
 _MAX_QUERY = 100
 
 
@@ -47,28 +48,41 @@ def catalogue(visit: Visit) -> Response:
 def source(visit: Visit) -> Response:
     """GET /catalogue/{source}."""
     view = visit.cases.access.source(visit.call, visit.request.path_params["source"])
+    marked = visit.cases.remembering.favourites(visit.principal)
     page = SourcePage(
         frame=visit.frame(),
         source=source_card(view.rule, len(view.tables)),
-        tables=tuple(_table(view, table) for table in view.tables),
+        tables=tuple(
+            replace(
+                _table(view, table),
+                is_favourite=Named(kind=Kind.TABLE, name=f"{view.rule.name}.{table.name}") in marked,
+            )
+            for table in view.tables
+        ),
         downloads=Downloads(json_url=f"/api/v1/sources/{quote(view.rule.name)}/schema"),
+        description=view.rule.description,
+        offers=tuple(
+            told(grant)
+            for grant in on_offer(visit.cases.gate, visit.principal)
+            if any(on.source == view.rule.name for on in grant.on)
+        ),
     )
     return shown(page)
 
 
 def _table(view: SourceView, table: TableView) -> TableCard:
-    known = view.schema.tables[table.name]
     return TableCard(
         name=table.name,
         kind="table",
-        comment=known.comment or "",
-        columns=tuple(_column(table, column) for column in table.columns),
+        comment=view.about(table.name),
+        columns=tuple(_column(view, table, column) for column in table.columns),
         may=tuple(str(access) for access in table.may),
+        rules=table.rules,
         rows=rows_sentence(table),
     )
 
 
-def _column(table: TableView, column: ColumnView) -> ColumnCard:
+def _column(view: SourceView, table: TableView, column: ColumnView) -> ColumnCard:
     return ColumnCard(
         name=column.name,
         type=column.type,
@@ -77,6 +91,9 @@ def _column(table: TableView, column: ColumnView) -> ColumnCard:
         tags=column.tags,
         mask=str(column.mask) if column.mask else None,
         refused=column.refused,
+        description=view.about(f"{table.name}.{column.name}"),
+        rule=column.rule,
+        ask=column.ask,
     )
 
 
@@ -90,47 +107,5 @@ def rows_sentence(table: TableView) -> str | None:
 
 def _search(visit: Visit, query: str) -> tuple[tuple[Match, ...], tuple[str, ...]]:
     """What has every word of the query in its name or description, and the sources that could not be asked."""
-    words = query.casefold().split()
-    found = [one for one in _beside_tables(visit) if _has(words, one.title, one.summary)]
-    away = []
-    for rule in visit.cases.access.sources(visit.principal):
-        address_of = f"/catalogue/{quote(rule.name)}"
-        if _has(words, rule.name, rule.title, rule.description):
-            found.append(Match(kind="source", title=rule.title, url=address_of, summary=rule.description))
-        try:
-            view = visit.cases.access.source(visit.call, rule.name)
-        except GatebookError:
-            away.append(rule.name)
-            continue
-        found += _in_source(view, words, address_of)
-    return tuple(found[:MOST_MATCHES]), tuple(away)
-
-
-def _beside_tables(visit: Visit) -> Iterator[Match]:
-    if visit.hub is not None:
-        for tool in tool_cards(visit.cases, visit.principal):
-            yield Match(kind="tool", title=tool.title, url=tool.url, summary=tool.summary)
-    for saved in visit.cases.saved.listed(visit.principal):
-        draft = saved.version.draft
-        yield Match(kind="query", title=draft.title, url=f"/saved/{saved.query.id}", summary=draft.description)
-    for action in visit.cases.actions.list(visit.principal):
-        url = f"/catalogue/{quote(action.source)}"
-        yield Match(kind="action", title=action.title, url=url, summary=action.description)
-
-
-def _in_source(view: SourceView, words: list[str], address_of: str) -> Iterator[Match]:
-    for table in view.tables:
-        url = f"{address_of}#table-{quote(table.name)}"
-        comment = view.schema.tables[table.name].comment or ""
-        if _has(words, table.name, comment):
-            summary = comment or f"{len(table.columns)} columns in {view.rule.title}"
-            yield Match(kind="table", title=table.name, url=url, summary=summary)
-        for column in table.columns:
-            if _has(words, column.name, *column.tags):
-                seen = "refused" if column.refused else f"masked: {column.mask}" if column.mask else column.type
-                yield Match(kind="column", title=f"{table.name}.{column.name}", url=url, summary=seen)
-
-
-def _has(words: list[str], *texts: str) -> bool:
-    text = " ".join(texts).casefold()
-    return all(word in text for word in words)
+    found, away = things_of_sources(visit)
+    return search((*named_things(visit), *found), query), away

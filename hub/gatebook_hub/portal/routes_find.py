@@ -1,4 +1,4 @@
-"""Which record is it? Found by a name, a number, or a whole value that its entity lets one look up."""
+"""What is meant by these words? A tool, a table, a request, or a record of which an entity tells something."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from dataclasses import replace
 from starlette.responses import Response
 
 from gatebook_hub.errors import InvalidInput
+from gatebook_hub.portal.downloads import json_download
+from gatebook_hub.portal.pages.catalogue import Match
 from gatebook_hub.portal.pages.cells import cell_of
 from gatebook_hub.portal.pages.find import FindPage, FoundRecord
 from gatebook_hub.portal.pages.frame import FieldError
+from gatebook_hub.portal.things import kept, named_things, search, things_of_sources, work
 from gatebook_hub.portal.visits import Visit, shown
 from gatebook_hub.services.searching import Record
+
+MOST_AT_HAND = 2_000
 
 
 def find(visit: Visit) -> Response:
@@ -20,21 +25,51 @@ def find(visit: Visit) -> Response:
 
 
 def found(visit: Visit) -> Response:
-    """POST /find: search, which is in the book."""
+    """POST /find: search names and records; a search of records is in the book."""
     titles = _titles(visit)
-    page = FindPage(frame=visit.frame(), entities=tuple(titles.values()), text=visit.form.get("text", ""))
+    typed = visit.form.get("text", "")
+    page = FindPage(frame=visit.frame(), entities=tuple(titles.values()), text=typed)
     try:
-        answer = visit.cases.searching.search(visit.call, page.text or "")
+        answer = visit.cases.searching.search(visit.call, typed)
     except InvalidInput as error:
         return shown(replace(page, errors=(FieldError(message=str(error), field="text"),)), error.status)
+    at_hand, away = things_of_sources(visit)
+    notes = [f"{titles[name]}: {why}" for name, why in answer.failed.items()]
+    notes += [f"`{name}` was not searched, because it cannot be reached now" for name in away]
     return shown(
         replace(
             page,
+            matches=search((*named_things(visit), *at_hand, *work(visit)), typed),
             records=tuple(map(_record, answer.records)),
             more=tuple(titles[name] for name in answer.more),
-            notes=tuple(f"{titles[name]}: {why}" for name, why in answer.failed.items()),
+            notes=tuple(notes),
         )
     )
+
+
+def at_hand(visit: Visit) -> Response:
+    """GET /find/at-hand.json: what the palette finds while somebody types, by names alone."""
+    named = named_things(visit)
+    favourites, recent = kept(visit, named)
+    of_sources = (one for one in things_of_sources(visit)[0] if one.kind != "column")
+    first = {(one.kind, one.name) for one in (*favourites, *recent)}
+    things = (*favourites, *recent, *_rest(first, (*named, *of_sources, *work(visit))))
+    rows = [
+        {
+            "kind": one.kind,
+            "title": one.title,
+            "url": one.url,
+            "summary": one.summary[:200],
+            "also": f"{one.name} {one.also}",
+            "is_first": (one.kind, one.name) in first,
+        }
+        for one in things[:MOST_AT_HAND]
+    ]
+    return json_download({"things": rows})
+
+
+def _rest(first: set[tuple[str, str]], things: tuple[Match, ...]) -> tuple[Match, ...]:
+    return tuple(one for one in things if not one.name or (one.kind, one.name) not in first)
 
 
 def _record(record: Record) -> FoundRecord:

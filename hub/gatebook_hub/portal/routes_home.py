@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from starlette.responses import Response
 
-from gatebook_hub.errors import GatebookError
+from gatebook_hub.errors import GatebookError, InvalidInput
 from gatebook_hub.model import Principal
-from gatebook_hub.policy import SourceRule, may_read_book, may_read_metrics, may_use_tool
+from gatebook_hub.policy import SourceRule, may_read_book, may_read_metrics
 from gatebook_hub.portal.cards import card_of
 from gatebook_hub.portal.pages.catalogue import SourceCard
-from gatebook_hub.portal.pages.home import HomePage, PolicyTrouble, ToolCard
+from gatebook_hub.portal.pages.home import HomePage, PolicyTrouble
 from gatebook_hub.portal.pages.pattern import pattern_page
-from gatebook_hub.portal.visits import Visit, shown
+from gatebook_hub.portal.things import kept, named_things, tools_of
+from gatebook_hub.portal.visits import Visit, leave_for, local_address, shown
 from gatebook_hub.services.cases import UseCases
+from gatebook_hub.services.remembering import Kind, Named
 
 FEW = 5
 MANY = 10
@@ -27,16 +29,28 @@ def home(visit: Visit) -> Response:
         # A source is away: the inbox says so, the first page must not go with it.
         waiting = ()
     mine = cases.changes.listed(person, is_mine=True, limit=FEW)
+    favourites, recent = kept(visit, named_things(visit))
     page = HomePage(
         frame=visit.frame(waiting=len(waiting)),
-        tools=tool_cards(cases, person) if visit.hub is not None else (),
+        favourites=favourites,
+        recent=recent,
+        tools=tools_of(visit) if visit.hub is not None else (),
         waiting=tuple(card_of(outline, visit.sights) for outline in waiting[:FEW]),
         mine=tuple(card_of(outline, visit.sights) for outline in mine),
         sources=tuple(source_card(rule) for rule in cases.access.sources(person)),
         trouble=_trouble(cases, person),
-        has_entities=bool(cases.searching.entities(visit.call)),
     )
     return shown(page)
+
+
+def mark(visit: Visit) -> Response:
+    """POST /favourites: mark something, or no more; leads back to where it was pressed."""
+    try:
+        what = Named(kind=Kind(visit.form.get("kind", "")), name=visit.form.get("name", ""))
+    except ValueError as error:
+        raise InvalidInput("nothing of this kind can be marked") from error
+    visit.cases.remembering.mark(visit.principal, what, is_favourite=visit.form.get("mark") == "yes")
+    return leave_for(local_address(visit.form.get("next", "/")))
 
 
 def _trouble(cases: UseCases, person: Principal) -> PolicyTrouble | None:
@@ -62,14 +76,4 @@ def source_card(rule: SourceRule, tables_count: int | None = None) -> SourceCard
         engine=str(rule.engine),
         is_production=rule.is_production,
         tables_count=tables_count,
-    )
-
-
-def tool_cards(cases: UseCases, person: Principal) -> tuple[ToolCard, ...]:
-    """The tools in force that policy lets this person open."""
-    settings = cases.gate.settings
-    return tuple(
-        ToolCard(title=tool.title, summary=tool.summary, url=f"{settings.hub_url}/services/tools/{tool.name}")
-        for tool in cases.publishing.in_force()
-        if may_use_tool(cases.gate.policy, person, tool.name, cases.gate.circumstances())
     )

@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
 
 from starlette.responses import Response
 
-from gatebook_hub.errors import GatebookError, InvalidInput, NotFound
+from gatebook_hub.errors import GatebookError, NotFound
 from gatebook_hub.portal.downloads import csv_download, json_download
+from gatebook_hub.portal.pages.fields import YES_NO, Choice, ValueField
 from gatebook_hub.portal.pages.frame import Downloads, FieldError, Pager, Tab, address
 from gatebook_hub.portal.pages.saved import (
-    Choice,
     Result,
     SavedCard,
     SavedHistoryPage,
     SavedListPage,
     SavedQueryPage,
-    ValueField,
     VersionRow,
 )
 from gatebook_hub.portal.results import csv_response, result_of
+from gatebook_hub.portal.values import field_error, words_of
 from gatebook_hub.portal.visits import Visit, shown
 from gatebook_hub.saved import Kind, Parameter, read_value
 from gatebook_hub.services.queries import Answer
+from gatebook_hub.services.remembering import Kind as Marked
+from gatebook_hub.services.remembering import Named
 from gatebook_hub.services.saved_queries import MOST_LISTED, Found, Wanted
 from gatebook_hub.web.saved import person_of, saved_view
 
 PAGE_QUERIES = 50
 COLUMNS = ("id", "name", "author", "title", "description", "source", "version", "saved_by", "saved_at", "url")
 _MAX_QUERY = 100
-_MAX_REASON = 2_000
-_PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
-_NAMED = re.compile(r"`([^`]+)`")
 _TABS = {"": "All", "mine": "Mine"}
-_YES_NO = (Choice(value="true", words="Yes"), Choice(value="false", words="No"))
 
 
 def listed(visit: Visit) -> Response:
@@ -178,19 +173,8 @@ def query_page(
         errors=errors,
         given_reason=given.get("reason", ""),
         given_purpose=given.get("purpose", ""),
+        is_favourite=Named(kind=Marked.QUERY, name=saved.id) in visit.cases.remembering.favourites(visit.principal),
     )
-
-
-def field_error(error: GatebookError) -> FieldError:
-    """A refusal, beside the field of the parameter that its sentence begins with."""
-    ask = f"; ask for {error.ask}" if error.ask else ""
-    named = _NAMED.match(str(error)) if isinstance(error, InvalidInput) else None
-    return FieldError(message=f"{error}{ask}", field=f"p-{named[1]}" if named else None)
-
-
-def words_of(value: Any) -> str:
-    """A value as a field of a form has it."""
-    return ("true" if value else "false") if isinstance(value, bool) else "" if value is None else str(value)
 
 
 def _card(found: Found) -> SavedCard:
@@ -219,22 +203,14 @@ def _run(visit: Visit, found: Found) -> Answer:
         if text == "" and (one.default is None or one.kind is not Kind.TEXT):
             continue  # an empty field is no value; of a text with a default it is the empty text
         values[one.name] = read_value(one.name, one.kind, text.replace("\r\n", "\n"))
-    reason, purpose = visit.form.get("reason", "").strip(), visit.form.get("purpose", "").strip()
-    if len(reason) > _MAX_REASON:
-        raise InvalidInput(f"a reason has at most {_MAX_REASON:,} characters")
-    if purpose and not _PURPOSE.match(purpose):
-        raise InvalidInput("a purpose is one of those that grants name, such as `support`")
-    call = replace(visit.call, reason=reason or None, purpose=purpose or None)
-    return visit.cases.saved.run(call, Wanted(reference=found.query.id, version=found.version.number), values)
+    return visit.cases.saved.run(
+        visit.explained_call(), Wanted(reference=found.query.id, version=found.version.number), values
+    )
 
 
 def _refused(visit: Visit, found: Found, error: GatebookError) -> Response:
-    return shown(query_page(visit, found, visit.form, errors=(_known(field_error(error), found),)), error.status)
-
-
-def _known(error: FieldError, found: Found) -> FieldError:
-    fields = {f"p-{one.name}" for one in found.version.draft.parameters}
-    return error if error.field in fields else replace(error, field=None)
+    known = (one.name for one in found.version.draft.parameters)
+    return shown(query_page(visit, found, visit.form, errors=(field_error(error, known),)), error.status)
 
 
 def _field(parameter: Parameter, given: Mapping[str, str]) -> ValueField:
@@ -245,7 +221,7 @@ def _field(parameter: Parameter, given: Mapping[str, str]) -> ValueField:
         kind=str(parameter.kind),
         value=given.get(f"p-{parameter.name}", words_of(parameter.default)),
         hint=_hint(parameter),
-        choices=_YES_NO if parameter.kind is Kind.BOOLEAN else choices,
+        choices=YES_NO if parameter.kind is Kind.BOOLEAN else choices,
     )
 
 

@@ -17,9 +17,11 @@ from gatebook_hub.errors import (
     StateConflict,
     StatementRefused,
 )
+from gatebook_hub.portal.pages.fields import Choice
 from gatebook_hub.portal.pages.frame import FieldError, address
-from gatebook_hub.portal.pages.saved import Choice, ParameterForm, SavedEditPage, SavedSharePage
-from gatebook_hub.portal.routes_saved import history_page, words_of
+from gatebook_hub.portal.pages.saved import ParameterForm, SavedEditPage, SavedSharePage
+from gatebook_hub.portal.routes_saved import history_page
+from gatebook_hub.portal.values import words_of
 from gatebook_hub.portal.visits import Visit, leave_for, shown
 from gatebook_hub.saved import (
     MOST_PARAMETERS,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import Request
@@ -26,6 +27,8 @@ from gatebook_hub.web.hub import HubDirectory
 FORM = "application/x-www-form-urlencoded"
 MOST_FIELDS = 20
 _MAX_ADDRESS = 2_000
+_MAX_REASON = 2_000
+_PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,62}\Z")
 # Pages that one may not be sent back to: they would send on again.
 _WAYS_IN = ("/sign-in", "/sign-out", "/signed-out", "/oauth_callback")
 
@@ -52,6 +55,15 @@ class Visit:
     def call(self) -> Call:
         """The person's call of a use case."""
         return Call(principal=self.principal)
+
+    def explained_call(self) -> Call:
+        """The person's call with the reason and the purpose of the form; raises InvalidInput."""
+        reason, purpose = self.form.get("reason", "").strip(), self.form.get("purpose", "").strip()
+        if len(reason) > _MAX_REASON:
+            raise InvalidInput(f"a reason has at most {_MAX_REASON:,} characters")
+        if purpose and not _PURPOSE.match(purpose):
+            raise InvalidInput("a purpose is one of those that grants name, such as `support`")
+        return replace(self.call, reason=reason or None, purpose=purpose or None)
 
     def asked(self, name: str) -> str:
         """A value of the address's query, without spaces around it; empty if it is not there."""

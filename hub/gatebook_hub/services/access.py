@@ -48,6 +48,11 @@ class SourceView:
     schema: Schema
     tables: tuple[TableView, ...]
 
+    def about(self, name: str) -> str:
+        """What the policy, or else the source itself, says about a `table` or a `table.column`; empty for nothing."""
+        known = self.schema.tables.get(name)
+        return self.rule.descriptions.get(name) or (known.comment if known is not None else None) or ""
+
 
 class AccessView:
     """Look at the policy through one principal's eyes."""

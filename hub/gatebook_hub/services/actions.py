@@ -34,6 +34,15 @@ class Press:
     idempotency_key: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """An action as somebody may call it: as they come, if it `is_open`, and through `tools`."""
+
+    action: Action
+    is_open: bool
+    tools: frozenset[str]
+
+
 class Actions:
     """List and call actions."""
 
@@ -52,6 +61,20 @@ class Actions:
             for name, action in sorted(actions.items())
             if policy.may_use_action(self._gate.policy, principal, name, self._gate.circumstances(is_look=True))
         )
+
+    @under_one_set
+    def described(self, principal: Principal) -> tuple[Described, ...]:
+        """The actions that this principal may call, here or in a tool that they may open."""
+        rules, at = self._gate.policy, self._gate.circumstances(is_look=True)
+        found = (
+            Described(
+                action=action,
+                is_open=policy.may_use_action(rules, principal, name, at),
+                tools=policy.tools_with_action(rules, principal, name, at),
+            )
+            for name, action in sorted(rules.actions.items())
+        )
+        return tuple(one for one in found if one.is_open or one.tools)
 
     def approval_sentence(self, action: Action) -> str | None:
         """Which quorum the rules of this action ask for, in words."""

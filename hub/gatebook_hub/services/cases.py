@@ -14,6 +14,7 @@ from gatebook_hub.services.jobs import Jobs
 from gatebook_hub.services.preferring import Preferences
 from gatebook_hub.services.publishing import Publishing
 from gatebook_hub.services.queries import Queries
+from gatebook_hub.services.remembering import Remembering
 from gatebook_hub.services.saved_queries import SavedQueries
 from gatebook_hub.services.searching import Searching
 from gatebook_hub.services.sessions import Sessions
@@ -38,6 +39,7 @@ class UseCases:
     searching: Searching
     saved: SavedQueries
     publishing: Publishing
+    remembering: Remembering
 
 
 def use_cases_of(gate: Gate) -> UseCases:
@@ -61,4 +63,5 @@ def use_cases_of(gate: Gate) -> UseCases:
         searching=Searching(gate),
         saved=SavedQueries(gate, queries),
         publishing=Publishing(gate),
+        remembering=Remembering(gate),
     )

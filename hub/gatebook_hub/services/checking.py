@@ -58,6 +58,7 @@ def check(
         yield from _actions(policy_set, schema)
         yield from _entities(policy_set, schema)
         yield from _untagged(policy_set, schema)
+        yield from _descriptions(policy_set, schema)
 
 
 def hold_to(findings: Iterable[Finding]) -> None:
@@ -88,6 +89,18 @@ def _tables(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
                     sentence=f"there is no table `{pattern}` (rule `{rule}`)"
                     + did_you_mean(pattern.table, schema.tables),
                 )
+
+
+def _descriptions(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
+    for name in sorted(policy_set.sources[schema.source].descriptions):
+        named, _, column = name.partition(".")
+        table = schema.tables.get(named)
+        if table is None or (column and table.column(column) is None):
+            known = {item.name for item in table.columns} if table is not None else set(schema.tables)
+            hint = did_you_mean(column if table is not None else named, known)
+            place = policy_set.place_of(f"source {schema.source}")
+            sentence = f"there is nothing called `{schema.source}.{name}` to describe{hint}"
+            yield Finding(id="policy.W011", place=place, sentence=sentence, is_error=False)
 
 
 def _columns(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:

@@ -24,6 +24,7 @@ from gatebook_hub.sources.source import Source
 from gatebook_hub.stores.access import ReceiptStore, SessionStore, TokenStore
 from gatebook_hub.stores.book import Book
 from gatebook_hub.stores.changes import ChangeStore
+from gatebook_hub.stores.favourites import FavouriteStore
 from gatebook_hub.stores.keys import Keys
 from gatebook_hub.stores.leases import LeaseStore
 from gatebook_hub.stores.runs import RunStore
@@ -114,6 +115,7 @@ class Gate:
     tools: ToolStore
     notices: Notices
     leases: LeaseStore
+    favourites: FavouriteStore
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
     new_id: Callable[[], str] = lambda: secrets.token_hex(8)
     places: Places = field(default_factory=Places)

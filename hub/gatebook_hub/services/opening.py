@@ -21,6 +21,7 @@ from gatebook_hub.stores.access import ReceiptStore, SessionStore, TokenStore
 from gatebook_hub.stores.book import Book
 from gatebook_hub.stores.changes import ChangeStore
 from gatebook_hub.stores.database import open_database
+from gatebook_hub.stores.favourites import FavouriteStore
 from gatebook_hub.stores.identities import IdentityStore
 from gatebook_hub.stores.keys import load_keys
 from gatebook_hub.stores.leases import LeaseStore
@@ -67,6 +68,7 @@ def open_gate(settings: Settings) -> Iterator[Gate]:
             receipts=ReceiptStore(database),
             runs=RunStore(database),
             leases=LeaseStore(database),
+            favourites=FavouriteStore(database),
             saved=SavedQueryStore(database, Seal(keys.rows)),
             tools=tools,
             notices=Notices(Outbox(database), PreferenceStore(database), in_force, settings.limit_outbox),

@@ -227,6 +227,13 @@ preference = Table(
     Column("principal", String(128), primary_key=True),
     Column("document", Text, nullable=False),
 )
+favourite = Table(
+    "favourite",
+    STATE,
+    Column("principal", String(128), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("name", String(160), primary_key=True),
+)
 saved_query = Table(
     "saved_query",
     STATE,

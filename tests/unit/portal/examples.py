@@ -1,7 +1,23 @@
 """Every page of the portal with ordinary values, and with nothing to show."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+
+from tests.unit.portal.examples_found import action_card, action_page, actions, find_page
+from tests.unit.portal.examples_saved import (
+    SOURCES,
+    saved_card,
+    saved_edit,
+    saved_history,
+    saved_list,
+    saved_query,
+    saved_result,
+    saved_share,
+    tool_version,
+    tool_versions,
+    version_row,
+)
+from tests.unit.portal.framed import DOWNLOADS, EARLIER, NOW, STRANGER, frame
 
 from gatebook_hub.portal.pages.access import (
     AccessPage,
@@ -29,65 +45,21 @@ from gatebook_hub.portal.pages.change import (
     TimelineEntry,
 )
 from gatebook_hub.portal.pages.changes import ChangeCard, InboxPage, Quorum
-from gatebook_hub.portal.pages.charts import drawing_of
 from gatebook_hub.portal.pages.diff import row_diff_of
-from gatebook_hub.portal.pages.find import FindPage, FoundRecord
-from gatebook_hub.portal.pages.frame import Downloads, FieldError, Frame, Pager, Tab
+from gatebook_hub.portal.pages.find import FindPage
+from gatebook_hub.portal.pages.frame import FieldError, Pager, Tab
 from gatebook_hub.portal.pages.home import HomePage, ToolCard
 from gatebook_hub.portal.pages.notifications import ChannelChoice, KindChoice, NotificationsPage
 from gatebook_hub.portal.pages.pattern import pattern_page
 from gatebook_hub.portal.pages.problem import NotFoundPage, ProblemPage
 from gatebook_hub.portal.pages.runs import CellFailure, Progress, RunPage, RunRow, RunsPage
 from gatebook_hub.portal.pages.saved import (
-    Choice,
-    ParameterForm,
-    Result,
-    SavedCard,
     SavedEditPage,
-    SavedHistoryPage,
-    SavedListPage,
-    SavedQueryPage,
-    SavedSharePage,
-    Seen,
-    ValueField,
-    VersionRow,
 )
 from gatebook_hub.portal.pages.session import SignedOutPage, SignInOffer, SignInPage
-from gatebook_hub.portal.pages.tool_versions import (
-    CellDiff,
-    CheckReport,
-    Line,
-    ToolVersionPage,
-    ToolVersionsPage,
-)
 from gatebook_hub.portal.pages.tool_versions import Verdict as VersionVerdict
-from gatebook_hub.portal.pages.tool_versions import (
-    VersionRow as ToolVersionRow,
-)
 from gatebook_hub.portal.pages.who_can import EntitledRow, Rule, WhoCanPage
 from gatebook_hub.portal.render import Page
-from gatebook_hub.saved import Chart, ChartKind
-
-NOW = datetime(2026, 11, 22, 13, 55, 33, tzinfo=UTC)
-EARLIER = NOW - timedelta(hours=3, minutes=20)
-
-
-def frame(**changes: object) -> Frame:
-    """Return the frame of a signed-in reviewer in trial mode."""
-    made = Frame(
-        now=NOW,
-        xsrf="xsrf-of-this-session",
-        person="reviewer",
-        groups=("reviewers", "staff"),
-        hub_url="http://localhost:8000/hub/home",
-        inbox_count=3,
-        is_trial=True,
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]
-
-
-STRANGER = frame(person=None, groups=(), inbox_count=0, is_trial=False)
-DOWNLOADS = Downloads(json_url="/api/v1/changes", csv_url="/inbox.csv?tab=waiting")
 
 
 def typical_pages() -> dict[str, Page]:
@@ -198,6 +170,15 @@ def typical_pages() -> dict[str, Page]:
             ),
         ),
         "find": find_page("Almeida & Söhne"),
+        "actions": actions(action_card(), action_card("Open ticket")),
+        "action": replace(action_page(), rehearsal=None),
+        "action_effect": action_page(),
+        "action_wrong": replace(
+            action_page(),
+            rehearsal=None,
+            errors=(FieldError(message="`amount` is above 0", field="p-amount"), FieldError(message="not now")),
+            given_reason="asked by phone",
+        ),
         "access": access("customer", "the grant lets analysts read customers of Germany"),
         "who_can": who_can("group:analysts", "sees it masked as email"),
         "notifications": notifications("Mail", "waits for review"),
@@ -211,53 +192,6 @@ def typical_pages() -> dict[str, Page]:
         "not_found": NotFoundPage(frame=frame()),
         "pattern": pattern_page(frame()),
     }
-
-
-def version_row(text: str = "Customer desk", **changes: object) -> ToolVersionRow:
-    """Return a version of a tool that waits."""
-    made = ToolVersionRow(
-        name="customer_desk", title=text, version="5f" * 32, state="proposed", author="analyst", created_at=EARLIER,
-        note="Refunds show the day, too",
-    )  # fmt: skip
-    return replace(made, **changes)  # type: ignore[arg-type]
-
-
-def tool_versions(*rows: ToolVersionRow) -> ToolVersionsPage:
-    """Return the list of versions."""
-    return ToolVersionsPage(frame=frame(), versions=rows)
-
-
-def tool_version(text: str = "", **changes: object) -> ToolVersionPage:
-    """Return a version that this person may review; `text` stands in every free text where it is given."""
-    report = CheckReport(
-        rights=text or "user:analyst, in operations",
-        run=text or "check-2df154302dcabd2d",
-        sources=(text or "chinook",),
-        tables=(text or "chinook.customer: select customerid, firstname, lastname",),
-        actions=(text,) if text else (),
-        refused=(text,) if text else (),
-        others=((text or "group:reviewers", text or "no grant gives `email` of `customer`"),),
-    )
-    lines = (
-        Line(kind="same", text=text or "source = 'chinook'"),
-        Line(kind="removed", text=text or "limit = 10"),
-        Line(kind="added", text=text or "limit = 20"),
-    )
-    made = ToolVersionPage(
-        frame=frame(),
-        row=version_row(),
-        summary=text or "Find a customer, look at their invoices, refund one.",
-        seen="1a" * 32,
-        about=lines,
-        cells=(
-            CellDiff(title=text or "Cell 1: Code", kind="same", lines=lines[:1]),
-            CellDiff(title=text or "Cell 2: Code, tagged parameters", kind="changed", lines=lines),
-            CellDiff(title="A cell: Text", kind="removed", lines=()),
-        ),
-        report=report,
-        why_not=None,
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]
 
 
 def empty_pages() -> dict[str, Page]:
@@ -291,6 +225,9 @@ def empty_pages() -> dict[str, Page]:
             result=replace(saved_result("bar"), rows=(), masks=(), scopes=(), drawing=None, no_chart="nothing"),
         ),
         "saved_no_source": SavedEditPage(frame=frame(), sources=()),
+        "actions_empty": actions(),
+        "action_in_a_tool": replace(action_page(), action=replace(action_card(), is_open=False), rehearsal=None),
+        "action_nowhere": replace(action_page(), action=replace(action_card(), is_open=False, tools=()), fields=()),
         "find_empty": FindPage(frame=frame(), entities=(), text=None),
         "find_nothing": FindPage(frame=frame(), entities=("Customer",), text="none"),
         "find_wrong": FindPage(
@@ -305,7 +242,17 @@ def home(title: str, summary: str) -> HomePage:
     """Return a first page with one tool of this title."""
     return HomePage(
         frame=frame(),
-        tools=(ToolCard(title=title, summary=summary, url="http://localhost:8000/services/tools/customer_desk"),),
+        tools=(
+            ToolCard(
+                name="customer_desk",
+                title=title,
+                summary=summary,
+                url="http://localhost:8000/services/tools/customer_desk",
+                is_favourite=True,
+            ),
+        ),
+        favourites=(Match(kind="table", title=title, url="/catalogue/chinook#table-track", summary=summary),),
+        recent=(Match(kind="query", title=title, url="/saved/q-1", summary=summary),),
         waiting=(card(), card(summary="1 row of refund would be added", risk=None)),
         mine=(card(state="executed", warnings_count=0, risk=None),),
         sources=(source(),),
@@ -321,15 +268,19 @@ def source_page(table: str, comment: str) -> SourcePage:
     """Return the page of a source with two tables."""
     columns = (
         ColumnCard(name="customerid", type="INTEGER", is_nullable=False, is_key=True),
-        ColumnCard(name="country", type="VARCHAR(40)", is_nullable=True),
+        ColumnCard(name="country", type="VARCHAR(40)", is_nullable=True, description=comment),
         ColumnCard(name="email", type="VARCHAR(60)", is_nullable=False, tags=("pii.email",), mask="email"),
-        ColumnCard(name=table, type=table, is_nullable=True, tags=(table, comment), refused=comment),
+        ColumnCard(
+            name=table, type=table, is_nullable=True, tags=(table, comment), refused=comment, rule=table, ask=comment
+        ),
     )
     tables = (
         TableCard(name=table, kind="table", comment=comment, columns=columns, may=("select", "update", "insert")),
         TableCard(name="invoice", kind="view", comment="", columns=columns, may=(), rows="only country = 'Germany'"),
     )
-    return SourcePage(frame=frame(), source=source(), tables=tables, downloads=DOWNLOADS)
+    return SourcePage(
+        frame=frame(), source=source(), tables=tables, downloads=DOWNLOADS, description=comment, offers=(comment,)
+    )
 
 
 def card(**changes: object) -> ChangeCard:
@@ -615,24 +566,6 @@ def run(row: RunRow) -> RunPage:
     )
 
 
-def find_page(text: str) -> FindPage:
-    """Return what was found, of two entities, one of which opens nothing."""
-    shown = (("lastname", cell_of(text)), ("email", cell_of("a***@x.example", is_masked=True)), ("fax", cell_of(None)))
-    return FindPage(
-        frame=frame(),
-        entities=("Customer", text),
-        text=text,
-        records=(
-            FoundRecord(
-                entity="Customer", key="12", shown=shown, url="http://localhost:8000/services/tools/desk?id=12"
-            ),
-            FoundRecord(entity=text, key=text, shown=shown[:1], url=None),
-        ),
-        more=("Customer", text),
-        notes=(f"{text}: its source did not answer",),
-    )
-
-
 def access(table: str, sentence: str) -> AccessPage:
     """Return the answers for one table."""
     actions = (
@@ -682,136 +615,6 @@ def who_can(principal: str, sentence: str) -> WhoCanPage:
     )
     return WhoCanPage(
         frame=frame(), target="chinook.customer.email", revision="3f9c2ab1", rows=(row,), downloads=DOWNLOADS
-    )
-
-
-SOURCES = (Choice(value="chinook", words="Chinook"), Choice(value="ledger", words="Ledger"))
-
-
-def saved_card(title: str = "Revenue by country", description: str = "Invoices of a year, by country") -> SavedCard:
-    """Return a saved query in a list."""
-    return SavedCard(
-        id=f"q-{title}",
-        name="revenue_by_country",
-        author="analyst",
-        title=title,
-        description=description,
-        source="chinook",
-        saved_at=EARLIER,
-    )
-
-
-def saved_list(cards: tuple[SavedCard, ...], query: str = "") -> SavedListPage:
-    """Return a list of saved queries."""
-    tabs = (Tab(title="All", url="/saved", is_current=True), Tab(title="Mine", url="/saved?tab=mine", is_current=False))
-    pager = Pager(older_url="/saved?after=x")
-    return SavedListPage(
-        frame=frame(), tabs=tabs, queries=cards, downloads=DOWNLOADS, pager=pager, query=query, count=len(cards)
-    )
-
-
-def saved_query(text: str = "Revenue by country") -> SavedQueryPage:
-    """Return a saved query with a field of each kind."""
-    fields = (
-        ValueField(name="country", title=text, kind="text", value=text),
-        ValueField(name="since", title="Since", kind="date", value="2026-01-01"),
-        ValueField(name="least", title="At least", kind="number", hint="A number, at least 0"),
-        ValueField(name="genre", title="Genre", kind="text", choices=(Choice(value=text, words=text),)),
-    )
-    return SavedQueryPage(
-        frame=frame(),
-        id="0123456789abcdef",
-        name="revenue_by_country",
-        author="analyst",
-        title=text,
-        description=text,
-        source="chinook",
-        sql="select billingcountry, sum(total) as total from invoice where billingcountry = :country",
-        version=3,
-        newest=3,
-        saved_by="analyst",
-        saved_at=EARLIER,
-        note=text,
-        fields=fields,
-        downloads=DOWNLOADS,
-        call="gatebook.saved('analyst/revenue_by_country', country='Germany')",
-        may_run=True,
-        may_edit=True,
-        may_share=True,
-    )
-
-
-def saved_result(kind: str, text: str = "Germany") -> Result:
-    """Return rows with a chart of this kind."""
-    rows: tuple[tuple[object, ...], ...] = (
-        (text, 1523.25, "g***@example.org"),
-        ("France", -201.5, None),
-        ("", None, ""),
-        ("Austria", 90, "a***@example.org"),
-    )
-    return Result(
-        columns=("country", "total", text),
-        rows=tuple(tuple(cell_of(value) for value in row) for row in rows),
-        numeric=frozenset({1}),
-        is_whole=True,
-        elapsed_ms=4.2,
-        audit_index=41,
-        masks=(Seen(name="customer.email", how="email", rule=text),),
-        scopes=(Seen(name=text, how="", rule="analysts-customers-dach"),),
-        drawing=drawing_of(Chart(kind=ChartKind(kind), x="country", y="total"), ("country", "total", text), rows),
-    )
-
-
-def saved_history(text: str) -> SavedHistoryPage:
-    """Return three versions."""
-    return SavedHistoryPage(
-        frame=frame(),
-        id="0123456789abcdef",
-        name="revenue_by_country",
-        author="analyst",
-        title=text,
-        versions=tuple(
-            VersionRow(number=number, saved_by=text, saved_at=EARLIER, note=text, title=text) for number in (3, 2, 1)
-        ),
-        may_edit=True,
-        downloads=DOWNLOADS,
-    )
-
-
-def saved_edit(text: str) -> SavedEditPage:
-    """Return the form of the next version, with one thing wrong."""
-    return SavedEditPage(
-        frame=frame(),
-        sources=SOURCES,
-        id="0123456789abcdef",
-        name="revenue_by_country",
-        title=text,
-        description=text,
-        source="chinook",
-        sql=text,
-        parameters=(
-            ParameterForm(name="country", title=text, default=text, choices=text, minimum=text, maximum=text),
-            ParameterForm(name="since", kind="date"),
-        ),
-        chart="bar",
-        chart_x=text,
-        chart_y=text,
-        note=text,
-        based_on=3,
-        errors=(FieldError(message=text, field="p-since-kind"), FieldError(message=text)),
-    )
-
-
-def saved_share(text: str) -> SavedSharePage:
-    """Return the form that shares a query."""
-    return SavedSharePage(
-        frame=frame(),
-        id="0123456789abcdef",
-        name="revenue_by_country",
-        title=text,
-        seen_by=text,
-        edited_by=text,
-        errors=(FieldError(message=text, field="edited_by"),),
     )
 
 

@@ -18,12 +18,19 @@ class SourceCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """Something the search found. `kind` is a word such as `table`, `column`, `tool`."""
+    """Something that a search may find. `kind` is a word such as `table`, `column`, `tool`.
+
+    `name` is what it is marked as a favourite by, empty where it cannot be. `also` are words by which it is found, and
+    that nobody needs to read.
+    """
 
     kind: str
     title: str
     url: str
     summary: str
+    name: str = ""
+    also: str = ""
+    is_favourite: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +50,7 @@ class CataloguePage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnCard:
-    """A column as the reader meets it: plain, under a mask, or refused with a sentence."""
+    """A column as the reader meets it: plain, under a mask, or refused with a sentence; `rule` is what decided."""
 
     name: str
     type: str
@@ -52,11 +59,14 @@ class ColumnCard:
     tags: tuple[str, ...] = ()
     mask: str | None = None
     refused: str | None = None
+    description: str = ""
+    rule: str | None = None
+    ask: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableCard:
-    """A table, what the reader may do with it, and which of its rows they see (None: all)."""
+    """A table, what the reader may do with it and by which rules, and which of its rows they see (None: all)."""
 
     name: str
     kind: str
@@ -64,13 +74,17 @@ class TableCard:
     columns: tuple[ColumnCard, ...]
     may: tuple[str, ...]
     rows: str | None = None
+    rules: tuple[str, ...] = ()
+    is_favourite: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourcePage:
-    """One source with its tables."""
+    """One source with its tables, and the access in it that the reader may ask for."""
 
     frame: Frame
     source: SourceCard
     tables: tuple[TableCard, ...]
     downloads: Downloads
+    description: str = ""
+    offers: tuple[str, ...] = ()

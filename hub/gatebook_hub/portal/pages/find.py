@@ -1,7 +1,8 @@
-"""Which records a person found by what they typed."""
+"""What a person found by what they typed: what is called so, and records."""
 
 from dataclasses import dataclass
 
+from gatebook_hub.portal.pages.catalogue import Match
 from gatebook_hub.portal.pages.cells import Cell
 from gatebook_hub.portal.pages.frame import FieldError, Frame
 
@@ -18,11 +19,16 @@ class FoundRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindPage:
-    """The search for records; `text` is None where nothing was typed yet, `notes` say what was not searched wholly."""
+    """The search over everything; `text` is None where nothing was typed yet.
+
+    `matches` are called so or are described so, `records` are found in sources by an entity; `notes` say what was not
+    searched wholly.
+    """
 
     frame: Frame
     entities: tuple[str, ...]
     text: str | None = None
+    matches: tuple[Match, ...] = ()
     records: tuple[FoundRecord, ...] = ()
     more: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -3,18 +3,20 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from gatebook_hub.portal.pages.catalogue import SourceCard
+from gatebook_hub.portal.pages.catalogue import Match, SourceCard
 from gatebook_hub.portal.pages.changes import ChangeCard
 from gatebook_hub.portal.pages.frame import Frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCard:
-    """A curated tool that the person may open."""
+    """A curated tool that the person may open; `is_favourite` where they marked it."""
 
+    name: str
     title: str
     summary: str
     url: str
+    is_favourite: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,7 @@ class PolicyTrouble:
 class HomePage:
     """The first page after sign-in. The lists of changes are the first few; the inbox has the rest.
 
-    With `has_entities` there is a field to find records by.
+    `favourites` are what the reader marked, `recent` what else they used last.
     """
 
     frame: Frame
@@ -39,4 +41,5 @@ class HomePage:
     mine: tuple[ChangeCard, ...]
     sources: tuple[SourceCard, ...]
     trouble: PolicyTrouble | None = None
-    has_entities: bool = False
+    favourites: tuple[Match, ...] = ()
+    recent: tuple[Match, ...] = ()

@@ -9,8 +9,8 @@ from gatebook_hub.portal.pages.change import Parameter, TimelineEntry
 from gatebook_hub.portal.pages.changes import ChangeCard, Quorum
 from gatebook_hub.portal.pages.charts import Drawing, drawing_of
 from gatebook_hub.portal.pages.diff import RowDiff, row_diff_of
+from gatebook_hub.portal.pages.fields import Choice, ValueField
 from gatebook_hub.portal.pages.frame import Downloads, FieldError, Frame, Pager, Tab
-from gatebook_hub.portal.pages.saved import Choice
 from gatebook_hub.saved import Chart, ChartKind
 
 ONE_SECOND = timedelta(seconds=1)
@@ -38,6 +38,7 @@ class PatternPage:
     states: tuple[str, ...]
     statement: str
     choices: tuple[Choice, ...]
+    field: ValueField
     drawings: tuple[Drawing, ...]
 
 
@@ -102,6 +103,7 @@ def pattern_page(frame: Frame) -> PatternPage:
         states=("awaiting_review", "approved", "executed", "rejected", "withdrawn", "drifted", "failed", "running"),
         statement="update invoice\n   set total = :total\n where invoiceid = :id",
         choices=(Choice(value="text", words="Text"), Choice(value="date", words="Date")),
+        field=ValueField(name="amount", title="Amount", kind="number", value="1.98", hint="At most 100"),
         drawings=tuple(
             drawing_of(Chart(kind=kind, x="month", y="total"), ("month", "total"), _MONTHS) for kind in ChartKind
         ),

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from gatebook_hub.portal.pages.cells import Cell
 from gatebook_hub.portal.pages.charts import Drawing
+from gatebook_hub.portal.pages.fields import Choice, ValueField
 from gatebook_hub.portal.pages.frame import Downloads, FieldError, Frame, Pager, Tab
 
 
@@ -36,37 +37,6 @@ class SavedListPage:
     tab: str = ""
     count: int = 0
     is_cut: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """One of several values."""
-
-    value: str
-    words: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueField:
-    """A field of the form that runs a query; with `choices` one of them is chosen. `kind` is the parameter's."""
-
-    name: str
-    title: str
-    kind: str
-    value: str = ""
-    hint: str | None = None
-    choices: tuple[Choice, ...] = ()
-
-    @property
-    def id(self) -> str:
-        """The field's name in the form."""
-        return f"p-{self.name}"
-
-    @property
-    def options(self) -> tuple[Choice, ...]:
-        """The choices; before them an empty one, where none of them is chosen yet."""
-        is_chosen = self.value in {choice.value for choice in self.choices}
-        return self.choices if is_chosen else (Choice(value="", words="Choose"), *self.choices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +92,7 @@ class SavedQueryPage:
     errors: tuple[FieldError, ...] = ()
     given_reason: str = ""
     given_purpose: str = ""
+    is_favourite: bool = False
 
     @property
     def is_old(self) -> bool:
