@@ -92,7 +92,10 @@ _FIELDS: Mapping[str, tuple[str, str]] = {
     "parameters": ("fact", "Named parameters as text; of protected columns a keyed digest, `hmac:…`."),
     "tables": ("fact", "Each table: what is done to it, which columns are read and written."),
     "rules": ("fact", "Ids of the rules that decided."),
-    "provenance": ("claim", "What the caller says about where the call comes from: kernel, notebook, cell."),
+    "provenance": (
+        "claim",
+        "What the caller says: kernel, notebook and cell of the call, and the format (`file`) of a download.",
+    ),
     "reason": ("claim", "Why, in the caller's words."),
     "purpose": ("claim", "For which of the purposes that grants name, in the caller's word."),
     "change": ("fact", "Id of the change request."),

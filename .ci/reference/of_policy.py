@@ -225,6 +225,7 @@ _DOCUMENTS = {
         acting.ActionDocument,
         acting.ParameterDocument,
         acting.CheckDocument,
+        acting.BulkDocument,
         acting.RateDocument,
         acting.HttpDocument,
     ),

@@ -11,7 +11,7 @@ from gatebook.model import Outcome
 from gatebook.provenance import claims
 from gatebook.rows import NULLABLE, Rows, check_dtypes, gathered
 from gatebook.transport import Gate, Json, gate, is_arrow, read_json
-from gatebook.values import encode_parameters
+from gatebook.values import encode_lists, encode_parameters
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,9 +162,12 @@ def act(
     idempotency_key: str | None = None,
     dry_run: bool = False,
 ) -> Change | Outcome:
-    """Run the action `name`. With an idempotency key a broken connection is tried again, without one never."""
+    """Run the action `name`. With an idempotency key a broken connection is tried again, without one never.
+
+    A parameter that the action takes in bulk may be a list.
+    """
     body = {
-        "params": encode_parameters(params),
+        "params": encode_lists(params),
         "reason": reason,
         "purpose": purpose,
         "idempotency_key": idempotency_key,

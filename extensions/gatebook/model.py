@@ -219,7 +219,10 @@ class Schema:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """A named, reviewed write: `params` is the JSON Schema of its parameters, `approval` says who has to agree."""
+    """A named, reviewed write: `params` is the JSON Schema of its parameters, `approval` says who has to agree.
+
+    `bulk` names the parameter of which one call may give a list, and how long that is at most (`most`).
+    """
 
     name: str
     title: str = ""
@@ -228,6 +231,7 @@ class Action:
     params: Json = field(default_factory=dict)
     confirm: str | None = None
     approval: str | None = None
+    bulk: Json | None = None
 
     @classmethod
     def from_json(cls, document: Json) -> Self:
@@ -240,6 +244,7 @@ class Action:
             params=document.get("params") or {},
             confirm=document.get("confirm"),
             approval=document.get("approval"),
+            bulk=document.get("bulk"),
         )
 
 

@@ -63,6 +63,14 @@ def encode_parameters(parameters: Mapping[str, object]) -> dict[str, object]:
     return {name: _encode(name, value) for name, value in parameters.items()}
 
 
+def encode_lists(parameters: Mapping[str, object]) -> dict[str, object]:
+    """As `encode_parameters`, where a parameter may also be a list of values."""
+    return {
+        name: [_encode(name, one) for one in value] if isinstance(value, list | tuple) else _encode(name, value)
+        for name, value in parameters.items()
+    }
+
+
 def decode(value: object) -> object:
     """A value of a row diff as Python holds it; what is not understood stays as it came."""
     if not isinstance(value, Mapping) or TYPE_KEY not in value:

@@ -17,6 +17,7 @@ import pyarrow as pa
 import gatebook
 from gatebook.errors import InvalidInput, LimitExceeded
 from gatebook.model import counted
+from gatebook.provenance import claiming
 from gatebook_widgets.files import Format, file_of
 from gatebook_widgets.keyset import Statement, everything
 from gatebook_widgets.parts import Part, button, line
@@ -69,7 +70,8 @@ class Download(Part):
 
     def _make(self, form: Format) -> None:
         source, asked = self._asked()
-        table = self._read(source, asked)
+        with claiming(file=str(form)):
+            table = self._read(source, asked)
         content = file_of(table, form)
         if len(content) > self._most_bytes:
             raise self._too_large()

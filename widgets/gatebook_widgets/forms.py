@@ -15,7 +15,7 @@ from gatebook import Change, Outcome
 from gatebook.cards import card_of
 from gatebook.catalogue import action_of
 from gatebook.connection import act
-from gatebook.errors import GatewayUnreachable
+from gatebook.errors import GatewayUnreachable, ParameterRefused
 from gatebook.model import Action
 from gatebook.transport import gate
 from gatebook.wording import sentence
@@ -28,6 +28,7 @@ from gatebook_widgets.wording import text_of
 class ActionForm(Part):
     """The form of one action. `given` names, for parameters that come from the chosen record of `source`, its column.
 
+    Where `source` is a selection of rows, the parameter that the action takes in bulk has the values of all of them.
     Before it asks whether it is meant, it shows what would change: a dry run, unless `preview=False`. Announces the
     outcome or the change request, and has `source` load again.
     """
@@ -150,12 +151,16 @@ class ActionForm(Part):
         self.announce(answer)
 
     def _on_news(self, record: Any) -> None:
-        if not isinstance(record, Mapping):
+        if not record or not isinstance(record, Mapping | list):
             self.close()
             return
         self.card.show(None)
         self.status.clear()
-        self.open(**{name: record.get(column) for name, column in self._given_columns.items()})
+        if isinstance(record, list):
+            values = ({name: [one.get(column) for one in record]} for name, column in self._given_columns.items())
+            self.open(**{name: value for one in values for name, value in one.items()})
+        else:
+            self.open(**{name: record.get(column) for name, column in self._given_columns.items()})
 
     def _open(self, given: Mapping[str, Any]) -> None:
         # Each time anew: what there is to choose from may be another than before.
@@ -163,8 +168,7 @@ class ActionForm(Part):
         action = self._action if self._action is not None and is_known else when_open(lambda: action_of(self._name))
         self._action = action
         fields = fields_of(action.params)
-        # A record's value has its column's type; the action wants its own.
-        self._given = {field.name: field.read(text_of(given[field.name])) for field in fields if field.name in given}
+        self._given = {field.name: _own(action, field, given[field.name]) for field in fields if field.name in given}
         self._inputs = {field: (field.widget(), ipywidgets.HTML()) for field in fields if field.name not in given}
         for field, (widget, message) in self._inputs.items():
             widget.observe(lambda _change, parts=(field, widget, message): _checked(*parts), names="value")
@@ -182,7 +186,7 @@ class ActionForm(Part):
     def _heading(self, action: Action) -> str:
         labels = {field.name: field.label for field in fields_of(action.params)}
         facts = "".join(
-            f"<div><dt>{escape(labels.get(name, name))}</dt><dd>{escape(text_of(value))}</dd></div>"
+            f"<div><dt>{escape(labels.get(name, name))}</dt><dd>{escape(_told(value))}</dd></div>"
             for name, value in self._given.items()
         )
         about = f"<p>{escape(sentence(action.description))}</p>" if action.description else ""
@@ -244,6 +248,20 @@ def _checked(field: Field, widget: ipywidgets.Widget, message: ipywidgets.HTML) 
     return True, value
 
 
+def _own(action: Action, field: Field, value: Any) -> Any:
+    """A record's value as the action wants it, which has its column's type; of several records one after the other."""
+    if not isinstance(value, list):
+        return field.read(text_of(value))
+    if action.bulk is None or action.bulk.get("parameter") != field.name:
+        message = f"the action `{action.name}` takes {field.label} of one record at a time"
+        raise ParameterRefused(message)
+    return [field.read(text_of(one)) for one in value]
+
+
+def _told(value: object) -> str:
+    return ", ".join(map(text_of, value)) if isinstance(value, list) else text_of(value)
+
+
 def _has_choices(action: Action) -> bool:
     """Whether what may be given depends on the moment."""
     return any("oneOf" in schema for schema in (action.params.get("properties") or {}).values())
@@ -271,7 +289,7 @@ def _as_json(value: object) -> object:
 
 def _filled(template: str, params: Mapping[str, Any]) -> str:
     """Put values in place of `{name}`; not `str.format`, which would follow attributes."""
-    return re.sub(r"\{(\w+)\}", lambda found: text_of(params.get(found[1], found[0])), template)
+    return re.sub(r"\{(\w+)\}", lambda found: _told(params.get(found[1], found[0])), template)
 
 
 def told(answer: Change | Outcome) -> str:

@@ -18,8 +18,9 @@ class Selection(Part):
 
     kind = "selection"
 
-    def __init__(self, title: str, redraw: Callable[[], None]) -> None:
+    def __init__(self, title: str, redraw: Callable[[], None], again: Callable[[], None]) -> None:
         self._redraw = redraw
+        self._again = again
         self._shown: dict[object, Record] = {}
         self._marked: dict[object, Record] = {}
         self._is_filling = False
@@ -65,6 +66,11 @@ class Selection(Part):
         kept = {key: record for key, record in self._marked.items() if key not in self._shown or key in wanted}
         self._marked = kept | {key: self._shown[key] for key in keys if key in wanted and key not in kept}
         self._after()
+
+    def refresh(self) -> None:
+        """After an action on them none is marked any more, and the rows are loaded again."""
+        self.clear()
+        self._again()
 
     def forget(self) -> None:
         """Other rows will be shown: none of those that were is marked any more."""

@@ -71,7 +71,7 @@ class RecordTable(Part):
             description=f"Choose from {title.lower()}", style={"description_width": "initial"}
         )
         self._choice.add_class("gb-pick")
-        self.selected = Selection(title, self._draw)
+        self.selected = Selection(title, self._draw, self.refresh)
         super().__init__(self._head, self._view, self._choice, self.selected.box)
         self._choice.observe(self._on_choice, names="index")
         if isinstance(source, str):

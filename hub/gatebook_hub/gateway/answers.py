@@ -180,6 +180,13 @@ class ChangesDocument(BaseModel):
     next_before: str | None = Field(description="What `before` is for the next page; null after the last one.")
 
 
+class BulkDocument(BaseModel):
+    """A parameter of which one call may give a list of values."""
+
+    parameter: str
+    most: int = Field(description="How long the list is at most.")
+
+
 class ActionDocument(BaseModel):
     """An action that the caller may call."""
 
@@ -190,6 +197,7 @@ class ActionDocument(BaseModel):
     params: dict[str, Any] = Field(description="JSON Schema of its parameters.")
     confirm: str = Field(description="Question before it is sent; `{name}` is a parameter.")
     approval: str | None = Field(description="Who has to agree, in a sentence.")
+    bulk: BulkDocument | None = Field(description="The parameter of which one call may give a list.")
 
 
 class ActionsDocument(BaseModel):

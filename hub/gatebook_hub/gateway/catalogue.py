@@ -113,6 +113,7 @@ def _action(cases: UseCases, action: Action, choices: Mapping[str, Sequence[Choi
         "params": {**action.params, "properties": properties},
         "confirm": action.confirm,
         "approval": cases.actions.approval_sentence(action),
+        "bulk": None if action.bulk is None else {"parameter": action.bulk.parameter, "most": action.bulk.most},
     }
 
 
@@ -131,7 +132,7 @@ async def call_action(call: Calling, cases: Cases, name: Name, body: ActionCallD
     call = with_claims(call, body.provenance.model_dump(exclude_none=True), body.reason, body.purpose)
     press = Press(
         action=name,
-        params={key: decode(value, key) for key, value in body.params.items()},
+        params={key: _decoded(value, key) for key, value in body.params.items()},
         idempotency_key=body.idempotency_key,
     )
     if body.dry_run:
@@ -139,6 +140,11 @@ async def call_action(call: Calling, cases: Cases, name: Name, body: ActionCallD
         return JSONResponse(await run_in_threadpool(draft_view, cases, call.principal, previewed))
     changed = await run_in_threadpool(cases.actions.call, call, press)
     return await run_in_threadpool(change_response, cases, call, changed)
+
+
+def _decoded(value: Any, name: str) -> Any:
+    """A value of a parameter, or a list of them."""
+    return [decode(one, name) for one in value] if isinstance(value, list) else decode(value, name)
 
 
 def _table(view: SourceView, table: TableView) -> TableDocument:

@@ -21,6 +21,7 @@ class ProvenanceDocument(BaseModel):
     notebook: str | None = Field(None, max_length=500)
     cell: str | None = Field(None, max_length=500)
     cell_id: str | None = Field(None, max_length=500)
+    file: str | None = Field(None, max_length=20, description="The format of the file that the rows are read for.")
 
 
 class QueryDocument(Document):

@@ -114,6 +114,13 @@ class HttpDocument(Document):
     )
 
 
+class BulkDocument(Document):
+    """Of which parameter an action takes several values at once: its statement is done for each, as one change."""
+
+    parameter: Name = Field(description="The parameter, an integer or a string.")
+    most: int = Field(100, ge=2, le=1_000, description="How many values it takes at most.")
+
+
 class ActionDocument(Document):
     """actions/NAME.yaml: one controlled write, or one call of another service."""
 
@@ -135,6 +142,9 @@ class ActionDocument(Document):
     http: HttpDocument | None = Field(None, description="In place of `sql`: a call of another service.")
     expect_rows: int | None = Field(None, ge=0, description="How many rows it must change, else nothing is written.")
     otherwise: str = Field("the action does not apply", description="What to say when it does not.")
+    bulk: BulkDocument | None = Field(
+        None, description="For marked rows: a parameter of which one call may give a list, with one statement in `sql`."
+    )
     confirm: str = Field("", description="Question before it is sent; `{name}` is a parameter.")
     rates: list[RateDocument] = Field(
         default_factory=list, max_length=3, description="How often one caller may call it; dry runs do not count."
@@ -149,6 +159,17 @@ class ActionDocument(Document):
             raise ValueError("`source` is missing: where the statements, checks and choices of the action run")
         if self.http is not None and self.expect_rows is not None:
             raise ValueError("`expect_rows` is about rows, and a call of another service changes none here")
+        return self
+
+    @model_validator(mode="after")
+    def _takes_lists(self) -> Self:
+        if self.bulk is None:
+            return self
+        found = self.params.get(self.bulk.parameter)
+        if found is None or found.type not in {"integer", "string"}:
+            raise ValueError("`bulk` names a parameter of the action, an integer or a string")
+        if self.http is not None:
+            raise ValueError("`bulk` is about rows, and a call of another service changes none here")
         return self
 
     @model_validator(mode="after")

@@ -213,6 +213,14 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bulk:
+    """The parameter of which one call of an action may give a list, and how long that is at most."""
+
+    parameter: str
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
     """A service that actions call; `headers` still have their placeholders for secrets."""
 
@@ -260,6 +268,7 @@ class Action:
     checks: tuple[Check, ...] = ()
     choices: Mapping[str, str] = field(default_factory=dict)
     rates: tuple[Rate, ...] = ()
+    bulk: Bulk | None = None
     http: HttpCall | None = None
 
     @property

@@ -38,6 +38,7 @@ from gatebook_hub.policy.rules import (
     Absence,
     Action,
     Approval,
+    Bulk,
     Check,
     ColumnRef,
     Condition,
@@ -241,6 +242,7 @@ def _action(document: ActionDocument) -> Action:
         checks=tuple(Check(sql=one.sql, otherwise=one.otherwise) for one in document.checks),
         choices={name: one.choices for name, one in document.params.items() if one.choices is not None},
         rates=tuple(map(_rate, document.rates)),
+        bulk=None if document.bulk is None else Bulk(parameter=document.bulk.parameter, most=document.bulk.most),
         http=_http(document.http) if document.http is not None else None,
     )
 

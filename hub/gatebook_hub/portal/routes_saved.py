@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import replace
 
 from starlette.responses import Response
 
@@ -98,7 +99,7 @@ def download(visit: Visit) -> Response:
     """POST /saved/{id}/download: run it, and send all rows as CSV."""
     found = _wanted(visit)
     try:
-        return csv_response(_run(visit, found), found.query.name)
+        return csv_response(_run(visit, found, file="csv"), found.query.name)
     except NotFound:
         raise
     except GatebookError as error:
@@ -196,7 +197,7 @@ def _wanted(visit: Visit) -> Found:
     return visit.cases.saved.take(visit.call, wanted)
 
 
-def _run(visit: Visit, found: Found) -> Answer:
+def _run(visit: Visit, found: Found, **told: str) -> Answer:
     values = {}
     for one in found.version.draft.parameters:
         text = visit.form.get(f"p-{one.name}", "")
@@ -204,7 +205,9 @@ def _run(visit: Visit, found: Found) -> Answer:
             continue  # an empty field is no value; of a text with a default it is the empty text
         values[one.name] = read_value(one.name, one.kind, text.replace("\r\n", "\n"))
     return visit.cases.saved.run(
-        visit.explained_call(), Wanted(reference=found.query.id, version=found.version.number), values
+        replace(visit.explained_call(), provenance=told),
+        Wanted(reference=found.query.id, version=found.version.number),
+        values,
     )
 
 

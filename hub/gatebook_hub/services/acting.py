@@ -6,7 +6,7 @@ Checks and choices are reviewed selects: they run by the right to call the actio
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,15 +51,23 @@ def decide_checks(gate: Gate, call: Call, action: Action | None, schema: Schema)
     return tuple(found)
 
 
-def hold(session: WriteSession, checks: tuple[DecidedCheck, ...], values: Mapping[str, Any]) -> None:
-    """Ask each check in the write's own transaction; raises EffectMissed with the sentence of the first that fails."""
+def hold(session: WriteSession, checks: tuple[DecidedCheck, ...], sets: Sequence[Mapping[str, Any]]) -> None:
+    """Ask each check in the write's own transaction, for each set of values that differs to it.
+
+    Raises EffectMissed with the sentence of the first that fails.
+    """
     for check in checks:
-        try:
-            is_held = bool(session.select(check.plan, used(values, check.plan), 1))
-        except LimitExceeded:  # more rows than one
-            is_held = True
-        if not is_held:
-            raise EffectMissed(check.otherwise)
+        for values in {repr(named): named for named in (used(one, check.plan) for one in sets)}.values():
+            _ask(session, check, values)
+
+
+def _ask(session: WriteSession, check: DecidedCheck, values: Mapping[str, Any]) -> None:
+    try:
+        is_held = bool(session.select(check.plan, values, 1))
+    except LimitExceeded:  # more rows than one
+        is_held = True
+    if not is_held:
+        raise EffectMissed(check.otherwise)
 
 
 def choices_of(gate: Gate, call: Call, action: Action, name: str) -> tuple[Choice, ...]:
@@ -83,27 +91,30 @@ def choices_of(gate: Gate, call: Call, action: Action, name: str) -> tuple[Choic
     )
 
 
-def check_choices(gate: Gate, call: Call, action: Action, given: Mapping[str, Any]) -> None:
+def check_choices(gate: Gate, call: Call, action: Action, sets: Sequence[Mapping[str, Any]]) -> None:
     """Raise InvalidInput for a value that is not among its choices, as they are now."""
     for name in action.choices:
-        if given[name] not in {choice.value for choice in choices_of(gate, call, action, name)}:
+        if not {one[name] for one in sets} <= {choice.value for choice in choices_of(gate, call, action, name)}:
             raise InvalidInput(f"`{name}` is none of its choices")
 
 
-def check_rates(gate: Gate, call: Call, action: Action) -> None:
-    """Raise TooManyRequests for somebody who has called the action as often as they may, as the book knows."""
+def check_rates(gate: Gate, call: Call, action: Action, times: int) -> None:
+    """Raise TooManyRequests for somebody who has called the action as often as they may, as the book knows.
+
+    A call with a list counts as many `times` as that is long.
+    """
     if not action.rates:
         return
     now = gate.now()
     longest = max(rate.per_s for rate in action.rates)
     called = [
-        dt.datetime.fromisoformat(event.content["time"])
+        (dt.datetime.fromisoformat(event.content["time"]), int(event.content.get("extra", {}).get("calls", 1)))
         for event in done_lately(gate, call, EventKind.CHANGE_PROPOSED, action.place, longest)
         if event.content.get("action") == action.name
     ]
     for rate in action.rates:
         begin = now - dt.timedelta(seconds=rate.per_s)
-        if sum(at > begin for at in called) >= rate.times:
+        if sum(count for at, count in called if at > begin) + times > rate.times:
             raise TooManyRequests(
                 f"you may call `{action.name}` {rate.times} times a {rate.word}; wait, then send it again"
             )

@@ -24,6 +24,8 @@ from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
 from gatebook_hub.services.previewing import Asked, Previewed
 
+Sets = tuple[Mapping[str, Any], ...]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Press:
@@ -92,17 +94,17 @@ class Actions:
         gate = self._gate
         with self._refusals(call, press):
             action = self._action(call.principal, press.action)
-            given = check_parameters(action, press.params)
+            sets = sets_of(action, press.params)
         with self._one_at_a_time(call.principal, action):
             with self._refusals(call, press):
                 change_id = self._claimed(call.principal, press)
                 if change_id is None:
-                    check_rates(gate, call, action)
+                    check_rates(gate, call, action, len(sets))
             if change_id is not None:
                 return self._changes.get(call.principal, change_id)
             try:
                 with self._refusals(call, press):
-                    request = self._proposed(call, action, given)
+                    request = self._proposed(call, action, sets)
             except GatebookError:
                 if press.idempotency_key is not None:
                     gate.receipts.release(call.principal.id, press.idempotency_key)
@@ -116,10 +118,10 @@ class Actions:
         """What a call would do, without doing it: it is no press, and no rate counts it."""
         with self._refusals(call, press):
             action = self._action(call.principal, press.action)
-            given = check_parameters(action, press.params)
+            sets = sets_of(action, press.params)
             if action.http is not None:
-                return self._changes.rehearse_call(call, action, self._chosen(call, action, given))
-            return self._changes.rehearse(call, action.source, self._asked(call, action, given), action)
+                return self._changes.rehearse_call(call, action, self._chosen(call, action, sets)[0])
+            return self._changes.rehearse(call, action.source, self._asked(call, action, sets), action)
 
     @under_one_set
     def open(self, call: Call, name: str) -> tuple[Action, Mapping[str, tuple[Choice, ...]]]:
@@ -128,26 +130,26 @@ class Actions:
             action = self._action(call.principal, name)
             return action, {one: choices_of(self._gate, call, action, one) for one in action.choices}
 
-    def _proposed(self, call: Call, action: Action, given: Mapping[str, Any]) -> ChangeRequest:
+    def _proposed(self, call: Call, action: Action, sets: Sets) -> ChangeRequest:
         if action.http is not None:
-            return self._changes.propose_call(call, action, self._chosen(call, action, given))
-        return self._changes.propose(call, action.source, self._asked(call, action, given), action)
+            return self._changes.propose_call(call, action, self._chosen(call, action, sets)[0])
+        return self._changes.propose(call, action.source, self._asked(call, action, sets), action)
 
-    def _chosen(self, call: Call, action: Action, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _chosen(self, call: Call, action: Action, sets: Sets) -> Sets:
         """The values, if each is among its choices; raises InvalidInput."""
-        check_choices(self._gate, call, action, given)
-        return given
+        check_choices(self._gate, call, action, sets)
+        return sets
 
-    def _asked(self, call: Call, action: Action, given: Mapping[str, Any]) -> Asked:
+    def _asked(self, call: Call, action: Action, sets: Sets) -> Asked:
         """The statements of an action with their values; raises InvalidInput for a value that is no choice."""
-        gate, given = self._gate, self._chosen(call, action, given)
+        gate, sets = self._gate, self._chosen(call, action, sets)
         schema = gate.policy.governed(gate.in_force.sources.get(action.source).schema())
         statements = sql.parse_script(action.sql, schema.engine, schema.functions)
         checks = (sql.parse(check.sql, schema.engine, schema.functions) for check in action.checks)
         checked = frozenset[str]().union(*(check.parameters for check in checks))
         named = checked.union(*(statement.parameters for statement in statements))
-        values = {name: value for name, value in given.items() if name in named}
-        return Asked(statements=statements, sets=(values,), text=action.sql, checked=checked)
+        values = tuple({name: value for name, value in one.items() if name in named} for one in sets)
+        return Asked(statements=statements, sets=values, text=action.sql, checked=checked)
 
     @contextmanager
     def _refusals(self, call: Call, press: Press) -> Iterator[None]:
@@ -187,6 +189,23 @@ class Actions:
         digest = hashlib.sha256(content.encode()).hexdigest()
         answer = self._gate.receipts.claim(principal.id, press.idempotency_key, digest)
         return str(answer["change"]) if answer else None
+
+
+def sets_of(action: Action, given: Mapping[str, Any]) -> Sets:
+    """The values for each time that the action's statement is done: once, unless its bulk parameter has a list.
+
+    Raises InvalidInput naming the parameter.
+    """
+    bulk = action.bulk
+    several = given.get(bulk.parameter) if bulk is not None else None
+    if bulk is None or not isinstance(several, list | tuple):
+        return (check_parameters(action, given),)
+    if not 1 <= len(several) <= bulk.most:
+        raise InvalidInput(f"`{bulk.parameter}` takes 1 to {bulk.most} values")
+    sets = tuple(check_parameters(action, {**given, bulk.parameter: value}) for value in several)
+    if len({one[bulk.parameter] for one in sets}) < len(sets):
+        raise InvalidInput(f"`{bulk.parameter}` has a value twice")
+    return sets
 
 
 def check_parameters(action: Action, given: Mapping[str, Any]) -> dict[str, Any]:

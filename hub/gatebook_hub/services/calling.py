@@ -122,7 +122,7 @@ def _hold(gate: Gate, call: Call, action: Action, given: Mapping[str, Any]) -> N
     source = gate.in_force.sources.get(action.source)
     checks = decide_checks(gate, call, action, gate.policy.governed(source.schema()))
     with source.writing(_LIMITS) as session:
-        hold(session, checks, {**own_values(gate, action.source, call.principal), **given})
+        hold(session, checks, [{**own_values(gate, action.source, call.principal), **given}])
 
 
 def _approving(gate: Gate, requester: Principal, action: Action, given: Mapping[str, Any]) -> Approving:

@@ -80,7 +80,7 @@ class Changes:
                 outcome=Outcome.OK,
                 rows=request.rows,
                 rules=tuple(item.id for item in request.rules),
-                extra={"digest": request.digest, "state": request.state},
+                extra={"digest": request.digest, "state": request.state, **_calls(request)},
             )
         )
         gate.changes.add(request)
@@ -414,3 +414,8 @@ class Changes:
 def _told_of(seat: Seat) -> dict[str, str]:
     """What the book says of a review in somebody's place, so that it can be counted from the book alone."""
     return {"instead_of": seat.holder, "instead_in": ", ".join(sorted(seat.groups))}
+
+
+def _calls(request: ChangeRequest) -> dict[str, str]:
+    """How many calls of an action a request stands for, where that is more than one: its rates count them."""
+    return {"calls": str(len(request.sets))} if request.action and request.sets else {}

@@ -173,6 +173,9 @@ def _actions(policy_set: PolicySet, schema: Schema) -> Iterator[Finding]:
         except GatebookError as error:
             yield Finding(id="policy.E013", place=place, sentence=str(error))
             continue
+        if action.bulk is not None and len(writes) != 1:
+            sentence = "with `bulk` it has exactly one statement, which is done for each value"
+            yield Finding(id="policy.E013", place=place, sentence=sentence)
         known = {*action.params["properties"], "gb_principal", "gb_now"}
         for name in sorted(frozenset().union(*(one.parameters for one in (*writes, *reads))) - known):
             sentence = f"its statement names `:{name}`, which is no parameter{did_you_mean(name, known)}"

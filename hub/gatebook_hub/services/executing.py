@@ -217,7 +217,7 @@ class Executing:
         if any(known.get(rule.id) != rule.digest for one in writes for rule in one.decided.allowed.rules):
             raise Drifted("the rules that allowed this changed since the approval; ask again")
         limits = gate.limits(rule, tightest(*(one.decided.allowed.limits for one in writes)))
-        given = {} if request.undoes else writes[0].sets[0]
+        given = ({},) if request.undoes else writes[0].sets
         with source.writing(limits) as session:
             if request.undoes is None:
                 hold(session, decide_checks(gate, requester, action, schema), self._checked(request))
@@ -250,10 +250,11 @@ class Executing:
         told = writes[0].decided.returning
         return kept, None if told is None else Returned(columns=told.columns, rows=applied.returned, sight=told.sight)
 
-    def _checked(self, request: ChangeRequest) -> Mapping[str, Any]:
-        """The values that the checks of an action may use."""
+    def _checked(self, request: ChangeRequest) -> list[Mapping[str, Any]]:
+        """The values that the checks of an action may use, of each set."""
         own = own_values(self._gate, request.source, request.requester)
-        return {**{name: decode(value, name) for name, value in request.parameters.items()}, **own}
+        sets = request.sets or (request.parameters,)
+        return [{**{name: decode(value, name) for name, value in one.items()}, **own} for one in sets]
 
     def _carry_out_large(
         self, session: WriteSession, request: ChangeRequest, writes: Sequence[Prepared], schema: Schema, limits: Limits

@@ -232,14 +232,16 @@ def _draft(gate: Gate, call: Call, write: _Decided, now: dt.datetime) -> Draft:
         else:
             if write.undoes is not None:
                 write = _of_unmoved(gate, call, session, write)
-            hold(session, write.checks, {**own_values(gate, source.name, call.principal), **write.given[0]})
+            own = own_values(gate, source.name, call.principal)
+            hold(session, write.checks, [{**own, **one} for one in write.given])
             applied = _applied(gate, call, session, write, now)
     _check_left(write, applied)
     if not any(diff.total for diff in applied.diffs) and (action is None or write.undoes):
         raise EffectMissed("no row would change, so there is nothing to ask for")
     approving = _approving(gate, call, write, applied, now)
     check_has_reason(gate.policy, approving, call.reason)
-    if action is not None and not write.undoes and action.expect_rows not in {None, applied.rows}:
+    expected = action.expect_rows if action is not None and not write.undoes else None
+    if action is not None and expected is not None and applied.rows != expected * len(write.given):
         raise EffectMissed(action.otherwise)
     kinds = list(dict.fromkeys(str(one.decided.write.kind) for one in write.writes))
     rules = {rule.id: rule for one in write.writes for rule in one.decided.allowed.rules}
@@ -321,7 +323,7 @@ def _approving(gate: Gate, call: Call, write: _Decided, applied: Applied, now: d
         applied,
         call.principal,
         write.action,
-        write.given[0],
+        write.given,
         now,
         is_undo=bool(write.undoes),
     )

@@ -59,14 +59,15 @@ def approving_of_all(
     applied: Applied,
     requester: Principal,
     action: Action | None,
-    given: Mapping[str, Any],
+    sets: Sequence[Mapping[str, Any]],
     at: dt.datetime,
     *,
     is_undo: bool,
 ) -> Approving:
     """What the rules ask for of several writes that are one request and changed that, asked for at that time.
 
-    A rule that frees an action from people speaks of its statement and its parameters: it frees no undo.
+    A rule about the parameters of an action speaks of each of their sets. One that frees an action from people speaks
+    of its statement and its parameters: it frees no undo.
     """
     if is_undo:
         policy_set = replace(policy_set, approvals=tuple(rule for rule in policy_set.approvals if rule.require))
@@ -88,6 +89,7 @@ def approving_of_all(
             risk=risk,
         )
         for decided in different
+        for given in (sets if action is not None else sets[:1])
     )
 
 

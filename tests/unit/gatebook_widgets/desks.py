@@ -13,12 +13,14 @@ from tests.stories.gateway import APP, Gateway
 
 
 @contextmanager
-def desk(folder: Path, chinook: Path, grants: str) -> Iterator[Gateway]:
-    """A gateway of the demo whose policy has these grants too."""
+def desk(folder: Path, chinook: Path, grants: str, *actions: str) -> Iterator[Gateway]:
+    """A gateway of the demo whose policy has these grants and actions too."""
     policies = folder / "policies"
     shutil.copytree(APP / "policies", policies)
     shutil.rmtree(policies / "tests")
     (policies / "more.yaml").write_text(grants)
+    for number, action in enumerate(actions):
+        (policies / "actions" / f"more_{number}.yaml").write_text(action)
     with Gateway(folder, chinook, policies=policies) as running:
         yield running
 

@@ -244,7 +244,8 @@ def test_same_values(one: object, other: object, same: bool) -> None:
     assert is_same(one, other) is same
 
 
-def test_a_list_of_rows_is_no_record_for_a_form(tracks: RecordTable) -> None:
+def test_an_action_that_takes_one_record_takes_no_list_of_them(tracks: RecordTable) -> None:
     form = ActionForm("refund_invoice", tracks.selected, invoice_id="trackid")
     tracks.selected.mark(0)
     assert form._form.layout.display == "none"
+    assert form.answer is None

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pandas as pd
 import pytest
 from tests.stories.gateway import Gateway
@@ -196,6 +197,13 @@ def test_a_download_is_one_read_with_its_rows_in_the_book(stand: Gateway) -> Non
     for form in (Format.XLSX, Format.PARQUET):
         download.make(form)
         assert saved(download)[0] == f"genres_of_rock.{form}"
+    headers = {"Authorization": f"Bearer {stand.token('auditor', 'auditors')}"}
+    asked = {"principal": "user:ops", "source": "chinook", "limit": "6"}
+    events = httpx.get(f"{stand.url}/api/v1/audit/events", params=asked, headers=headers).json()["events"]
+    contents = [event.get("content", event) for event in events]
+    assert [one.get("rows") for one in contents if one["kind"] == "query.outcome"] == [3, 3, 3]
+    files = [one["provenance"]["file"] for one in contents if one["kind"] == "query.intent"]
+    assert files == ["parquet", "xlsx", "csv"]
 
 
 def test_a_tables_download_has_all_of_its_rows_in_its_filter(stand: Gateway) -> None:
