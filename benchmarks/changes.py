@@ -30,7 +30,14 @@ from serving import Served, serving
 
 _SIZES = {1: 20, 1_000: 5, 100_000: 5}
 _TABS = {"waiting": "Waiting for me", "mine": "My requests", "all": "All I may see", "done": "Done"}
-_PAGES = {title: f"/inbox?tab={tab}" for tab, title in _TABS.items()} | {"the catalogue, beside it": "/catalogue"}
+_PAGES = {
+    **{title: f"/inbox?tab={tab}" for tab, title in _TABS.items()},
+    "the first page": "/",
+    "the catalogue": "/catalogue",
+    "a source with its tables": "/catalogue/shop",
+    "what the palette knows": "/find/at-hand.json",
+    "access, and why": "/access",
+}
 _LOOKS = 20
 _PAUSE_S = 0.0002
 _RULES = """
