@@ -30,6 +30,7 @@ from gatebook_hub.policy import (
     may_read_book,
     may_use_tool,
     requirements_for,
+    tools_with_action,
 )
 from gatebook_hub.policy.loading import revision
 
@@ -336,3 +337,27 @@ def test_an_action_is_judged_by_its_parameters() -> None:
     assert refund(amount=float("5.5")) == {"finance": 1}
     assert refund() == {"finance": 1}, "what is not known needs somebody"
     assert refund(amount=None) == {"finance": 1}
+
+
+def test_an_action_is_told_to_belong_to_tools_that_one_may_open() -> None:
+    policy = loaded(
+        "grants:\n"
+        "  - {id: a, to: 'group:desk', actions: refund, via: [till, safe]}\n"
+        "  - {id: b, to: 'group:desk', tools: [till, other]}\n"
+        "  - {id: c, to: 'group:others', actions: refund}\n",
+        actions__refund=ACTION,
+    )
+    assert tools_with_action(policy, user("ann", "desk"), "refund") == {"till"}
+    assert tools_with_action(policy, user("ann", "others"), "refund") == frozenset()
+    assert tools_with_action(policy, user("ann", "desk"), "nothing") == frozenset()
+
+
+def test_what_is_said_about_tables_is_kept_by_their_names_in_small_letters() -> None:
+    described = SOURCE + "descriptions:\n  Customer: people\n  customer.Email: where they are reached\n"
+    policy = load({"sources/shop.yaml": described, "rules.yaml": ""})
+    assert policy.sources["shop"].descriptions == {
+        "customer": "people",
+        "customer.email": "where they are reached",
+    }
+    with pytest.raises(PolicyInvalid, match="E002"):
+        load({"sources/shop.yaml": SOURCE + "descriptions:\n  a.b.c: x\n", "rules.yaml": ""})
