@@ -88,7 +88,8 @@ def action(
 ) -> Change | Outcome:
     """Run a reviewed action: its outcome, or the change request if somebody has to agree first.
 
-    With `dry_run` nothing is done: the `Change` that it would become.
+    With `dry_run` nothing is done: the `Change` that it would become. The parameter that the action takes in bulk may
+    be a list, of which each value is done, all as one change.
 
     A parameter of the action that is called `reason` or `purpose` goes into `params`; the keyword says why, or
     for what, it is called at all.
