@@ -29,11 +29,21 @@ USUAL_POSTGRES = ("postgresql://root@127.0.0.1:5432/postgres", "postgresql://pos
 USUAL_MARIADB = "mysql+pymysql://root@127.0.0.1:3306/"
 
 
+# Tests in these folders share what takes long to start with others of their file, or of the folder itself.
+TOGETHER = {"stories": True, "browser": True, "compliance": True, "gatebook_widgets": False}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Stories with a Hub share one worker (`--dist loadgroup`); what needs root is skipped without it."""
+    """Stories with a Hub share one worker (`--dist loadgroup`), and so do tests that share a gateway.
+
+    What needs root is skipped without it.
+    """
     for item in items:
+        folder = item.path.parent.name
         if item.get_closest_marker("hub"):
             item.add_marker(pytest.mark.xdist_group("hub"))
+        elif folder in TOGETHER:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem if TOGETHER[folder] else folder))
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="needs root: makes Linux accounts"))
 

@@ -24,7 +24,7 @@ SCROLLED = """one => new Promise(done => {
   one.addEventListener('scroll', () => done(true), { once: true });
   setTimeout(() => done(one.scrollLeft > 0), 5000);
 })"""
-KINDS = {".css": "text/css", ".svg": "image/svg+xml"}
+KINDS = {".css": "text/css", ".svg": "image/svg+xml", ".js": "text/javascript"}
 
 
 class PageServer(ThreadingHTTPServer):
@@ -113,9 +113,11 @@ def test_each_page_passes_axe_and_never_scrolls_sideways(
 ) -> None:
     axe = axe_script.read_text(encoding="utf-8")
     wrong: list[str] = []
-    # The structure is the same in both schemes: in the dark, the colours of the usual pages are what is new.
+    # The structure is the same in both schemes: in the dark, the colours of the usual pages are what is new. Foreign
+    # texts are looked at where there is the least room for them.
     rules = WCAG if scheme == "light" else {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
-    names = [name for name in server.pages if scheme == "light" or not name.startswith(("long_", "hostile_"))]
+    is_tightest = (width, scheme) == (320, "light")
+    names = [name for name in server.pages if is_tightest or not name.startswith(("long_", "hostile_"))]
     with opened(browser, width=width, scheme=scheme) as page:
         page.on("console", lambda message: wrong.append(f"{page.url}: {message.text}"))
         for name in names:
