@@ -21,6 +21,7 @@ from gatebook_server.tools.parameters import Value, assignments
 TEMPLATES = Path(__file__).parent / "templates"
 # Stands in a page that waits for the name of who will see it. No notebook writes before it.
 NAME_MARK = "\ufdd0viewer\ufdd1"
+_CANCELLED_WITHIN_S = 0.2
 
 
 def voila_configuration() -> VoilaConfiguration:
@@ -140,6 +141,7 @@ class Page:
 
     async def aclose(self) -> None:
         """Stop rendering."""
-        if self._task is not None:
+        # nbclient makes a dead kernel of a cancellation, and Voila goes on with the next cell: once is not enough.
+        while self._task is not None and not self._task.done():
             self._task.cancel()
-            await asyncio.wait({self._task})
+            await asyncio.wait({self._task}, timeout=_CANCELLED_WITHIN_S)
