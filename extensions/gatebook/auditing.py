@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from gatebook.transport import gate
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_COLUMNS = ("index", "time", "principal", "kind", "source", "tables", "rows", "outcome", "tool", "reason", "change")
+_COLUMNS = (
+    "index", "time", "principal", "kind", "source", "tables", "rows", "outcome", "tool", "reason", "change", "detail",
+)  # fmt: skip
+_OF_AN_END = ("rows", "outcome", "detail")
 
 
 def events(
@@ -21,17 +25,49 @@ def events(
     change: str | None = None,
     since: str | None = None,
     limit: int = 100,
+    is_joined: bool = False,
 ) -> pd.DataFrame:
-    """Events, newest first; without a grant of `audit`, `principal` must be oneself. At most 1,000."""
+    """Events, newest first; without a grant of `audit`, `principal` must be oneself. At most 1,000.
+
+    With `is_joined` an intent and its outcome are one row, where both are among them.
+    """
     import pandas as pd
 
     document = gate().get(
         "audit", "events",
         principal=principal, kind=kind, source=source, table=table, change=change, since=since, limit=limit,
     )  # fmt: skip
-    rows = [{name: _plain(event.get(name)) for name in _COLUMNS} for event in document["events"]]
-    return pd.DataFrame(rows, columns=list(_COLUMNS))
+    found = _joined(document["events"]) if is_joined else document["events"]
+    rows = [{name: _plain(event.get(name)) for name in _COLUMNS} for event in found]
+    # Integers stay such beside events that have none.
+    return pd.DataFrame(rows, columns=list(_COLUMNS)).astype({"rows": "Int64"})
+
+
+def _joined(found: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    intents = {event["index"] for event in found if str(event["kind"]).endswith(".intent")}
+    ends = {
+        event["refers_to"]: event
+        for event in found
+        if event.get("refers_to") in intents and str(event["kind"]).endswith(".outcome")
+    }
+    closed = {end["index"] for end in ends.values()}
+    return [
+        {**event, **{name: end[name] for name in _OF_AN_END if name in end}}
+        if (end := ends.get(event["index"])) is not None
+        else event
+        for event in found
+        if event["index"] not in closed
+    ]
 
 
 def _plain(value: object) -> object:
-    return ", ".join(map(str, value)) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return "; ".join(_use(one) if isinstance(one, Mapping) else str(one) for one in value)
+    return value
+
+
+def _use(use: Mapping[str, Any]) -> str:
+    """What is done to a table, in words: `select invoice (billingcountry, total)`."""
+    written = [str(one) for one in (*(use.get("columns") or ()), *(use.get("writes") or ()))]
+    named = f" ({', '.join(dict.fromkeys(written))})" if written else ""
+    return f"{use.get('access', '')} {use.get('table', '')}{named}".strip()

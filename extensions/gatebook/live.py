@@ -97,6 +97,8 @@ def watch(change: Change, listener: Listener, lost: Callable[[], None] = lambda:
     with _lock:
         known = _watches.pop(change.id, None)
         running = known or Watch(change)
+        if change.diffs is not None and running.change.diffs is None and change.state is running.change.state:
+            running.change = change  # a list leaves the rows out, and whoever shows them must not lose them
         running.tell(listener, lost)
         _watches[change.id] = running  # the newest last, so that the oldest go first
         if known is None:

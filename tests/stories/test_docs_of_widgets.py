@@ -60,7 +60,7 @@ def test_every_part_has_its_example() -> None:
     shown = "\n".join(EXAMPLES)
     for name in ("Search", "RecordTable", "RecordView", "Related", "ActionForm", "ChangeCard", "RowDiff", "Inbox"):
         assert f"{name}(" in shown
-    for name in ("BulkUpload", "Download", "Chart", "Progress", "Tool", "SideBySide"):
+    for name in ("BulkUpload", "Download", "Chart", "Choice", "Progress", "Tool", "SideBySide"):
         assert f"{name}(" in shown
 
 

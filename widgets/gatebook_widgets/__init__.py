@@ -12,6 +12,7 @@ decides about every call, whoever made the page send it.
 
 from gatebook_widgets.cards import ChangeCard, RowDiff
 from gatebook_widgets.charts import Chart
+from gatebook_widgets.choosing import Choice
 from gatebook_widgets.downloads import Download
 from gatebook_widgets.forms import ActionForm
 from gatebook_widgets.inbox import Inbox
@@ -29,6 +30,7 @@ __all__ = [
     "BulkUpload",
     "ChangeCard",
     "Chart",
+    "Choice",
     "Comparison",
     "Download",
     "Inbox",

@@ -12,7 +12,7 @@ import pandas as pd
 
 from gatebook_widgets.parts import Part
 from gatebook_widgets.tables import RecordTable
-from gatebook_widgets.wording import heading_of, html_of, masked_columns
+from gatebook_widgets.wording import digits_of, heading_of, html_of, masked_columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,8 @@ class RecordView(Part):
             self._view.value = f"<h2>{escape(self.title)}</h2>"
             return
         facts = "".join(
-            f"<div><dt>{heading_of(name, self._labels, masked)}</dt><dd>{html_of(value)}</dd></div>"
+            f"<div><dt>{heading_of(name, self._labels, masked)}</dt><dd>{html_of(value, digits)}</dd></div>"
             for name, value in record.items()
+            for digits in (digits_of((value,)),)
         )
         self._view.value = f'<h2>{escape(self.title)}</h2><dl class="gb-facts">{facts}</dl>'

@@ -50,7 +50,14 @@ def digits_of(values: Iterable[object]) -> int | None:
     present = [value for value in values if not is_missing(value)]
     if not present or not all(is_number(value) for value in present):
         return None
-    return min(max(len(str(value).partition(".")[2]) for value in present), MOST_DIGITS)
+    return max(map(_digits, present))
+
+
+def _digits(value: Any) -> int:
+    """A float is told by its first decimals: what a sum of cents has behind those is no cent."""
+    if isinstance(value, float) and abs(rounded := round(value, MOST_DIGITS)) > 0:
+        value = rounded
+    return min(len(str(value).partition(".")[2]), MOST_DIGITS)
 
 
 def html_of(value: object, digits: int | None = None) -> str:

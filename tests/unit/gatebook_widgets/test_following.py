@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -94,15 +95,32 @@ def test_the_inbox_lists_what_waits_and_links_to_the_portal(stand: Gateway, requ
     mine = Inbox()
     assert request_of_mine.id in [one.id for one in mine.mine]
     assert "Nothing waits for you." in mine._view.value
-    assert f'href="{request_of_mine.url}"' in mine._view.value
+    assert f'href="{request_of_mine.url}"' in mine._own.value
     with as_person(stand, "reviewer", "reviewers"):
         theirs = Inbox()
         assert [one.id for one in theirs.waiting] == [request_of_mine.id]
         assert "analyst" in theirs._view.value
-        assert "You have asked for nothing." in theirs._view.value
+        assert "You have asked for nothing." in theirs._own.value
     request_of_mine.withdraw()
     mine.again.click()
-    assert "withdrawn" in mine._view.value
+    assert "withdrawn" in mine._own.value
+
+
+def test_a_request_of_ones_own_is_chosen_followed_and_withdrawn(request_of_mine: Change) -> None:
+    inbox = Inbox()
+    place = [one.id for one in inbox.mine].index(request_of_mine.id)
+    for wrong in (-1, 10**6, None):
+        inbox.choose(wrong)
+        assert inbox.card.change is None
+    inbox.choice.index = place + 1
+    assert inbox.card.change is not None
+    assert "70176" in inbox.card._view.value, "a list leaves the rows out, and the card has them"
+    assert 'aria-label="Chosen request' in inbox._own.value
+    request_of_mine.withdraw()
+    deadline = time.monotonic() + 30
+    while "withdrawn" not in inbox._own.value:
+        assert time.monotonic() < deadline, "the list did not hear of it"
+        time.sleep(0.05)
 
 
 def test_the_inbox_has_no_button_that_approves(stand: Gateway, request_of_mine: Change) -> None:

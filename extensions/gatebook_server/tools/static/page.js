@@ -22,6 +22,18 @@
     setTimeout(() => again.disconnect(), 3000);
   };
 
+  // The fields of the row that was chosen may be beneath the edge of the window.
+  const showForm = table => {
+    const drawn = new MutationObserver(() => {
+      const form = [...table.querySelectorAll(".gb-edits-part > .gb-form")].find(one => one.offsetHeight);
+      if (form && table.querySelector('[data-gb-choose][aria-pressed="true"]')) {
+        form.scrollIntoView({ block: "nearest" });
+      }
+    });
+    drawn.observe(table, { attributes: true, childList: true, subtree: true });
+    setTimeout(() => drawn.disconnect(), 1500);
+  };
+
   // A table's button stands for an entry of the field beneath the table, which is what the kernel hears of.
   document.addEventListener("click", event => {
     const button = event.target instanceof Element ? event.target.closest("button[data-gb-choose]") : null;
@@ -30,6 +42,7 @@
     if (!field) return;
     const place = button.dataset.gbChoose;
     keepFocus(table, `button[data-gb-choose="${place}"]`);
+    showForm(table);
     field.selectedIndex = button.getAttribute("aria-pressed") === "true" ? 0 : Number(place);
     field.dispatchEvent(new Event("change", { bubbles: true }));
   });
