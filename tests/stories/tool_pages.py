@@ -11,7 +11,7 @@ import json
 import os
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -186,18 +186,19 @@ def states(channels: WebSocket) -> dict[str, dict[str, Any]]:
         asked = message("kernel_info_request", {})
 
 
-def named(channels: WebSocket, model: str, description: str) -> str:
+def named(found: Mapping[str, Mapping[str, Any]], model: str, description: str) -> str:
     """The id of the widget of this kind and description, the first of several."""
-    found = states(channels).items()
-    return next(name for name, one in found if (one.get("_model_name"), one.get("description")) == (model, description))
+    return next(
+        name for name, one in found.items() if (one.get("_model_name"), one.get("description")) == (model, description)
+    )
 
 
-def press_all(channels: WebSocket, **more: Any) -> None:
+def press_all(channels: WebSocket, found: Mapping[str, Mapping[str, Any]], **more: Any) -> None:
     """Send the page's widgets what it never sends, and press every button, also those that are not shown.
 
     Not its texts: what they say on the attacker's own page is theirs to change.
     """
-    for name, one in states(channels).items():
+    for name, one in found.items():
         if one.get("_model_name") != "HTMLModel":
             for state in [*forged(str(one.get("_model_name"))), more]:
                 data = {"method": "update", "state": state}

@@ -101,6 +101,6 @@ class Choice(Part):
         if self._is_filling or place == self._chosen:
             return
         if isinstance(place, int):
-            self.choose(place)
+            self.choose(int(place))  # what a page sends may be `true`, which is 1
         else:
             self._fill()

@@ -8,7 +8,7 @@ from typing import Any
 
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_core.utils import ensure_async
-from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager, ServerKernelManager
 from traitlets.config import Config
 
 from gatebook_server.tools.options import Options
@@ -18,6 +18,16 @@ from gatebook_server.tools.viewers import Handouts
 ALLOWED_MESSAGES = ("comm_open", "comm_close", "comm_msg", "comm_info_request", "kernel_info_request")
 KERNEL = "python3"
 _CULL_INTERVAL_S = 30
+
+
+class ToolKernel(ServerKernelManager):
+    """One kernel. An error inside of it must not end what its page hears."""
+
+    @property
+    def traceback_replacement_message(self) -> str:
+        """What a page is told instead of a traceback; jupyter-server looks for it here, and has it at the parent."""
+        assert self.parent is not None
+        return str(self.parent.traceback_replacement_message)
 
 
 class ToolKernels(AsyncMappingKernelManager):
@@ -67,6 +77,7 @@ def make_kernels(options: Options, *, folder: str) -> ToolKernels:
     config.MappingKernelManager.cull_connected = True
     config.MappingKernelManager.cull_busy = False
     config.MappingKernelManager.allow_tracebacks = False
+    config.MultiKernelManager.kernel_manager_class = f"{__name__}.ToolKernel"
     config.MappingKernelManager.transport_encryption = "required"
     # A kernel that dies stays dead: a fresh one under the same id would be an empty page.
     config.KernelRestarter.restart_limit = 0

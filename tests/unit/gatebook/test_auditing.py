@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,13 +26,25 @@ def analyst(stand: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEBOOK_TOKEN", stand.token("analyst", "analysts"))
 
 
+def newest_intent() -> pd.Series:
+    """The newest statement's row, once its end is in the book: ends are written with the next group."""
+    deadline = time.monotonic() + 20
+    while True:
+        found = gatebook.events(principal="user:analyst", is_joined=True)
+        newest = found[found["kind"] == "query.intent"].iloc[0]
+        if isinstance(newest["outcome"], str):
+            return newest
+        assert time.monotonic() < deadline, "the book has no end of it"
+        time.sleep(0.05)
+
+
 def test_a_read_is_one_row_with_its_end() -> None:
     gatebook.query("chinook", "select name, unitprice from track where trackid < 4")
-    found = gatebook.events(principal="user:analyst", is_joined=True)
-    assert not found["kind"].str.endswith("query.outcome").any()
-    newest = found[found["kind"] == "query.intent"].iloc[0]
+    newest = newest_intent()
     assert (newest["rows"], newest["outcome"]) == (3, "ok")
     assert newest["tables"] == "select track (name, trackid, unitprice)"
+    kinds = set(gatebook.events(principal="user:analyst", is_joined=True)["kind"])
+    assert "query.outcome" not in kinds
     apart = gatebook.events(principal="user:analyst")
     assert {"query.intent", "query.outcome"} <= set(apart["kind"])
     assert apart["rows"].dtype == "Int64"
@@ -39,11 +52,8 @@ def test_a_read_is_one_row_with_its_end() -> None:
 
 def test_a_write_names_what_it_writes() -> None:
     gatebook.query("chinook", "update invoice set billingcity = 'Ulm' where invoiceid = 1").withdraw()
-    found = gatebook.events(principal="user:analyst", is_joined=True)
-    asked = found[found["kind"] == "change.proposed"].iloc[0]
-    assert str(asked["tables"]).startswith("update invoice (")
-    assert "billingcity" in asked["tables"]
-    assert isinstance(found, pd.DataFrame)
+    found = gatebook.events(principal="user:analyst", table="invoice", is_joined=True)
+    assert found["tables"].tolist() == ["update invoice (invoiceid, billingcity)"]
 
 
 def test_an_end_whose_beginning_is_not_there_stays_and_so_does_a_beginning() -> None:

@@ -37,6 +37,8 @@ async def test_a_page_whose_cells_wait_is_closed_at_once(
     kernels = make_kernels(options, folder=str(tmp_path))
     kernels.watch(Handouts(), vanished_s=60, on_end=lambda _kernel_id: None)
     kernel_id = await kernels.start_kernel(kernel_name=KERNEL)
+    # Without it the first error inside of the kernel would end what its page hears.
+    assert kernels.get_kernel(kernel_id).traceback_replacement_message
     page = Page(tool, kernel_id, content=content)
     try:
         page.begin(kernels, prefix=options.prefix, configuration=voila_configuration())

@@ -31,6 +31,8 @@ def test_a_place_that_is_not_there_changes_nothing(place: int) -> None:
     assert said == [choice.chosen]
     choice.field.index = None
     assert (choice.field.index, len(said)) == (0, 1)
+    choice.field.set_state({"index": True})
+    assert (choice.chosen or {})["month"] == "2013-11"
 
 
 def test_what_was_chosen_stays_so_when_it_is_loaded_again() -> None:
@@ -53,7 +55,7 @@ def test_what_is_no_frame_and_what_fails_is_a_sentence() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "shown"),
+    "values, shown",
     [
         ([0.99, 1.98 + 0.99], ["0.99", "2.97"]),
         ([22.77 - 14.85, 5.0], ["7.92", "5.00"]),
