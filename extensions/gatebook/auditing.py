@@ -14,6 +14,7 @@ _COLUMNS = (
     "index", "time", "principal", "kind", "source", "tables", "rows", "outcome", "tool", "reason", "change", "detail",
 )  # fmt: skip
 _OF_AN_END = ("rows", "outcome", "detail")
+_ASKED = "change.proposed"
 
 
 def events(
@@ -29,7 +30,7 @@ def events(
 ) -> pd.DataFrame:
     """Events, newest first; without a grant of `audit`, `principal` must be oneself. At most 1,000.
 
-    With `is_joined` an intent and its outcome are one row, where both are among them.
+    With `is_joined` an intent and its outcome are one row, and so are a request and its preview, where both are there.
     """
     import pandas as pd
 
@@ -44,20 +45,19 @@ def events(
 
 
 def _joined(found: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    intents = {event["index"] for event in found if str(event["kind"]).endswith(".intent")}
-    ends = {
-        event["refers_to"]: event
-        for event in found
-        if event.get("refers_to") in intents and str(event["kind"]).endswith(".outcome")
-    }
-    closed = {end["index"] for end in ends.values()}
-    return [
-        {**event, **{name: end[name] for name in _OF_AN_END if name in end}}
-        if (end := ends.get(event["index"])) is not None
-        else event
-        for event in found
-        if event["index"] not in closed
-    ]
+    intents = {event["index"]: event for event in found if str(event["kind"]).endswith(".intent")}
+    closing = [event for event in found if event.get("refers_to") in intents]
+    ends = {event["refers_to"]: event for event in closing if str(event["kind"]).endswith(".outcome")}
+    previews = {event["refers_to"] for event in closing if event["kind"] == _ASKED}
+    gone = previews | {end["index"] for end in ends.values()}
+    joined: list[Mapping[str, Any]] = []
+    for event in found:
+        if event["index"] in gone:
+            continue
+        end, begun = ends.get(event["index"], {}), intents.get(event.get("refers_to", -1), {})
+        uses = {"tables": begun["tables"]} if event["kind"] == _ASKED and "tables" in begun else {}
+        joined.append({**event, **uses, **{name: end[name] for name in _OF_AN_END if name in end}})
+    return joined
 
 
 def _plain(value: object) -> object:

@@ -389,7 +389,7 @@ def test_a_manager_sees_who_saw_and_changed_what(tools: ToolPages, reviewer: Rev
         expect(rows.filter(has_text="reviewed a request").filter(has_text=change)).to_have_count(1)
         look_up(page, "Name of a person", "analyst")
         done = rows.filter(has_text=change).filter(has_text="asked for a change")
-        expect(done).to_contain_text("chinook")
+        expect(done).to_contain_text("update invoice (invoiceid, billingcity)")
         done.get_by_role("button", name=re.compile("^Choose")).click()
         expect(page.locator(".gb-record-part").get_by_text("moved")).to_be_visible()
         shoot(page, "audit")

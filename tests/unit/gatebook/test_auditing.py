@@ -57,12 +57,15 @@ def test_a_write_names_what_it_writes() -> None:
 
 
 def test_an_end_whose_beginning_is_not_there_stays_and_so_does_a_beginning() -> None:
-    begun = {"index": 4, "kind": "query.intent", "principal": "user:a"}
+    uses = [{"access": "update", "table": "track"}]
+    begun = {"index": 4, "kind": "query.intent", "principal": "user:a", "tables": uses}
     lost = {"index": 3, "kind": "query.outcome", "refers_to": 1, "outcome": "ok", "rows": 2}
-    asked = {"index": 5, "kind": "change.proposed", "refers_to": 4}
-    assert _joined([asked, begun, lost]) == [asked, begun, lost]
+    assert _joined([begun, lost]) == [begun, lost]
     failed = {"index": 6, "kind": "query.outcome", "refers_to": 4, "outcome": "failed", "detail": "too slow"}
     assert _joined([failed, begun]) == [{**begun, "outcome": "failed", "detail": "too slow"}]
+    asked = {"index": 5, "kind": "change.proposed", "refers_to": 4, "rows": 1}
+    assert _joined([asked, begun, lost]) == [{**asked, "tables": uses}, lost]
+    assert _joined([asked]) == [asked]
 
 
 def test_lists_are_words() -> None:
