@@ -55,6 +55,7 @@ _FAST = {
     },
     "points": "## Rows by key\n\n`.venv/bin/python benchmarks/points.py`",
     "changes": "## Change requests\n\n`.venv/bin/python benchmarks/changes.py`",
+    "tools": "## Tools\n\n`.venv/bin/python benchmarks/tools.py`",
     "inbox": "## The inbox\n\n`.venv/bin/python benchmarks/changes.py --only inbox`",
 }
 

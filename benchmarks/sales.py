@@ -78,11 +78,16 @@ class Sales:
     usual: str
     read: Callable[[str], pd.DataFrame]
 
+    @property
+    def source(self) -> str:
+        """Its file in a folder of policies."""
+        return _SOURCE.format(engine=self.engine, url=self.url)
+
     def policies(self, folder: Path) -> Path:
         """A folder of policies over it."""
         policies = folder / "policies"
         (policies / "sources").mkdir(parents=True)
-        (policies / "sources" / "shop.yaml").write_text(_SOURCE.format(engine=self.engine, url=self.url))
+        (policies / "sources" / "shop.yaml").write_text(self.source)
         (policies / "rules.yaml").write_text(_RULES)
         return policies
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -15,6 +15,7 @@ from jupyterhub.services.auth import HubOAuthCallbackHandler
 from tornado.web import HTTPError, RequestHandler
 
 from gatebook_server.errors import GatewayUnreachable
+from gatebook_server.tools.assets import Assets
 from gatebook_server.tools.catalogue import Catalogue, NotProven, Tool
 from gatebook_server.tools.kernels import ToolKernels
 from gatebook_server.tools.parameters import NotDeclared, checked
@@ -33,6 +34,7 @@ CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "font-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
 )
+_KEPT = "private, max-age=31536000, immutable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Desk:
     """What the handlers need."""
 
     prefix: str
+    assets: Assets
     auth: ViewerAuth
     catalogue: Catalogue
     gateway: Gateway
@@ -118,7 +121,10 @@ class DeskHandler(JupyterHandler):
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.write(
             _PAGES.get_template(template).render(
-                prefix=self.desk.prefix, viewer=user.username if user is not None else "", **parts
+                prefix=self.desk.prefix,
+                assets=self.desk.assets.address(self.desk.prefix),
+                viewer=user.username if user is not None else "",
+                **parts,
             )
         )
 
@@ -203,7 +209,7 @@ class ToolHandler(PageHandler):
         for oldest in self.desk.handouts.of(viewer.name)[: -(self.desk.per_viewer - 1) or None]:
             await self.desk.kernels.end(oldest.kernel_id)
         try:
-            page = await self.desk.ready.take(tool, values)
+            page = await self.desk.ready.take(tool, viewer, values)
         except NoKernelFree:
             self.set_status(503)
             self.set_header("Retry-After", "60")
@@ -214,8 +220,6 @@ class ToolHandler(PageHandler):
                 ask="Try again in a minute. Closing a tool's page frees its seat.",
             )
             return
-        # From here on the kernel speaks in this viewer's name, and in nobody else's ever.
-        self.desk.handouts.record(Handout(kernel_id=page.kernel_id, viewer=viewer, tool=page.tool))
         self.set_header("Content-Type", "text/html; charset=utf-8")
         async for snippet in page.snippets(viewer.name):
             self.write(snippet)
@@ -277,14 +281,13 @@ class AssetHandler(FileFindHandler):
     """Scripts and styles of Voila, its widgets and our pages, for those who have logged in."""
 
     def set_default_headers(self) -> None:
-        """Set our headers; files may be kept for as long as they do not change."""
+        """Set our headers."""
         harden(self)
-        self.set_header("Cache-Control", "private, no-cache")
 
     def set_headers(self) -> None:
-        """Say what the file is, and keep our word on caching."""
+        """Say what the file is; its address says which, so a browser may keep it."""
         super().set_headers()
-        self.set_header("Cache-Control", "private, no-cache")
+        self.set_header("Cache-Control", _KEPT)
 
     # The base class opens these two to everybody; redefined without its mark they need a login.
     async def get(self, path: str, include_body: bool = True) -> None:  # noqa: FBT001, FBT002 - the base class's
@@ -309,7 +312,7 @@ class NothingHandler(DeskHandler):
 Route = tuple[Any, ...]
 
 
-def page_routes(desk: Desk, assets: dict[str, Sequence[str | Path]]) -> list[Route]:
+def page_routes(desk: Desk, assets: Mapping[str, Sequence[str | Path]]) -> list[Route]:
     """Return the routes of pages and files. Patterns are anchored by Tornado."""
     prefix = desk.prefix
     given = {"desk": desk}

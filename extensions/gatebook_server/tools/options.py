@@ -11,6 +11,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 READY = 1
+SPARE = 2
 PER_VIEWER = 2
 IDLE_S = 1800
 VANISHED_S = 300
@@ -33,7 +34,11 @@ class Options:
     api_token: str = field(repr=False)
     access_scopes: frozenset[str] = field(default_factory=frozenset)
     ready: int = READY
-    """Kernels kept ready per tool."""
+    """Pages kept ready per tool."""
+    spare: int = SPARE
+    """Kernels kept ready for any tool, with what tools need loaded and no cell run."""
+    seats: int | None = None
+    """Kernels that there may be at once; None without a launcher, which is what bounds them."""
     per_viewer: int = PER_VIEWER
     """Pages a viewer may have open; the oldest one closes."""
     idle_s: int = IDLE_S
@@ -51,7 +56,11 @@ class Options:
         parser = argparse.ArgumentParser(prog="gatebook_server.tools", description="Serves curated notebooks as tools.")
         parser.add_argument("--gateway-url", default=given("GATEBOOK_GATEWAY_URL", "http://127.0.0.1:8001"))
         parser.add_argument("--port", type=int, default=_port(environment))
-        parser.add_argument("--ready", type=int, default=READY, help="kernels kept ready per tool")
+        ready, spare = (
+            int(given(f"GATEBOOK_TOOLS_{name}", usual)) for name, usual in (("READY", READY), ("SPARE", SPARE))
+        )
+        parser.add_argument("--ready", type=int, default=ready, help="pages kept ready per tool")
+        parser.add_argument("--spare", type=int, default=spare, help="kernels kept ready for any tool")
         parser.add_argument("--per-viewer", type=int, default=PER_VIEWER, help="pages a viewer may have open")
         parser.add_argument("--idle-s", type=int, default=IDLE_S, help="seconds until an unused page's kernel ends")
         parser.add_argument("--vanished-s", type=int, default=VANISHED_S, help="the same, once the page is gone")
@@ -70,6 +79,8 @@ class Options:
             api_token=secrets[0],
             access_scopes=frozenset(json.loads(given("JUPYTERHUB_OAUTH_ACCESS_SCOPES", "[]"))),
             ready=options.ready,
+            spare=options.spare,
+            seats=int(given("GATEBOOK_TOOL_SLOTS", "0")) or None if launcher else None,
             per_viewer=max(1, options.per_viewer),
             idle_s=options.idle_s,
             vanished_s=options.vanished_s,

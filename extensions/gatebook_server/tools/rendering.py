@@ -11,21 +11,27 @@ from typing import Any
 import nbformat
 from traitlets.config import Config
 from voila.configuration import VoilaConfiguration
+from voila.execute import VoilaExecutor
 from voila.notebook_renderer import NotebookRenderer
 from voila.utils import get_page_config
 
 from gatebook_server.tools.catalogue import Tool
-from gatebook_server.tools.kernels import KERNEL, ToolKernels
+from gatebook_server.tools.kernels import KERNEL, ToolKernel, ToolKernels
 from gatebook_server.tools.parameters import Value, assignments
 
 TEMPLATES = Path(__file__).parent / "templates"
 # Stands in a page that waits for the name of who will see it. No notebook writes before it.
 NAME_MARK = "\ufdd0viewer\ufdd1"
 _CANCELLED_WITHIN_S = 0.2
+# The end of a page whose kernel did not start or was lost.
+_BROKEN = (
+    '<p class="wide notice" id="broken" role="alert">This tool could not be opened. <a href="">Try it once more</a>; '
+    "if it stays, tell the people who run the workspace.</p></main></body></html>"
+)
 
 
-def voila_configuration() -> VoilaConfiguration:
-    """Return Voila's configuration; nothing in an address or a notebook may change it."""
+def voila_configuration(assets: str) -> VoilaConfiguration:
+    """Return Voila's configuration; nothing in an address or a notebook may change it. `assets` is where files are."""
     config = Config()
     config.VoilaConfiguration = Config(
         allow_template_override="NO",
@@ -35,12 +41,12 @@ def voila_configuration() -> VoilaConfiguration:
         strip_sources=True,
         theme="light",
         extension_allowlist=["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"],
-        resources={"name_mark": NAME_MARK},
+        resources={"name_mark": NAME_MARK, "assets": assets},
     )
     return VoilaConfiguration(config=config)
 
 
-def page_config(kernels: ToolKernels, prefix: str, configuration: VoilaConfiguration) -> dict[str, Any]:
+def page_config(kernels: ToolKernels, prefix: str, assets: str, configuration: VoilaConfiguration) -> dict[str, Any]:
     """Return what Voila's scripts read; formulas would need a typesetter from somewhere else, so there are none."""
     found: dict[str, Any] = get_page_config(
         base_url=prefix,
@@ -48,6 +54,8 @@ def page_config(kernels: ToolKernels, prefix: str, configuration: VoilaConfigura
         log=kernels.log,
         voila_configuration=configuration,
     )
+    found["fullStaticUrl"] = f"{assets}voila"
+    found["fullLabextensionsUrl"] = f"{assets}labextensions"
     found["disabledExtensions"] = ["@jupyterlab/mathjax2-extension"]
     return found
 
@@ -55,9 +63,12 @@ def page_config(kernels: ToolKernels, prefix: str, configuration: VoilaConfigura
 class ToolRenderer(NotebookRenderer):
     """Voila's renderer, for a notebook that was read (and proven) before, with the values of an address."""
 
-    def __init__(self, tool: Tool, content: str, values: Mapping[str, Value], **kwargs: Any) -> None:
+    def __init__(
+        self, tool: Tool, kernel: ToolKernel, content: str, values: Mapping[str, Value], **kwargs: Any
+    ) -> None:
         super().__init__(notebook_path=f"{tool.name}.ipynb", **kwargs)
         self._tool = tool
+        self._kernel = kernel
         self._content = content
         self._values = values
 
@@ -73,6 +84,17 @@ class ToolRenderer(NotebookRenderer):
             notebook.cells.insert(_after_parameters(notebook), cell)
         return notebook
 
+    async def _jinja_kernel_start(self, nb: nbformat.NotebookNode, kernel_id: str, kernel_future: Any) -> str:
+        """Run the cells over the channels that the kernel has already: opening others takes half a second."""
+        channels = await self._kernel.channels()
+        self.executor = VoilaExecutor(nb, km=kernel_future(), config=self.traitlet_config, show_tracebacks=False)
+        self.executor.kc = channels
+        return kernel_id
+
+    async def _cleanup_resources(self) -> None:
+        """Close the channels: the page has some of its own from now on."""
+        self._kernel.close()
+
 
 def _after_parameters(notebook: nbformat.NotebookNode) -> int:
     tags = (cell.get("metadata", {}).get("tags", ()) for cell in notebook.cells)
@@ -81,11 +103,13 @@ def _after_parameters(notebook: nbformat.NotebookNode) -> int:
 
 
 class Page:
-    """A tool's page, rendered in the background while nobody looks, as far as it goes without a viewer."""
+    """A tool's page in a kernel of its own, rendered in the background, as far as it goes without a viewer."""
 
-    def __init__(self, tool: Tool, kernel_id: str, *, content: str, values: Mapping[str, Value] | None = None) -> None:
+    def __init__(
+        self, tool: Tool, kernel: ToolKernel, *, content: str, values: Mapping[str, Value] | None = None
+    ) -> None:
         self.tool = tool
-        self.kernel_id = kernel_id
+        self.kernel = kernel
         self._content = content
         self._values = values or {}
         self._snippets: list[str] = []
@@ -93,31 +117,46 @@ class Page:
         self._task: asyncio.Task[None] | None = None
 
     @property
+    def kernel_id(self) -> str:
+        """Its kernel's id."""
+        return self.kernel.id
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether all cells have run."""
+        return self._task is not None and self._task.done() and not self.has_failed
+
+    @property
     def has_failed(self) -> bool:
         """Whether rendering broke off; a cell that raised is no failure, its message is part of the page."""
-        return self._task is not None and self._task.done() and self._task.exception() is not None
+        return (
+            self._task is not None
+            and self._task.done()
+            and (self._task.cancelled() or self._task.exception() is not None)
+        )
 
-    def begin(self, kernels: ToolKernels, *, prefix: str, configuration: VoilaConfiguration) -> None:
+    def begin(self, kernels: ToolKernels, *, prefix: str, assets: str, configuration: VoilaConfiguration) -> None:
         """Start to render."""
-        self._task = asyncio.create_task(self._render(kernels, prefix, configuration))
+        self._task = asyncio.create_task(self._render(kernels, prefix, assets, configuration))
         self._task.add_done_callback(lambda _task: self._news.set())
 
-    async def _render(self, kernels: ToolKernels, prefix: str, configuration: VoilaConfiguration) -> None:
+    async def _render(self, kernels: ToolKernels, prefix: str, assets: str, configuration: VoilaConfiguration) -> None:
         renderer = ToolRenderer(
             self.tool,
+            self.kernel,
             self._content,
             self._values,
             voila_configuration=configuration,
             traitlet_config=Config(),
             template_paths=[str(TEMPLATES)],
             base_url=prefix,
-            page_config=page_config(kernels, prefix, configuration),
+            page_config=page_config(kernels, prefix, assets, configuration) | {"kernelId": self.kernel_id},
             mathjax_url="",
             mathjax_config="",
         )
         await renderer.initialize()
         async for snippet, _resources in renderer.generate_content_generator(
-            self.kernel_id, kernels.get_kernel(self.kernel_id)
+            self.kernel_id, lambda: kernels.get_kernel(self.kernel_id)
         ):
             self._snippets.append(snippet)
             self._news.set()
@@ -127,16 +166,17 @@ class Page:
         sent, is_named = 0, False
         while True:
             self._news.clear()
-            while sent < len(self._snippets):
-                snippet = self._snippets[sent]
+            is_last = self._task is None or self._task.done()
+            text = "".join(self._snippets[sent:])
+            sent = len(self._snippets)
+            if text:
                 # The frame's head comes before anything that a cell wrote, so the first mark is ours.
-                yield snippet if is_named else snippet.replace(NAME_MARK, escape(viewer), 1)
-                is_named = is_named or NAME_MARK in snippet
-                sent += 1
-            if self._task is None or self._task.done():
-                if sent == len(self._snippets):
-                    return
-                continue
+                yield text if is_named else text.replace(NAME_MARK, escape(viewer), 1)
+                is_named = is_named or NAME_MARK in text
+            if is_last:
+                if self.has_failed:
+                    yield _BROKEN
+                return
             await self._news.wait()
 
     async def aclose(self) -> None:

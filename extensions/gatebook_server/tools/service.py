@@ -17,8 +17,6 @@ from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebso
 from tornado.httpserver import HTTPServer
 from tornado.web import Application
 from traitlets.config import Config
-from voila.paths import STATIC_ROOT, collect_static_paths
-from voila.utils import get_voila_labextensions_path
 
 from gatebook_server.errors import GatewayUnreachable
 from gatebook_server.handlers import listen, serve_relay
@@ -26,6 +24,7 @@ from gatebook_server.launching import LocalLauncher, SocketLauncher
 from gatebook_server.provisioner import KernelGate, install
 from gatebook_server.relay import Relay
 from gatebook_server.tokens import KernelTokens
+from gatebook_server.tools.assets import Assets
 from gatebook_server.tools.catalogue import Catalogue
 from gatebook_server.tools.channels import kernel_routes
 from gatebook_server.tools.handlers import Desk, NothingHandler, page_routes
@@ -37,7 +36,6 @@ from gatebook_server.tools.sessions import Sessions, ViewerAuth, ViewerIdentity
 from gatebook_server.tools.speaking import Gateway, Speaker
 from gatebook_server.tools.viewers import Handouts
 
-STATIC = Path(__file__).parent / "static"
 _LIMIT_BODY_BYTES = 1 << 20
 _HUB_CACHE_S = 10
 
@@ -68,13 +66,8 @@ def make_auth(options: Options) -> ViewerAuth:
 def make_application(desk: Desk) -> Application:
     """Return the application: the routes listed here are all there are."""
     identity = ViewerIdentity(hub_auth=desk.auth)
-    assets = {
-        "static": [STATIC],
-        "voila/static": [STATIC_ROOT, *collect_static_paths(["voila", "nbconvert"], "base")],
-        "voila/labextensions": get_voila_labextensions_path(),
-    }
     return Application(
-        [*kernel_routes(desk), *page_routes(desk, assets)],
+        [*kernel_routes(desk), *page_routes(desk, desk.assets.places)],
         default_handler_class=NothingHandler,
         default_handler_args={"desk": desk},
         base_url=desk.prefix,
@@ -118,17 +111,22 @@ async def run(options: Options) -> None:
         install(KernelGate(url=url, tokens=tokens, launcher=launcher), parent=kernels)
         stack.push_async_callback(kernels.shutdown_all, now=True)
         catalogue = Catalogue(gateway, Path(folder) / "versions")
-        configuration = voila_configuration()
+        assets = Assets.find()
+        configuration = voila_configuration(assets.address(options.prefix))
         ready = ReadyPages(
             kernels,
             catalogue,
-            begin=lambda page: page.begin(kernels, prefix=options.prefix, configuration=configuration),
+            begin=lambda page: page.begin(
+                kernels, prefix=options.prefix, assets=assets.address(options.prefix), configuration=configuration
+            ),
             ready=options.ready,
+            spare=options.spare,
+            seats=options.seats,
         )
         stack.push_async_callback(ready.aclose)
         desk = Desk(
-            prefix=options.prefix, auth=auth, catalogue=catalogue, gateway=gateway, ready=ready, kernels=kernels,
-            handouts=handouts, per_viewer=options.per_viewer,
+            prefix=options.prefix, assets=assets, auth=auth, catalogue=catalogue, gateway=gateway, ready=ready,
+            kernels=kernels, handouts=handouts, per_viewer=options.per_viewer,
         )  # fmt: skip
         server = HTTPServer(make_application(desk), xheaders=True, max_body_size=_LIMIT_BODY_BYTES)
         server.listen(options.port, "127.0.0.1")
@@ -146,6 +144,7 @@ async def _look(catalogue: Catalogue, ready: ReadyPages, look_s: float) -> None:
     while True:
         try:
             ready.replace(await catalogue.refresh())
+            ready.fill()
             is_away = False
         except GatewayUnreachable as exc:
             if not is_away:

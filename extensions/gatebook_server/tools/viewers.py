@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gatebook_server.tools.catalogue import Tool
@@ -30,10 +31,13 @@ class Handouts:
     def __init__(self) -> None:
         self._handouts: dict[str, Handout] = {}
         self._early: set[str] = set()
+        self.on_early: Callable[[str], None] = lambda _kernel_id: None
 
     def note_early(self, kernel_id: str) -> None:
         """A kernel that still waits has asked for something: what it drew is not for whoever comes."""
-        self._early.add(kernel_id)
+        if kernel_id not in self._early:
+            self._early.add(kernel_id)
+            self.on_early(kernel_id)
 
     def was_early(self, kernel_id: str) -> bool:
         """Whether the kernel asked for something before it was handed out."""

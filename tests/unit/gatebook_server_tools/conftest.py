@@ -15,6 +15,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
+from gatebook_server.tools.assets import Assets
 from gatebook_server.tools.catalogue import Catalogue
 from gatebook_server.tools.handlers import Desk
 from gatebook_server.tools.kernels import make_kernels
@@ -100,8 +101,8 @@ async def service(options: Options, catalogue: Catalogue, tmp_path: Path) -> Asy
     gateway = Gateway("http://127.0.0.1:9")
     ready = ReadyPages(kernels, catalogue, begin=lambda _page: None, ready=0)
     desk = Desk(
-        prefix=options.prefix, auth=make_auth(options), catalogue=catalogue, gateway=gateway, ready=ready,
-        kernels=kernels, handouts=handouts, per_viewer=2,
+        prefix=options.prefix, assets=Assets.find(), auth=make_auth(options), catalogue=catalogue, gateway=gateway,
+        ready=ready, kernels=kernels, handouts=handouts, per_viewer=2,
     )  # fmt: skip
     application = make_application(desk)
     server = HTTPServer(application)

@@ -19,9 +19,9 @@ ROUTES = {
     r"/services/tools/": "IndexHandler",
     r"/services/tools/logout": "LogoutHandler",
     r"/services/tools/oauth_callback": "CallbackHandler",
-    r"/services/tools/static/(.+)": "AssetHandler",
-    r"/services/tools/voila/static/(.+)": "AssetHandler",
-    r"/services/tools/voila/labextensions/(.+)": "AssetHandler",
+    r"/services/tools/static/DIGEST/page/(.+)": "AssetHandler",
+    r"/services/tools/static/DIGEST/voila/(.+)": "AssetHandler",
+    r"/services/tools/static/DIGEST/labextensions/(.+)": "AssetHandler",
     r"/services/tools/([a-z][a-z0-9_]*)": "ToolHandler",
     r"/services/tools/api/kernels/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})": "KernelHandler",
     r"/services/tools/api/kernels/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})/channels": "ChannelsHandler",
@@ -50,6 +50,9 @@ NOWHERE = [
     "/services/tools/voila/tree",
     "/services/tools/voila/render/customer_desk.ipynb",
     "/services/tools/voila/templates/base/static/voila.js",
+    "/services/tools/voila/static/voila.js",
+    "/services/tools/static/page.js",
+    "/services/tools/static/0123456789abcdef0123/page/page.js",
     "/services/tools/voila/api/contents",
     "/services/tools/voila/api/themes/x",
     "/services/tools/gatebook/api/v1/me",
@@ -61,9 +64,9 @@ NOWHERE = [
     "/services/tools//customer_desk",
 ]
 WALLED = [
-    "/services/tools/", "/services/tools/customer_desk", "/services/tools/logout", "/services/tools/static/page.js",
-    "/services/tools/voila/static/voila.js", "/services/tools/voila/labextensions/x.js",
-    f"/services/tools/api/kernels/{KERNEL}",
+    "/services/tools/", "/services/tools/customer_desk", "/services/tools/logout",
+    "/services/tools/static/DIGEST/page/page.js", "/services/tools/static/DIGEST/voila/voila.js",
+    "/services/tools/static/DIGEST/labextensions/x.js", f"/services/tools/api/kernels/{KERNEL}",
 ]  # fmt: skip
 
 
@@ -74,7 +77,9 @@ def rules(service: Service) -> list[Rule]:
 def test_there_are_no_other_routes(service: Service) -> None:
     """A new route, ours or Voila's, has to be written down here."""
     found = {rule.matcher.regex.pattern.removesuffix("$"): rule.target.__name__ for rule in rules(service)}
-    assert found == ROUTES
+    digest = service.desk.assets.digest
+    assert re.fullmatch(r"[0-9a-f]{20}", digest)
+    assert found == {pattern.replace("DIGEST", digest): name for pattern, name in ROUTES.items()}
     assert service.application.settings["default_handler_class"] is NothingHandler
     assert all(rule.target.__module__.startswith("gatebook_server.tools.") for rule in rules(service))
 
@@ -98,6 +103,7 @@ async def test_there_is_nothing_else(service: Service, path: str) -> None:
 
 @pytest.mark.parametrize("path", WALLED)
 async def test_a_stranger_has_to_log_in(service: Service, path: str) -> None:
+    path = path.replace("DIGEST", service.desk.assets.digest)
     async with httpx.AsyncClient(base_url=service.url) as client:
         answer = await client.get(path)
         assert answer.status_code in {302, 403}

@@ -12,6 +12,9 @@
     document.getElementById("tool").removeAttribute("aria-busy");
   };
 
+  // A page that broke off says so itself.
+  document.addEventListener("DOMContentLoaded", () => { if (document.getElementById("broken")) show("opening", false); });
+
   // The table is drawn anew; whoever uses the keyboard goes on from the same place.
   const keepFocus = (table, selector) => {
     const again = new MutationObserver(() => {
