@@ -76,7 +76,12 @@ class ToolKernel:
             self._channels = None
 
     async def _started(self, kernels: ToolKernels, *, is_loaded: bool) -> AsyncKernelClient:
-        await kernels.start_kernel(kernel_id=self.id, kernel_name=KERNEL)
+        try:
+            await kernels.start_kernel(kernel_id=self.id, kernel_name=KERNEL)
+        except BaseException:
+            # Or the manager would look for it when it ends all kernels.
+            kernels._pending_kernels.pop(self.id, None)  # noqa: SLF001
+            raise
         manager: Any = kernels.get_kernel(self.id)
         channels: AsyncKernelClient = manager.client()
         # Its manager knows whether it lives, and nobody types into it.
