@@ -45,6 +45,9 @@ class Settings(BaseSettings):
         "published; without a word, in the demo alone.",
     )
     tool_slots: int = Field(6, ge=1, description="Kernels of tools at once, each with a Linux account (root only).")
+    tools_processes: int = Field(
+        1, ge=1, description="Processes of the tools service, among which viewers are divided."
+    )
     tools_ready: int = Field(1, ge=0, description="Pages of each tool that are drawn before anybody opens it.")
     tools_spare: int = Field(
         2, ge=0, description="Kernels that wait for a viewer of any tool, for pages that cannot be drawn beforehand."

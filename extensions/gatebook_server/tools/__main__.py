@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import sys
@@ -15,11 +14,12 @@ def main() -> None:
     settle()
     # Imported only now: loading all of this takes a second in which the environment could be read.
     from gatebook_server.tools.options import Options
+    from gatebook_server.tools.processes import start
     from gatebook_server.tools.service import run
 
     options = Options.read(sys.argv[1:], os.environ)
     logging.basicConfig(level=logging.INFO, format="[tools] %(levelname)s %(message)s", stream=sys.stderr)
-    asyncio.run(run(options))
+    start(options, run)
 
 
 if __name__ == "__main__":

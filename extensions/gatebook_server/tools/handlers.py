@@ -19,6 +19,7 @@ from gatebook_server.tools.assets import Assets
 from gatebook_server.tools.catalogue import Catalogue, NotProven, Tool
 from gatebook_server.tools.kernels import ToolKernels
 from gatebook_server.tools.parameters import NotDeclared, checked
+from gatebook_server.tools.processes import COOKIE
 from gatebook_server.tools.ready import NoKernelFree, ReadyPages
 from gatebook_server.tools.rendering import TEMPLATES
 from gatebook_server.tools.sessions import ViewerAuth
@@ -50,6 +51,7 @@ class Desk:
     kernels: ToolKernels
     handouts: Handouts
     per_viewer: int
+    process: int | None = None
 
 
 def harden(handler: RequestHandler) -> None:
@@ -178,7 +180,15 @@ class PageHandler(DeskHandler):
     async def prepare(self, *, _redirect_to_login: bool = True) -> Any:
         """Refuse scripts before anything else: a login that one of them starts would end the reader's session."""
         refuse_scripts(self)
+        self._stay_here()
         return await super().prepare(_redirect_to_login=_redirect_to_login)
+
+    def _stay_here(self) -> None:
+        """Where there are several processes: have the browser come to this one from now on, which will know it."""
+        number = self.desk.process
+        if number is not None and self.get_cookie(COOKIE) != str(number):
+            is_secret = self.request.protocol == "https"
+            self.set_cookie(COOKIE, str(number), path=self.desk.prefix, httponly=True, samesite="Lax", secure=is_secret)
 
 
 class IndexHandler(PageHandler):

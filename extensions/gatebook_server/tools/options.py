@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import MutableMapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -39,6 +39,10 @@ class Options:
     """Kernels kept ready for any tool, with what tools need loaded and no cell run."""
     seats: int | None = None
     """Kernels that there may be at once; None without a launcher, which is what bounds them."""
+    processes: int = 1
+    """Processes that serve; each has its own part of the seats, and keeps its own pages and kernels ready."""
+    process: int | None = None
+    """Which of them this is, counted from 0; None where there is one."""
     per_viewer: int = PER_VIEWER
     """Pages a viewer may have open; the oldest one closes."""
     idle_s: int = IDLE_S
@@ -61,6 +65,8 @@ class Options:
         )
         parser.add_argument("--ready", type=int, default=ready, help="pages kept ready per tool")
         parser.add_argument("--spare", type=int, default=spare, help="kernels kept ready for any tool")
+        processes = int(given("GATEBOOK_TOOLS_PROCESSES", "1"))
+        parser.add_argument("--processes", type=int, default=processes, help="processes that serve")
         parser.add_argument("--per-viewer", type=int, default=PER_VIEWER, help="pages a viewer may have open")
         parser.add_argument("--idle-s", type=int, default=IDLE_S, help="seconds until an unused page's kernel ends")
         parser.add_argument("--vanished-s", type=int, default=VANISHED_S, help="the same, once the page is gone")
@@ -69,6 +75,9 @@ class Options:
         if not all((secrets[0], given("JUPYTERHUB_API_URL"), given("JUPYTERHUB_CLIENT_ID"))):
             parser.error("this is a service of JupyterHub, which starts it with what it needs")
         launcher = given("GATEBOOK_LAUNCHER", "")
+        seats = int(given("GATEBOOK_TOOL_SLOTS", "0")) if launcher else 0
+        if options.processes < 1 or 0 < seats < options.processes:
+            parser.error("there are more processes than kernels for them")
         return cls(
             prefix=f"/{given('JUPYTERHUB_SERVICE_PREFIX', '/services/tools/').strip('/')}/",
             port=options.port,
@@ -80,12 +89,20 @@ class Options:
             access_scopes=frozenset(json.loads(given("JUPYTERHUB_OAUTH_ACCESS_SCOPES", "[]"))),
             ready=options.ready,
             spare=options.spare,
-            seats=int(given("GATEBOOK_TOOL_SLOTS", "0")) or None if launcher else None,
+            seats=seats or None,
+            processes=options.processes,
             per_viewer=max(1, options.per_viewer),
             idle_s=options.idle_s,
             vanished_s=options.vanished_s,
             look_s=options.look_s,
         )
+
+    def of_process(self, number: int) -> Self:
+        """The options of one of several processes."""
+        seats = self.seats
+        if seats is not None:
+            seats = seats // self.processes + (number < seats % self.processes)
+        return replace(self, process=number, seats=seats)
 
 
 def _port(environment: MutableMapping[str, str]) -> int:

@@ -7,6 +7,7 @@ import logging
 import secrets
 import shutil
 import signal
+import socket
 import tempfile
 from contextlib import AsyncExitStack, suppress
 from functools import partial
@@ -86,8 +87,8 @@ def make_application(desk: Desk) -> Application:
     )
 
 
-async def run(options: Options) -> None:
-    """Serve until SIGTERM."""
+async def run(options: Options, listener: socket.socket | None = None) -> None:
+    """Serve until SIGTERM, on the port of the options, or on what somebody else passes on."""
     folder = tempfile.mkdtemp(prefix="gatebook-tools-")
     async with AsyncExitStack() as stack:
         stack.callback(partial(shutil.rmtree, folder, ignore_errors=True))
@@ -126,10 +127,13 @@ async def run(options: Options) -> None:
         stack.push_async_callback(ready.aclose)
         desk = Desk(
             prefix=options.prefix, assets=assets, auth=auth, catalogue=catalogue, gateway=gateway, ready=ready,
-            kernels=kernels, handouts=handouts, per_viewer=options.per_viewer,
+            kernels=kernels, handouts=handouts, per_viewer=options.per_viewer, process=options.process,
         )  # fmt: skip
         server = HTTPServer(make_application(desk), xheaders=True, max_body_size=_LIMIT_BODY_BYTES)
-        server.listen(options.port, "127.0.0.1")
+        if listener is None:
+            server.listen(options.port, "127.0.0.1")
+        else:
+            server.add_socket(listener)
         stack.push_async_callback(server.close_all_connections)
         stack.callback(server.stop)
         looking = asyncio.create_task(_look(catalogue, ready, options.look_s))
