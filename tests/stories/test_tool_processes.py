@@ -35,7 +35,8 @@ NAMES = ("ops", "reviewer", "ops", "reviewer")
 
 @pytest.fixture(scope="module")
 def workspace() -> Iterator[Workspace]:
-    with Workspace(services=("gateway", "tools"), environment={"GATEBOOK_TOOLS_PROCESSES": "2"}) as running:
+    settings = {"GATEBOOK_TOOLS_PROCESSES": "2", "GATEBOOK_TOOL_SLOTS": "16"}
+    with Workspace(services=("gateway", "tools"), environment=settings) as running:
         yield running
 
 
@@ -101,7 +102,9 @@ def test_the_desk_works_in_a_browser(browser: Browser, workspace: Workspace) -> 
         expect(page.locator(".gb-record-part").get_by_text("Almeida")).to_be_visible(timeout=BEFORE_DRAWN_MS)
 
 
-def test_signing_out_ends_the_kernel_where_it_is(opened: list[OpenDesk]) -> None:
-    for one in opened:
-        assert one.person.browser.get(f"{one.person.hub}/services/tools/logout").status_code == 302
-        assert one.person.browser.get(one.person.hub + DESK).status_code == 302
+def test_signing_out_ends_the_kernel_where_it_is(workspace: Workspace) -> None:
+    with contextlib.closing(workspace.person("reviewer")) as person:
+        mine = open_desk(person)
+        assert describe(person, mine.kernel) == 200
+        assert person.browser.get(f"{person.hub}/services/tools/logout").status_code == 302
+        assert person.browser.get(person.hub + DESK).status_code == 302

@@ -33,6 +33,8 @@ _HEAD_S = 30.0
 _STOP_S = 20.0
 _CHUNK = 65_536
 _AWAY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+_OF_CONNECTION = frozenset({b"connection", b"keep-alive", b"upgrade", b"proxy-connection"})
+_OF_BODY = frozenset({b"content-length", b"transfer-encoding"})
 _log = logging.getLogger(__name__)
 
 Serve = Callable[[Options, socket.socket | None], Coroutine[Any, Any, None]]
@@ -156,15 +158,45 @@ class Router:
                 writer.write(_AWAY)
                 await writer.drain()
             return
-        forth.write(head)
-        ways = {asyncio.create_task(_copy(reader, forth)), asyncio.create_task(_copy(answer, writer))}
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            forth.write(head)
+            if is_websocket(head) and not await _is_open(answer, writer):
+                return
+            await _both(_copy(reader, forth), _copy(answer, writer))
         finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.wait(ways)
             forth.close()
+
+
+async def _is_open(answer: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+    """Pass on what a websocket is answered. After a refusal the connection ends, so that nobody else's request follows.
+
+    The proxy keeps connections and uses them again, and a refused websocket's looks to it like any other.
+    """
+    try:
+        async with asyncio.timeout(_HEAD_S):
+            told = await answer.readuntil(b"\r\n\r\n")
+            if told.startswith(b"HTTP/1.1 101 "):
+                writer.write(told)
+                return True
+            lines = told.removesuffix(b"\r\n\r\n").split(b"\r\n")
+            names = [line.partition(b":")[0].strip().lower() for line in lines]
+            kept = [line for name, line in zip(names, lines, strict=True) if name not in _OF_CONNECTION | _OF_BODY]
+            writer.write(b"\r\n".join([*kept, b"Content-Length: 0", b"Connection: close", b"", b""]))
+            await writer.drain()
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, OSError):
+        return False
+    return False
+
+
+async def _both(*ways: Coroutine[Any, Any, None]) -> None:
+    """Until one of them has ended: then the other has nobody to speak to."""
+    tasks = {asyncio.create_task(way) for way in ways}
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -184,11 +216,17 @@ def process_of(head: bytes) -> int | None:
     return None
 
 
+def is_websocket(head: bytes) -> bool:
+    """Whether the request is for a websocket."""
+    lines = head.lower().split(b"\r\n")
+    named = {name.strip(): value.strip() for name, _, value in (line.partition(b":") for line in lines[1:])}
+    return lines[0].startswith(b"get ") and named.get(b"upgrade") == b"websocket"
+
+
 def once(head: bytes) -> bytes:
     """The head of a request after whose answer the connection ends; a websocket's stays as it is."""
-    first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
-    names = [line.partition(b":")[0].strip().lower() for line in lines]
-    if b"upgrade" in names:
+    if is_websocket(head):
         return head
-    kept = [line for name, line in zip(names, lines, strict=True) if name not in {b"connection", b"keep-alive"}]
+    first, *lines = head.removesuffix(b"\r\n\r\n").split(b"\r\n")
+    kept = [line for line in lines if line.partition(b":")[0].strip().lower() not in _OF_CONNECTION]
     return b"\r\n".join([first, *kept, b"Connection: close", b"", b""])

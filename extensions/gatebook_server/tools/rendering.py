@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from html import escape
 from pathlib import Path
@@ -20,6 +21,8 @@ from gatebook_server.tools.kernels import KERNEL, ToolKernel, ToolKernels
 from gatebook_server.tools.parameters import Value, assignments
 
 TEMPLATES = Path(__file__).parent / "templates"
+_DISCARDED = logging.getLogger(f"{__name__}.discarded")
+_DISCARDED.disabled = True
 # Stands in a page that waits for the name of who will see it. No notebook writes before it.
 NAME_MARK = "\ufdd0viewer\ufdd1"
 _CANCELLED_WITHIN_S = 0.2
@@ -91,6 +94,11 @@ class ToolRenderer(NotebookRenderer):
         self.executor.kc = channels
         return kernel_id
 
+    def hush(self) -> None:
+        """Be told of no cell that breaks off: the page is not wanted any more."""
+        if getattr(self, "executor", None) is not None:
+            self.executor.log = self.log = _DISCARDED
+
     async def _cleanup_resources(self) -> None:
         """Close the channels: the page has some of its own from now on."""
         self._kernel.close()
@@ -115,6 +123,7 @@ class Page:
         self._snippets: list[str] = []
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._renderer: ToolRenderer | None = None
 
     @property
     def kernel_id(self) -> str:
@@ -154,6 +163,7 @@ class Page:
             mathjax_url="",
             mathjax_config="",
         )
+        self._renderer = renderer
         await renderer.initialize()
         async for snippet, _resources in renderer.generate_content_generator(
             self.kernel_id, lambda: kernels.get_kernel(self.kernel_id)
@@ -181,6 +191,8 @@ class Page:
 
     async def aclose(self) -> None:
         """Stop rendering."""
+        if self._renderer is not None:
+            self._renderer.hush()
         # nbclient makes a dead kernel of a cancellation, and Voila goes on with the next cell: once is not enough.
         while self._task is not None and not self._task.done():
             self._task.cancel()

@@ -22,7 +22,6 @@ from gatebook_server.tools.processes import COOKIE, once, process_of
 # A service of three processes that answers with its number, what it was asked and its process.
 PROGRAM = """
 import asyncio, os, sys
-from tests.unit.gatebook_server_tools.conftest import HUB
 from gatebook_server.tools.options import Options
 from gatebook_server.tools.processes import start
 
@@ -38,7 +37,7 @@ async def serve(options, listener):
     server = await asyncio.start_unix_server(answer, sock=listener)
     await server.serve_forever()
 
-start(Options.read(["--processes", "3", "--port", sys.argv[1]], dict(HUB)), serve)
+start(Options.read(["--processes", "3", "--port", sys.argv[1]], os.environ), serve)
 """
 
 
@@ -60,7 +59,7 @@ def running() -> Iterator[Running]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    program = subprocess.Popen([sys.executable, "-c", PROGRAM, str(port)])
+    program = subprocess.Popen([sys.executable, "-c", PROGRAM, str(port)], env={**os.environ, **HUB})
     made = Running(program=program, url=f"http://127.0.0.1:{port}/")
     try:
         deadline = time.monotonic() + 60
@@ -108,6 +107,7 @@ def test_a_connection_carries_one_request_or_a_websocket() -> None:
     """Two requests of different people on one connection would go to the same process."""
     assert once(head("Host: a", "Connection: keep-alive", "X: y")) == head("Host: a", "X: y", "Connection: close")
     assert once(head()) == head("Connection: close")
+    assert once(head("Upgrade: h2c", "Connection: Upgrade")) == head("Connection: close")
     websocket = head("Host: a", "Connection: Upgrade", "Upgrade: websocket")
     assert once(websocket) == websocket
 
@@ -130,6 +130,19 @@ def test_a_browser_comes_back_to_its_process(running: Running) -> None:
     assert {running.ask()[0] for _ in range(6)} == {"0", "1", "2"}
     assert running.ask(f"{COOKIE}=77")[0] in {"0", "1", "2"}
     assert running.ask(body=b"x" * 300_000)[2:] == ["300000", "True"]
+
+
+def test_a_refused_websocket_ends_its_connection(running: Running) -> None:
+    """A proxy that keeps it would send the next request, somebody else's, to the same process."""
+    address = ("127.0.0.1", int(running.url.rpartition(":")[2].rstrip("/")))
+    with socket.create_connection(address, timeout=20) as connection:
+        asked = head(f"Cookie: {COOKIE}=0", "Upgrade: websocket", "Connection: Upgrade")
+        connection.sendall(asked + head(f"Cookie: {COOKIE}=1"))
+        told = b""
+        while chunk := connection.recv(4096):
+            told += chunk
+    assert told.count(b"HTTP/1.1") == 1
+    assert told.endswith(b"Content-Length: 0\r\nConnection: close\r\n\r\n")
 
 
 def test_they_end_together(running: Running) -> None:
