@@ -8,6 +8,7 @@ cookie is no secret and proves nothing: whoever has another one is sent to a pro
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
 import re
@@ -124,8 +125,7 @@ class Router:
 
     def __init__(self, places: list[Path]) -> None:
         self._places = places
-        self._open = [0] * len(places)
-        self._served = [0] * len(places)
+        self._turns = itertools.cycle(range(len(places)))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Pass one connection on."""
@@ -136,18 +136,12 @@ class Router:
             writer.close()
             return
         named = process_of(head)
-        number = named if named is not None and named < len(self._places) else self._least()
-        self._open[number] += 1
-        self._served[number] += 1
+        # Whoever is new takes turns.
+        number = named if named is not None and named < len(self._places) else next(self._turns)
         try:
             await self._pass_on(self._places[number], once(head), reader, writer)
         finally:
-            self._open[number] -= 1
             writer.close()
-
-    def _least(self) -> int:
-        """Whoever is new goes where the fewest pages are open."""
-        return min(range(len(self._places)), key=lambda number: (self._open[number], self._served[number]))
 
     @staticmethod
     async def _pass_on(place: Path, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
