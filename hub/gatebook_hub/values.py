@@ -14,12 +14,30 @@ from typing import Any
 from gatebook_hub.errors import InvalidInput
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# Seconds of the longest timedelta have 14 digits.
+_MOST_DIGITS = 14
+
+
+def _decimal(text: str) -> Decimal:
+    found = Decimal(text)
+    if found.is_snan():  # every look at one raises, wherever that is
+        raise InvalidOperation
+    return found
+
+
+def _timedelta(text: str) -> dt.timedelta:
+    seconds = Decimal(text)
+    if seconds.is_finite() and seconds.adjusted() > _MOST_DIGITS:
+        raise OverflowError  # `1e999990` is short, but a whole number of a million digits takes half a minute
+    return dt.timedelta(microseconds=int(seconds.scaleb(6).to_integral_value()))
+
+
 _PARSERS: Mapping[str, Callable[[str], Any]] = {
-    "decimal": Decimal,
+    "decimal": _decimal,
     "date": dt.date.fromisoformat,
     "datetime": dt.datetime.fromisoformat,
     "time": dt.time.fromisoformat,
-    "timedelta": lambda text: dt.timedelta(microseconds=int(Decimal(text).scaleb(6).to_integral_value())),
+    "timedelta": _timedelta,
     "bytes": lambda text: base64.b64decode(text, validate=True),
     "uuid": uuid.UUID,
 }

@@ -18,10 +18,10 @@ from gatebook_server.errors import GatewayUnreachable
 from gatebook_server.tools.assets import Assets
 from gatebook_server.tools.catalogue import Catalogue, NotProven, Tool
 from gatebook_server.tools.kernels import ToolKernels
-from gatebook_server.tools.parameters import NotDeclared, checked
+from gatebook_server.tools.parameters import NotDeclared, Value, checked
 from gatebook_server.tools.processes import COOKIE
 from gatebook_server.tools.ready import NoKernelFree, ReadyPages
-from gatebook_server.tools.rendering import TEMPLATES
+from gatebook_server.tools.rendering import TEMPLATES, Page
 from gatebook_server.tools.sessions import ViewerAuth
 from gatebook_server.tools.speaking import Gateway, Standing
 from gatebook_server.tools.viewers import Handout, Handouts, Viewer
@@ -216,10 +216,8 @@ class ToolHandler(PageHandler):
             return
         values = checked(tool.parameters, self._query())
         viewer = self.viewer
-        for oldest in self.desk.handouts.of(viewer.name)[: -(self.desk.per_viewer - 1) or None]:
-            await self.desk.kernels.end(oldest.kernel_id)
         try:
-            page = await self.desk.ready.take(tool, viewer, values)
+            page = await hand_out(self.desk, viewer, tool, values)
         except NoKernelFree:
             self.set_status(503)
             self.set_header("Retry-After", "60")
@@ -254,6 +252,17 @@ class ToolHandler(PageHandler):
             text="No rule of the policy lets your account open this tool.",
             ask=f"Ask the tool's owner for a grant of the tool {tool.name} to one of your groups.",
         )
+
+
+async def hand_out(desk: Desk, viewer: Viewer, tool: Tool, values: Mapping[str, Value]) -> Page:
+    """Give a page to a viewer, whose oldest one ends where they have too many; raises `NoKernelFree`, `NotProven`.
+
+    One after the other: whoever asks for many pages at once has no more of them than others.
+    """
+    async with desk.handouts.turn(viewer.name):
+        for oldest in desk.handouts.of(viewer.name)[: -(desk.per_viewer - 1) or None]:
+            await desk.kernels.end(oldest.kernel_id)
+        return await desk.ready.take(tool, viewer, values)
 
 
 class LogoutHandler(PageHandler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -32,6 +33,11 @@ class Handouts:
         self._handouts: dict[str, Handout] = {}
         self._early: set[str] = set()
         self.on_early: Callable[[str], None] = lambda _kernel_id: None
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    def turn(self, name: str) -> asyncio.Lock:
+        """What a person holds while a page of theirs is opened."""
+        return self._turns.setdefault(name, asyncio.Lock())
 
     def note_early(self, kernel_id: str) -> None:
         """A kernel that still waits has asked for something: what it drew is not for whoever comes."""

@@ -174,6 +174,9 @@ class ActionDocument(Document):
 
     @model_validator(mode="after")
     def _known_names(self) -> Self:
+        for name in self.params:
+            if name.startswith("gb_"):
+                raise ValueError(f"`{name}`: names that begin with `gb_` belong to the gate")
         texts = [] if self.http is None else [self.http.path, *self.http.query.values(), *_texts(self.http.body)]
         for name in (name for text in texts for name in PLACE.findall(text)):
             if name not in self.params:

@@ -192,6 +192,7 @@ def _groups(files: Files) -> Iterator[str]:
         principals += [name for rule in rules.grants for name in rule.to]
         principals += [name for rule in rules.protections for name in rule.unless]
         quorums += [requirement for rule in rules.approvals for requirement in rule.require]
+        quorums += [one for rule in rules.grants if rule.on_request is not None for one in rule.on_request.require]
     for job, _ in files.jobs:
         principals += job.run_by or []
         yield job.owner
@@ -217,6 +218,8 @@ def _reviewing(files: Files) -> Iterator[str]:
         for rule in rules.approvals:
             quorums += rule.require
             quorums += rule.break_glass.review if rule.break_glass is not None else []
+        for grant in rules.grants:
+            quorums += grant.on_request.require if grant.on_request is not None else []
     yield from (group for requirement in quorums for group in requirement.groups)
 
 

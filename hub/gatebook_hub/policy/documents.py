@@ -235,6 +235,11 @@ class GrantDocument(Narrowing):
         _check_window(self.hours, self.zone)
         if self.purpose and not (self.on or self.actions):
             raise ValueError("a `purpose` is named by statements and actions: it needs `on` or `actions`")
+        if self.reason and not (self.on or self.actions):
+            raise ValueError("a `reason` is given with statements and actions: it needs `on` or `actions`")
+        for name in ("where", "columns"):
+            if getattr(self, name) is not None and not self.on:
+                raise ValueError(f"`{name}` narrows tables, and would narrow nothing here: it needs `on`")
         return self
 
 

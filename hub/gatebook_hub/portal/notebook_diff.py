@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher, ndiff
 from typing import Any
@@ -13,6 +14,8 @@ from gatebook_hub.services.notebook_form import Cell, ToolNotebook
 _WORDS = {"code": "Code", "markdown": "Text", "raw": "Raw text, which is not shown"}
 _SIGNS = {"  ": "same", "+ ": "added", "- ": "removed"}
 _MOST_COMPARED = 400
+# Where Python ends a line, and nowhere else: a sign that a browser alone breaks at would move code out of a comment.
+_LINE = re.compile(r"\r\n|\r|\n")
 
 
 def about_of(before: ToolNotebook | None, after: ToolNotebook) -> tuple[Line, ...]:
@@ -44,7 +47,7 @@ def _compared(old: Sequence[Cell], new: Sequence[Cell]) -> Iterator[CellDiff]:
 
 
 def _whole(cell: Cell, number: int | None, kind: str) -> CellDiff:
-    lines = tuple(Line(kind=kind, text=text) for text in cell.source.splitlines())
+    lines = tuple(Line(kind=kind, text=text) for text in _split(cell.source))
     return CellDiff(title=_title(cell, number), kind=kind, lines=lines)
 
 
@@ -56,7 +59,7 @@ def _changed(old: Cell, new: Cell, number: int) -> CellDiff:
 
 
 def _lines(before: str, after: str) -> Iterator[Line]:
-    old, new = before.splitlines(), after.splitlines()
+    old, new = _split(before), _split(after)
     if max(len(old), len(new)) > _MOST_COMPARED:
         # Comparing line by line takes long: all of the old text, then all of the new.
         yield from (Line(kind="removed", text=text) for text in old)
@@ -66,6 +69,11 @@ def _lines(before: str, after: str) -> Iterator[Line]:
         kind = _SIGNS.get(line[:2])
         if kind is not None:  # the others are hints
             yield Line(kind=kind, text=line[2:])
+
+
+def _split(text: str) -> list[str]:
+    lines = _LINE.split(text)
+    return lines if lines[-1] else lines[:-1]
 
 
 def _title(cell: Cell, number: int | None) -> str:

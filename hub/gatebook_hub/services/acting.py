@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from gatebook_hub import sql
@@ -22,6 +23,8 @@ from gatebook_hub.sources.source import WriteSession
 from gatebook_hub.sql import Plan
 
 MOST_CHOICES = 500
+# So many times as often as an action may be called it may be rehearsed.
+DRY_RUNS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,23 +101,28 @@ def check_choices(gate: Gate, call: Call, action: Action, sets: Sequence[Mapping
             raise InvalidInput(f"`{name}` is none of its choices")
 
 
-def check_rates(gate: Gate, call: Call, action: Action, times: int) -> None:
+def check_rates(gate: Gate, call: Call, action: Action, times: int, *, is_dry_run: bool = False) -> None:
     """Raise TooManyRequests for somebody who has called the action as often as they may, as the book knows.
 
-    A call with a list counts as many `times` as that is long.
+    A call with a list counts as many `times` as that is long. Dry runs are counted alone, and there may be more: but
+    they say whether anything would change, and with that whether a protected value is the one that was guessed.
     """
     if not action.rates:
         return
-    now = gate.now()
+    now, more = gate.now(), DRY_RUNS if is_dry_run else 1
+    kind, count = (EventKind.QUERY_INTENT, "sets") if is_dry_run else (EventKind.CHANGE_PROPOSED, "calls")
     longest = max(rate.per_s for rate in action.rates)
-    called = [
-        (dt.datetime.fromisoformat(event.content["time"]), int(event.content.get("extra", {}).get("calls", 1)))
-        for event in done_lately(gate, call, EventKind.CHANGE_PROPOSED, action.place, longest)
+    called = (
+        (dt.datetime.fromisoformat(event.content["time"]), int((event.content.get("extra") or {}).get(count, 1)))
+        for event in done_lately(gate, call, kind, action.place, longest)
         if event.content.get("action") == action.name
-    ]
+        and (not is_dry_run or (event.content.get("extra") or {}).get("step") == "dry_run")
+    )
+    newest = tuple(islice(called, more * max(rate.times for rate in action.rates)))
     for rate in action.rates:
         begin = now - dt.timedelta(seconds=rate.per_s)
-        if sum(count for at, count in called if at > begin) + times > rate.times:
+        if sum(number for at, number in newest if at > begin) + times > more * rate.times:
+            does = "rehearse" if is_dry_run else "call"
             raise TooManyRequests(
-                f"you may call `{action.name}` {rate.times} times a {rate.word}; wait, then send it again"
+                f"you may {does} `{action.name}` {more * rate.times} times a {rate.word}; wait, then send it again"
             )

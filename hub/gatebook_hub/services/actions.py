@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -17,11 +15,13 @@ from gatebook_hub.audit import EventKind
 from gatebook_hub.changes import ChangeRequest
 from gatebook_hub.errors import AccessRefused, GatebookError, InvalidInput, NotFound
 from gatebook_hub.model import Principal
-from gatebook_hub.policy import Action
+from gatebook_hub.policy import Action, patterns
+from gatebook_hub.policy.patterns import LONGEST_TEXT
 from gatebook_hub.services.acting import Choice, check_choices, check_rates, choices_of
-from gatebook_hub.services.changes import Changes
+from gatebook_hub.services.changes import Changes, Filed
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
+from gatebook_hub.services.own_reads import Turns
 from gatebook_hub.services.previewing import Asked, Previewed
 
 Sets = tuple[Mapping[str, Any], ...]
@@ -45,14 +45,34 @@ class Described:
     tools: frozenset[str]
 
 
+class _Receipt:
+    """What a repeated press is answered with: the request, as soon as it is filed, whatever becomes of it then."""
+
+    def __init__(self, gate: Gate, principal: Principal, key: str | None) -> None:
+        self._receipts = gate.receipts
+        self._principal = principal.id
+        self._key = key
+        self._is_settled = False
+
+    def settle(self, request: ChangeRequest) -> None:
+        """The request is there."""
+        if self._key is not None:
+            self._receipts.settle(self._principal, self._key, {"change": request.id})
+            self._is_settled = True
+
+    def release(self) -> None:
+        """Give the key back, unless there is a request."""
+        if self._key is not None and not self._is_settled:
+            self._receipts.release(self._principal, self._key)
+
+
 class Actions:
     """List and call actions."""
 
     def __init__(self, gate: Gate, changes: Changes) -> None:
         self._gate = gate
         self._changes = changes
-        self._locks: dict[tuple[str, str], threading.Lock] = {}
-        self._locks_lock = threading.Lock()
+        self._turns = Turns()
 
     @under_one_set
     def list(self, principal: Principal) -> tuple[Action, ...]:
@@ -95,30 +115,27 @@ class Actions:
         with self._refusals(call, press):
             action = self._action(call.principal, press.action)
             sets = sets_of(action, press.params)
-        with self._one_at_a_time(call.principal, action):
+        with self._one_at_a_time(call, press, action):
             with self._refusals(call, press):
                 change_id = self._claimed(call.principal, press)
-                if change_id is None:
-                    check_rates(gate, call, action, len(sets))
             if change_id is not None:
                 return self._changes.get(call.principal, change_id)
+            receipt = _Receipt(gate, call.principal, press.idempotency_key)
             try:
                 with self._refusals(call, press):
-                    request = self._proposed(call, action, sets)
+                    check_rates(gate, call, action, len(sets))
+                    return self._proposed(call, action, sets, receipt.settle)
             except GatebookError:
-                if press.idempotency_key is not None:
-                    gate.receipts.release(call.principal.id, press.idempotency_key)
+                receipt.release()
                 raise
-        if press.idempotency_key is not None:
-            gate.receipts.settle(call.principal.id, press.idempotency_key, {"change": request.id})
-        return request
 
     @under_one_set
     def rehearse(self, call: Call, press: Press) -> Previewed:
-        """What a call would do, without doing it: it is no press, and no rate counts it."""
+        """What a call would do, without doing it: it is no press, and is counted alone."""
         with self._refusals(call, press):
             action = self._action(call.principal, press.action)
             sets = sets_of(action, press.params)
+            check_rates(self._gate, call, action, len(sets), is_dry_run=True)
             if action.http is not None:
                 return self._changes.rehearse_call(call, action, self._chosen(call, action, sets)[0])
             return self._changes.rehearse(call, action.source, self._asked(call, action, sets), action)
@@ -130,10 +147,10 @@ class Actions:
             action = self._action(call.principal, name)
             return action, {one: choices_of(self._gate, call, action, one) for one in action.choices}
 
-    def _proposed(self, call: Call, action: Action, sets: Sets) -> ChangeRequest:
+    def _proposed(self, call: Call, action: Action, sets: Sets, filed: Filed) -> ChangeRequest:
         if action.http is not None:
-            return self._changes.propose_call(call, action, self._chosen(call, action, sets)[0])
-        return self._changes.propose(call, action.source, self._asked(call, action, sets), action)
+            return self._changes.propose_call(call, action, self._chosen(call, action, sets)[0], filed)
+        return self._changes.propose(call, action.source, self._asked(call, action, sets), action, filed)
 
     def _chosen(self, call: Call, action: Action, sets: Sets) -> Sets:
         """The values, if each is among its choices; raises InvalidInput."""
@@ -162,14 +179,11 @@ class Actions:
             raise
 
     @contextmanager
-    def _one_at_a_time(self, principal: Principal, action: Action) -> Iterator[None]:
-        """Calls that a rate counts come one after the other, so that none slips by while another is counted."""
-        if not action.rates:
-            yield
-            return
-        with self._locks_lock:
-            lock = self._locks.setdefault((principal.id, action.name), threading.Lock())
-        with lock:
+    def _one_at_a_time(self, call: Call, press: Press, action: Action) -> Iterator[None]:
+        with ExitStack() as stack:
+            if action.rates:
+                with self._refusals(call, press):
+                    stack.enter_context(self._turns.taken(call.principal.id, action.name))
             yield
 
     def _action(self, principal: Principal, name: str) -> Action:
@@ -262,11 +276,18 @@ def _within(name: str, number: Decimal, value: Any, schema: Mapping[str, Any]) -
         raise InvalidInput(f"`{name}` is at most {schema['maximum']}")
     if "exclusiveMinimum" in schema and number <= bound("exclusiveMinimum"):
         raise InvalidInput(f"`{name}` is above {schema['exclusiveMinimum']}")
-    if "multipleOf" in schema and number % bound("multipleOf") != 0:
+    if "multipleOf" in schema and not _is_multiple(number, bound("multipleOf")):
         raise InvalidInput(f"`{name}` is a multiple of {schema['multipleOf']}")
     if "enum" in schema and value not in schema["enum"]:
         raise InvalidInput(f"`{name}` is one of {', '.join(map(str, schema['enum']))}")
     return value
+
+
+def _is_multiple(number: Decimal, of: Decimal) -> bool:
+    try:
+        return number % of == 0
+    except InvalidOperation:  # more digits than anybody meant
+        return False
 
 
 def _text(name: str, value: Any, schema: Mapping[str, Any]) -> str:
@@ -274,9 +295,10 @@ def _text(name: str, value: Any, schema: Mapping[str, Any]) -> str:
         raise InvalidInput(f"`{name}` is text")
     if len(value) < schema.get("minLength", 0):
         raise InvalidInput(f"`{name}` has at least {schema['minLength']} characters")
-    if len(value) > schema.get("maxLength", 10_000):
-        raise InvalidInput(f"`{name}` has at most {schema.get('maxLength', 10_000)} characters")
-    if "pattern" in schema and not re.search(schema["pattern"], value):
+    longest = min(schema.get("maxLength", LONGEST_TEXT), patterns.longest(schema.get("pattern", "")))
+    if len(value) > longest:
+        raise InvalidInput(f"`{name}` has at most {longest} characters")
+    if "pattern" in schema and not patterns.compiled(schema["pattern"]).search(value):
         raise InvalidInput(f"`{name}` does not have the expected form")
     if "enum" in schema and value not in schema["enum"]:
         raise InvalidInput(f"`{name}` is one of {', '.join(map(str, schema['enum']))}")

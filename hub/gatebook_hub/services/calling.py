@@ -20,7 +20,7 @@ from gatebook_hub.model import Allowed, Limits, Principal
 from gatebook_hub.policy import Action, Approving
 from gatebook_hub.services.acting import decide_checks, hold
 from gatebook_hub.services.gate import Call, Gate
-from gatebook_hub.services.previewing import Previewed, behind
+from gatebook_hub.services.previewing import Previewed, behind, text_time
 from gatebook_hub.services.quorums import call_facts, check_has_reason
 from gatebook_hub.services.statements import allowed_of, check_reason, own_values
 from gatebook_hub.sources.calling import rendered
@@ -121,8 +121,9 @@ def _hold(gate: Gate, call: Call, action: Action, given: Mapping[str, Any]) -> N
         return
     source = gate.in_force.sources.get(action.source)
     checks = decide_checks(gate, call, action, gate.policy.governed(source.schema()))
+    own = {**own_values(gate, action.source, call.principal), "gb_now": text_time(gate.now())}
     with source.writing(_LIMITS) as session:
-        hold(session, checks, [{**own_values(gate, action.source, call.principal), **given}])
+        hold(session, checks, [{**given, **own}])
 
 
 def _approving(gate: Gate, requester: Principal, action: Action, given: Mapping[str, Any]) -> Approving:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain, islice
@@ -14,7 +14,7 @@ from gatebook_hub import policy
 from gatebook_hub.audit import EventKind, Outcome
 from gatebook_hub.changes import ChangeRequest, Outline, Place, Returned, Standing, State, Verdict
 from gatebook_hub.errors import GatebookError, NotFound
-from gatebook_hub.model import NoticeKind, Principal, Seat
+from gatebook_hub.model import Limits, NoticeKind, Principal, Seat
 from gatebook_hub.policy import Action
 from gatebook_hub.services import standing_in
 from gatebook_hub.services.calling import preview_call
@@ -33,6 +33,13 @@ _AT_ONCE = 250
 _WAIT_AT_MOST_S = 30.0
 
 
+Filed = Callable[[ChangeRequest], None]
+
+
+def _nothing(_: ChangeRequest) -> None:
+    """Nobody wants to know."""
+
+
 class Changes:
     """Propose, look, review, execute, withdraw."""
 
@@ -47,14 +54,25 @@ class Changes:
         source_name: str,
         asked: Asked,
         action: Action | None = None,
+        filed: Filed = _nothing,
     ) -> ChangeRequest:
-        """Preview a write and keep it as a request; one that needs nobody is executed at once."""
-        return self._file(call, preview(self._gate, call, source_name, asked, action))
+        """Preview a write and keep it as a request; one that needs nobody is executed at once.
+
+        `filed` is told of the request before it is: whatever happens then, it is there.
+        """
+        return self._file(call, preview(self._gate, call, source_name, asked, action), filed)
 
     @under_one_set
-    def propose_call(self, call: Call, action: Action, given: Mapping[str, Any]) -> ChangeRequest:
-        """Keep the call of another service as a request; one that needs nobody is made at once."""
-        return self._file(call, preview_call(self._gate, call, action, given, is_dry_run=False))
+    def propose_call(
+        self, call: Call, action: Action, given: Mapping[str, Any], filed: Filed = _nothing
+    ) -> ChangeRequest:
+        """Keep the call of another service as a request; one that needs nobody is made at once.
+
+        Raises TooManyRequests where its caller waits for as many answers of the service as one may.
+        """
+        limits = Limits(concurrent=self._gate.settings.limit_concurrent)
+        with self._gate.places.taken(call.principal.id, action.place, limits):
+            return self._file(call, preview_call(self._gate, call, action, given, is_dry_run=False), filed)
 
     @under_one_set
     def undo(self, call: Call, change_id: str) -> ChangeRequest:
@@ -65,7 +83,7 @@ class Changes:
             previewed = preview_undo(self._gate, call, request)
         return self._file(call, previewed)
 
-    def _file(self, call: Call, previewed: Previewed) -> ChangeRequest:
+    def _file(self, call: Call, previewed: Previewed, filed: Filed = _nothing) -> ChangeRequest:
         gate = self._gate
         request = core.file(previewed.draft, gate.new_id())
         # The book first: a request that nobody could prove must not be there.
@@ -84,6 +102,7 @@ class Changes:
             )
         )
         gate.changes.add(request)
+        filed(request)
         if request.state is State.AWAITING_REVIEW:
             gate.notices.tell(NoticeKind.REQUESTED, request)
         return self._executing.if_due(call, request)

@@ -14,7 +14,14 @@ from gatebook_hub import changes as core
 from gatebook_hub import sql
 from gatebook_hub.audit import EventKind, Outcome
 from gatebook_hub.changes import ChangeRequest, Returned, RowKey, State
-from gatebook_hub.errors import BookUnavailable, CallUnanswered, Drifted, GatebookError, StateConflict
+from gatebook_hub.errors import (
+    BookUnavailable,
+    CallRefused,
+    CallUnanswered,
+    Drifted,
+    GatebookError,
+    StateConflict,
+)
 from gatebook_hub.model import Limits, NoticeKind, Principal, Schema
 from gatebook_hub.policy import Action
 from gatebook_hub.services.acting import decide_checks, hold
@@ -35,6 +42,7 @@ from gatebook_hub.stores.book import EventFilter
 from gatebook_hub.values import decode
 
 _MOST_DUE = 10_000
+_STOPPED = "the gateway stopped while it called; whether it was done is not known"
 _log = logging.getLogger(__name__)
 
 
@@ -142,11 +150,18 @@ class Executing:
 
     def _again(self, call: Call, request: ChangeRequest, intent: int | None) -> ChangeRequest:
         """A call that the gateway did not see the end of: sent again where the service knows it, else told as it is."""
+        if request.is_call and not may_be_repeated(self._gate, request):
+            return self._fail(call, request, intent, CallUnanswered(_STOPPED))
         try:
-            if request.is_call and not may_be_repeated(self._gate, request):
-                raise CallUnanswered("the gateway stopped while it called; whether it was done is not known")
             returned = self._elsewhere(request, request.requester)
+        except (CallRefused, CallUnanswered) as error:
+            return self._fail(call, request, intent, error)
         except GatebookError as error:
+            # What keeps it from being sent again says nothing of the first time.
+            known = CallUnanswered(f"{_STOPPED}; it was not repeated: {error}") if request.is_call else error
+            return self._fail(call, request, intent, known)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the gateway still has to start
+            _log.exception("the change request %s cannot be completed", request.id)
             return self._fail(call, request, intent, error)
         return self._finish(call, request, intent, returned)
 
@@ -162,7 +177,7 @@ class Executing:
 
     def _fail(self, call: Call, request: ChangeRequest, intent: int | None, error: Exception) -> ChangeRequest:
         gate = self._gate
-        known = error if isinstance(error, GatebookError) else StateConflict("the write failed; nothing was written")
+        known = error if isinstance(error, GatebookError) else _unforeseen(request)
         failed = core.fail(request, sentence=str(known), is_drift=isinstance(error, Drifted), now=gate.now())
         told = {"source": request.source, "change": request.id, "refers_to": intent}
         gate.book.append(gate.ended(EventKind.CHANGE_OUTCOME, call, known, **told))
@@ -295,6 +310,13 @@ class Executing:
         given = [{name: decode(value, name) for name, value in one.items()} for one in sets]
         statements = sql.parse_script(request.statement, schema.engine, schema.functions)
         return decide_script(gate, requester, statements, given, own, schema, action)
+
+
+def _unforeseen(request: ChangeRequest) -> GatebookError:
+    """What is told of a request that broke off where nobody thought of it: a call may have been done."""
+    if request.is_call:
+        return CallUnanswered("the call broke off; whether it was done is not known")
+    return StateConflict("the write failed; nothing was written")
 
 
 def _ended_as(request: ChangeRequest, outcome: Mapping[str, Any], now: dt.datetime) -> ChangeRequest:

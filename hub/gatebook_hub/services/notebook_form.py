@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from gatebook_hub.errors import InvalidInput
+from gatebook_hub.policy.patterns import why_slow
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 # The first part of every other path that the tools service answers.
@@ -150,8 +151,8 @@ def _about_wrong(document: Mapping[str, Any]) -> Iterator[str]:
         return
     for name in ("title", "summary"):
         text = described.get(name)
-        if not isinstance(text, str) or not text.strip() or len(text) > _MAX_TEXT:
-            yield f"`gatebook.{name}` in its metadata is a text of 1 to {_MAX_TEXT} characters"
+        if not isinstance(text, str) or not text.strip() or len(text) > _MAX_TEXT or not text.isprintable():
+            yield f"`gatebook.{name}` in its metadata is a text of 1 to {_MAX_TEXT} characters that can be shown"
 
 
 def _cells_wrong(document: Mapping[str, Any]) -> Iterator[str]:
@@ -232,8 +233,4 @@ def _schema_wrong(name: str, schema: Any) -> Iterator[str]:
 
 
 def _is_pattern(text: str) -> bool:
-    try:
-        re.compile(text)
-    except (re.error, RecursionError, OverflowError):
-        return False
-    return len(text) <= _MAX_TEXT
+    return len(text) <= _MAX_TEXT and why_slow(text) is None

@@ -105,7 +105,7 @@ def preview(
     """Decide a write and see which rows it changes; a refusal after the intent is in the book, others are not yet."""
     source, rule, schema = opened(gate, source_name, call.principal, action)
     now = gate.now()
-    own = {"gb_principal": call.principal.known_as, "gb_now": _text_time(now)} if action else {}
+    own = {"gb_principal": call.principal.known_as, "gb_now": text_time(now)} if action else {}
     values = own_values(gate, source_name, call.principal)
     given = _bound(asked, own)
     writes = decide_script(gate, call, asked.statements, given, values, schema, action)
@@ -390,5 +390,6 @@ def _warnings(write: _Decided, applied: Applied) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _text_time(now: dt.datetime) -> str:
+def text_time(now: dt.datetime) -> str:
+    """A moment as `:gb_now` has it."""
     return now.strftime("%Y-%m-%d %H:%M:%S")

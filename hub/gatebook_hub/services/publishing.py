@@ -169,6 +169,7 @@ class Publishing:
 
         Raises PortalOnly, NotFound, ReviewRefused, InvalidInput, StateConflict.
         """
+        force = self._store.in_force().get(name)
         try:
             found = self._reviewable(call, name, version, reason, seen)
         except GatebookError as error:
@@ -189,6 +190,7 @@ class Publishing:
                 reason=reason,
                 at=written_time(gate.now()),
                 event=index,
+                before=force.version if force is not None else None,
             )
         except StateConflict as error:
             error.reference = self._refuse(call, error, name, version)

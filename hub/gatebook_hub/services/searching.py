@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 from urllib.parse import urlencode
 
 from gatebook_hub import policy, sql
 from gatebook_hub.audit import EventKind, recorded_parameters
-from gatebook_hub.errors import GatebookError, InvalidInput, SourceError
+from gatebook_hub.errors import GatebookError, InvalidInput, SourceError, TooManyRequests
 from gatebook_hub.model import Schema, Table
 from gatebook_hub.policy import Entity
 from gatebook_hub.services.gate import Call, Gate
 from gatebook_hub.services.in_force import under_one_set
-from gatebook_hub.services.own_reads import Row, done_lately, read_noted
-from gatebook_hub.services.statements import decide_entity_read, facts
+from gatebook_hub.services.own_reads import Row, Turns, done_lately, read_noted
+from gatebook_hub.services.statements import check_reason, decide_entity_read, facts
 from gatebook_hub.values import encode
 
 MOST_FOUND = 10
@@ -54,6 +55,7 @@ class Searching:
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
+        self._turns = Turns()
 
     @under_one_set
     def entities(self, call: Call) -> tuple[Entity, ...]:
@@ -78,7 +80,7 @@ class Searching:
             if names and entity.name not in names:
                 continue
             try:
-                search = _Search(self._gate, call, entity)
+                search = _Search(self._gate, self._turns, call, entity)
                 found = search.find(wanted)
             except GatebookError as error:
                 failed[entity.name] = "its source did not answer" if isinstance(error, SourceError) else str(error)
@@ -92,8 +94,9 @@ class Searching:
 class _Search:
     """One search in one entity."""
 
-    def __init__(self, gate: Gate, call: Call, entity: Entity) -> None:
+    def __init__(self, gate: Gate, turns: Turns, call: Call, entity: Entity) -> None:
         self._gate = gate
+        self._turns = turns
         self._call = call
         self._entity = entity
         self._schema: Schema = gate.policy.governed(gate.in_force.sources.get(entity.source).schema())
@@ -122,6 +125,10 @@ class _Search:
     def _by_lookup(self, wanted: str) -> Iterator[Record]:
         if len(wanted) < _LEAST_LOOKED_UP or not self._entity.lookups:
             return
+        with self._turns.taken(self._call.principal.id, self._entity.name):
+            yield from self._looked_up(wanted)
+
+    def _looked_up(self, wanted: str) -> Iterator[Record]:
         if self._has_looked_up_enough():
             rate = self._entity.rate
             self.note = f"you may look up {rate.times} values a {rate.word}, so it was searched as text alone"
@@ -170,6 +177,7 @@ class _Search:
         gate, call, entity, schema = self._gate, self._call, self._entity, self._schema
         statement = sql.parse(text, schema.engine, schema.functions)
         decided = decide_entity_read(gate, call, entity, statement, schema, opened)
+        check_reason(call, decided.allowed)
         told = facts(gate, entity.source, schema, decided, values)
         if "wanted" in values:  # whatever was typed may be the value of a protected column
             told["parameters"] = recorded_parameters(dict(values), {"wanted"}, gate.keys.digest)
@@ -182,4 +190,8 @@ class _Search:
         entity, kind = self._entity, EventKind.QUERY_INTENT
         sought = {"entity": entity.name, "step": f"lookup {entity.lookups[0]}"}
         done = done_lately(self._gate, self._call, kind, entity.source, entity.rate.per_s)
-        return len([event for event in done if event.content.get("extra") == sought]) >= entity.rate.times
+        counted = (event for event in done if event.content.get("extra") == sought)
+        try:
+            return len(tuple(islice(counted, entity.rate.times))) == entity.rate.times
+        except TooManyRequests:
+            return True

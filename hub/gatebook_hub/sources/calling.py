@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
 import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from gatebook_hub.errors import CallRefused, CallUnanswered, InvalidInput
 from gatebook_hub.policy import Connection, HttpCall
@@ -47,6 +52,7 @@ class Caller:
     def __init__(self, state: Path) -> None:
         self._state = state
         self._pool = urllib3.PoolManager(num_pools=20, maxsize=4, retries=False)
+        self._pool.pool_classes_by_scheme = {"http": _PlainPool, "https": _SafePool}
 
     def call(self, connection: Connection, call: HttpCall, values: Mapping[str, Any], key: str) -> dict[str, str]:
         """Make a call, and tell of its answer what the action names; `key` is the same for the same press.
@@ -58,6 +64,8 @@ class Caller:
         headers = {name: fill(what, value, self._state) for name, value in connection.headers.items()}
         if connection.idempotency_header is not None:
             headers[connection.idempotency_header] = key
+        # One that was left open may end just when it is used again, and then nobody knows whether it was done.
+        headers["Connection"] = "close"
         data = None if made.body is None else json.dumps(made.body).encode()
         if data is not None:
             headers["Content-Type"] = "application/json"
@@ -65,7 +73,7 @@ class Caller:
         for turn in range(tries):
             try:
                 status, answer = self._once(connection, made, headers, data)
-            except urllib3.exceptions.HTTPError:
+            except (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError):
                 status, answer = None, b""
             if status in call.expect:
                 return _told(call.result, answer)
@@ -79,20 +87,92 @@ class Caller:
     def _once(
         self, connection: Connection, made: Rendered, headers: Mapping[str, str], data: bytes | None
     ) -> tuple[int, bytes]:
-        response = self._pool.request(
-            made.method,
-            connection.url + made.target,
-            body=data,
-            headers=dict(headers),
-            timeout=urllib3.Timeout(total=connection.timeout_s),
-            redirect=False,
-            preload_content=False,
-        )
-        try:
-            return response.status, response.read(_MOST_BYTES)
-        finally:
-            response.close()
-            response.release_conn()
+        with _cut_after(connection.timeout_s):
+            response = self._pool.request(
+                made.method,
+                connection.url + made.target,
+                body=data,
+                headers=dict(headers),
+                timeout=urllib3.Timeout(total=connection.timeout_s),
+                redirect=False,
+                preload_content=False,
+            )
+            try:
+                # As it came: nobody asked for a packed answer, which a few bytes could make a large one.
+                return response.status, response.read(_MOST_BYTES, decode_content=False)
+            finally:
+                response.close()
+                response.release_conn()
+
+
+_at_work = threading.local()
+
+
+class _Watch:
+    """Cuts the connections of one try when its time is over: a socket's own timeout is for each part of an answer."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connections: list[HTTPConnection] = []
+        self._is_over = False
+
+    def add(self, connection: HTTPConnection) -> None:
+        """Watch a connection that is there; raises TimeoutError if it is too late."""
+        with self._lock:
+            if self._is_over:
+                raise TimeoutError
+            self._connections.append(connection)
+
+    def cut(self) -> None:
+        """The time is over."""
+        with self._lock:
+            self._is_over = True
+            found = [one.sock for one in self._connections if one.sock is not None]
+        for one in found:
+            with suppress(OSError):  # closed meanwhile
+                # Of the socket below: one with keys would forget them while another thread reads.
+                socket.socket.shutdown(one, socket.SHUT_RDWR)
+
+
+@contextmanager
+def _cut_after(seconds: float) -> Iterator[None]:
+    """The connections of this thread last for so long."""
+    watch = _at_work.watch = _Watch()
+    timer = threading.Timer(seconds, watch.cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+class _Watched:
+    """A connection that is cut with the try that uses it, whether it is new or was used before."""
+
+    def connect(self) -> None:
+        super().connect()  # type: ignore[misc]
+        _at_work.watch.add(self)
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        _at_work.watch.add(self)
+        super().request(*args, **kwargs)  # type: ignore[misc]
+
+
+class _Plain(_Watched, HTTPConnection):
+    """Of this machine alone."""
+
+
+class _Safe(_Watched, HTTPSConnection):
+    """Of any other."""
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SafePool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _Safe
 
 
 def _part(name: str, value: Any) -> str:
@@ -136,12 +216,14 @@ def _told(wanted: Mapping[str, str], answer: bytes) -> dict[str, str]:
     """What an action tells of an answer: plain values alone, cut to what people read."""
     try:
         document = json.loads(answer) if wanted and answer else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         document = {}
     found = {}
     for name, path in wanted.items():
         value: Any = document
         for part in path.split("."):
             value = value.get(part) if isinstance(value, dict) else None
-        found[name] = "" if value is None or isinstance(value, (dict, list)) else _plain(value)[:_MOST_TOLD]
+        text = "" if value is None or isinstance(value, (dict, list)) else _plain(value)[:_MOST_TOLD]
+        # Half a character is no text that could be sent on, and what turns the direction of a line is none to be shown.
+        found[name] = "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
     return found

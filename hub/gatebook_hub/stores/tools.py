@@ -138,9 +138,21 @@ class ToolStore:
             return tuple(_force(row) for row in connection.execute(query))
 
     def review(
-        self, name: str, version: str, *, state: VersionState, reviewer: str, reason: str, at: str, event: int
+        self,
+        name: str,
+        version: str,
+        *,
+        state: VersionState,
+        reviewer: str,
+        reason: str,
+        at: str,
+        event: int,
+        before: str | None,
     ) -> None:
-        """Write a verdict; an approved version is in force with it. Raises StateConflict if there was one already."""
+        """Write a verdict; an approved version is in force with it, in place of `before`.
+
+        Raises StateConflict if there was a verdict already, or if another version than `before` is in force.
+        """
         with self._engine.begin() as connection:
             _move(
                 connection,
@@ -153,20 +165,25 @@ class ToolStore:
                 review_event=event,
             )
             if state is VersionState.APPROVED:
+                _check_in_force(connection, name, before)
                 connection.execute(insert(tool_force).values(name=name, version=version, since=at, by=reviewer))
 
     def roll_back(self, name: str, *, before: str, version: str | None, by: str, at: str) -> None:
         """Take back the version `before` and put `version` in force; raises StateConflict if it is not in force."""
         with self._engine.begin() as connection:
-            newest = select(func.max(tool_force.c.id)).where(tool_force.c.name == name).scalar_subquery()
-            known = connection.execute(select(tool_force.c.version).where(tool_force.c.id == newest)).scalar()
-            if known != before:
-                raise StateConflict(f"another version of `{name}` came into force just now; look again")
             _move(connection, (name, before), VersionState.APPROVED, state=VersionState.WITHDRAWN)
+            _check_in_force(connection, name, before)
             if version is not None:
                 query = update(tool_version).where(tool_version.c.name == name, tool_version.c.version == version)
                 connection.execute(query.values(state=VersionState.APPROVED))
             connection.execute(insert(tool_force).values(name=name, version=version, since=at, by=by))
+
+
+def _check_in_force(connection: Connection, name: str, version: str | None) -> None:
+    newest = select(func.max(tool_force.c.id)).where(tool_force.c.name == name).scalar_subquery()
+    known = connection.execute(select(tool_force.c.version).where(tool_force.c.id == newest)).scalar()
+    if known != version:
+        raise StateConflict(f"another version of `{name}` came into force just now; look again")
 
 
 def _move(connection: Connection, which: tuple[str, str], expected: VersionState, **values: Any) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import uuid
+
 import pytest
+from tests.unit.gatebook_server_tools.conftest import Service
 
 from gatebook_server.errors import NoCredentials
 from gatebook_server.tools.catalogue import Catalogue, Tool
+from gatebook_server.tools.handlers import hand_out
 from gatebook_server.tools.sessions import Sessions
 from gatebook_server.tools.speaking import Speaker
 from gatebook_server.tools.viewers import Handout, Handouts, Viewer
@@ -33,6 +38,23 @@ def test_another_session_of_the_same_person_is_another_viewer(tool: Tool) -> Non
     handouts.record(Handout(kernel_id="k", viewer=OPS, tool=tool))
     assert not handouts.is_of("k", Viewer(name="ops", session_id="two"))
     assert not handouts.is_of("other", OPS)
+
+
+async def test_who_opens_many_pages_at_once_has_no_more_than_others(
+    service: Service, tool: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most, kernels, handouts = [], [], service.desk.handouts
+
+    async def take(wanted: Tool, viewer: Viewer, _values: object) -> None:
+        most.append(len(handouts.of(viewer.name)) + 1)
+        await asyncio.sleep(0.01)
+        kernels.append(str(uuid.uuid4()))
+        handouts.record(Handout(kernel_id=kernels[-1], viewer=viewer, tool=wanted))
+
+    monkeypatch.setattr(service.desk.ready, "take", take)
+    await asyncio.gather(*(hand_out(service.desk, OPS, tool, {}) for _ in range(8)))
+    assert max(most) == service.desk.per_viewer
+    assert [one.kernel_id for one in handouts.of(OPS.name)] == kernels[-2:]
 
 
 async def test_a_kernel_that_waits_can_call_nothing() -> None:

@@ -14,6 +14,7 @@ from gatebook_hub.policy.linting import lint
 RULES = """
 grants:
   - {id: w, to: 'group:w', on: 'shop.*', allow: [update]}
+  - {id: l, to: 'group:w', on: 'shop.*', allow: [select], on_request: {require: [{groups: [lenders]}]}}
 approvals:
   - {id: names, on: shop.customer, require: [{groups: [privacy, owners]}],
      break_glass: {groups: [w], review: [{groups: [leads]}]}}
@@ -61,7 +62,7 @@ def test_the_last_day_of_the_calendar_is_one() -> None:
     [
         (
             MARIA.replace("user:tom", "user:maria"),
-            "rules.yaml:8: policy.E002 absences.0: nobody stands in for themselves",
+            "rules.yaml:9: policy.E002 absences.0: nobody stands in for themselves",
         ),
         (MARIA.replace("2026-07-14", "2026-06-30"), "`until` is before `from`"),
         (MARIA.replace("user:tom", "group:owners"), "string should match pattern"),
@@ -79,13 +80,13 @@ def test_one_that_cannot_be_meant_is_an_error(rule: str, sentence: str) -> None:
 
 
 def test_every_group_that_reviews_may_be_named() -> None:
-    assert found(MARIA.replace("[privacy]", "[privacy, owners, leads, reviewers]")) == []
+    assert found(MARIA.replace("[privacy]", "[privacy, owners, leads, reviewers, lenders]")) == []
 
 
 def test_two_for_the_same_place_on_the_same_day_are_an_error() -> None:
     other = MARIA.replace("user:tom", "user:kim")
     (only,) = found(MARIA, other.replace("2026-07-01", "2026-07-14").replace("until: 2026-07-14", "until: 2026-08-01"))
-    assert only.startswith("rules.yaml:9: policy.E020 absences `a0` and `a1` both speak of `user:maria` in `privacy`")
+    assert only.startswith("rules.yaml:10: policy.E020 absences `a0` and `a1` both speak of `user:maria` in `privacy`")
     assert found(MARIA, other.replace("2026-07-14", "2026-08-01").replace("2026-07-01", "2026-07-15")) == []
     assert found(MARIA, other.replace("privacy", "owners")) == []
 

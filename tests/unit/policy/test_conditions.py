@@ -119,6 +119,14 @@ def test_a_condition_that_is_none_does_not_load(grant: str, reason: str) -> None
     assert reason in wrong(f"grants:\n  - {{id: a, to: 'user:x', on: shop.customer, allow: [select], {grant}}}\n")
 
 
+@pytest.mark.parametrize("narrowing", ["where: id = 1", "columns: [id]", "reason: true", "purpose: [support]"])
+def test_what_would_narrow_nothing_does_not_load(narrowing: str) -> None:
+    """Somebody who writes it means it: an entity is not narrowed by its grant."""
+    rule = "grants:\n  - {{id: a, to: 'user:x', entities: [person]{}}}\n"
+    assert "it needs `on`" in wrong(rule.format(f", {narrowing}"))
+    assert "it needs `on`" not in wrong(rule.format(""))
+
+
 # ── approvals ──
 
 APPROVALS = """

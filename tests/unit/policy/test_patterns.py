@@ -9,7 +9,7 @@ import pytest
 
 from gatebook_hub.errors import PolicyInvalid
 from gatebook_hub.policy import load
-from gatebook_hub.policy.patterns import why_slow
+from gatebook_hub.policy.patterns import compiled, longest, why_slow
 
 BOMBS = [
     "(a+)+$",
@@ -26,6 +26,9 @@ BOMBS = [
     "(?=a+)a+b",
     "(?!a*b)a*c",
     "a" * 501,
+    "a{0,16}" * 6 + "b",
+    "a?" * 30 + "a" * 30 + "b",
+    "^" + "a?" * 30 + "a" * 30 + "b",
     "(",
 ]
 
@@ -71,3 +74,36 @@ def test_a_long_condition_is_refused_before_it_is_matched() -> None:
     with pytest.raises(PolicyInvalid, match="not a comparison"):
         load({"rules.yaml": rules})
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize("pattern", [r".*@.*\..*", "(.*)(.*)(.*)(.*)x", "(?m)^.*.*.*.*x", "[0-9]+x", "^.*.*.*.*x"])
+def test_no_text_that_is_taken_keeps_a_pattern_busy(pattern: str) -> None:
+    """Repetitions beside each other are no bomb, but on ten thousand characters three of them take minutes."""
+    assert why_slow(pattern) is None
+    started = time.process_time()
+    for sign in "@a0.":
+        compiled(pattern).search(sign * longest(pattern))
+    assert time.process_time() - started < 20
+
+
+def test_what_people_write_takes_texts_as_long_as_theirs() -> None:
+    assert longest(r"^[^@\s]+@[^@\s]+\.[a-z]{2,}$") >= 320
+    assert longest(r"^[A-Z]{2}-[0-9]{4,8}$") == longest("^.{1,2000}$") == 10_000
+
+
+@pytest.mark.parametrize(
+    "pattern, text, is_found",
+    [
+        ("^[A-Z]{2}$", "DE", True),
+        ("^[A-Z]{2}$", "DE\n", False),
+        ("^[A-Z]{2}", "DE\n", True),
+        ("^[A-Z\n]{3}$", "DE\n", True),
+        (r"^5\$$", "5$", True),
+        ("^[$]$", "$", True),
+        ("^[]$]$", "$", True),
+        ("^[^]$]$", "$", False),
+        (r"^[\]$]+$", "]$", True),
+    ],
+)
+def test_the_end_is_the_end(pattern: str, text: str, is_found: bool) -> None:
+    assert bool(compiled(pattern).search(text)) is is_found

@@ -129,6 +129,46 @@ def test_a_review_holds_for_what_was_on_the_page(publishing: Publishing) -> None
     assert in_force(publishing) == {"desk": (one, "user:rea")}
 
 
+def test_two_reviews_at_once_do_not_put_a_version_in_force_that_was_compared_with_another(
+    publishing: Publishing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second looked at what is new since nothing; by the time of its verdict the first is in force."""
+    one, two = propose(publishing, notebook("One")), propose(publishing, notebook("Two"))
+    store = publishing._gate.tools
+    review = store.review
+
+    def first_the_other(*args: Any, **given: Any) -> None:
+        monkeypatch.setattr(store, "review", review)
+        approve(publishing, one)
+        review(*args, **given)
+
+    monkeypatch.setattr(store, "review", first_the_other)
+    with pytest.raises(StateConflict, match="came into force"):
+        publishing.review(ROB, "desk", two, is_approved=True, reason="read", seen="")
+    assert in_force(publishing) == {"desk": (one, "user:rea")}
+    approve(publishing, two, ROB)
+    assert in_force(publishing) == {"desk": (two, "user:rob")}
+
+
+@pytest.mark.parametrize(
+    "described, said",
+    [
+        ({"title": "Desk\x1b]0;owned\x07"}, "`gatebook.title`"),
+        ({"title": "Desk\nnobody would be refused"}, "`gatebook.title`"),
+        ({"summary": "\u202eksed"}, "`gatebook.summary`"),
+        ({"parameters": {"x": {"type": "string", "pattern": "(a+)+"}}}, "`pattern`"),
+        ({"parameters": {"x": {"type": "string", "pattern": "a?" * 30 + "a" * 30}}}, "`pattern`"),
+    ],
+)
+def test_what_a_notebook_says_of_itself_deceives_no_terminal_and_stalls_nobody(
+    publishing: Publishing, described: dict[str, Any], said: str
+) -> None:
+    document = json.loads(notebook(**{"title": "Desk", "parameters": {"x": {"type": "string"}}, **described}))
+    document["cells"][0]["metadata"]["tags"] = ["parameters"]
+    with pytest.raises(InvalidInput, match=said):
+        publishing.begin_check(OPERATOR, "desk", json.dumps(document), ANA)
+
+
 def test_a_content_is_stored_once_and_only_as_it_was_checked(publishing: Publishing) -> None:
     propose(publishing, notebook())
     with pytest.raises(StateConflict):

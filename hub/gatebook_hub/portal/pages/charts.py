@@ -18,6 +18,7 @@ _ROW = 26
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 20, 12, 34
 _HEIGHT = 300
 _TICKS = 5
+_LARGEST = 1e300
 _MOST_X_LABELS = 6
 _MOST_DOTS = 60
 _LONGEST_LABEL = 24
@@ -198,7 +199,10 @@ def _number(value: object, column: str) -> float | None:
                 number = float(value)
             except OverflowError as error:
                 raise NoChart(f"`{column}` has numbers that are too large to draw") from error
-            return number if math.isfinite(number) else None
+            if _LARGEST < abs(number) < math.inf:
+                raise NoChart(f"`{column}` has numbers that are too large to draw")
+            # What is smaller than any length is none.
+            return None if not math.isfinite(number) else number if abs(number) > 1 / _LARGEST else 0.0
         case _:
             raise NoChart(f"`{column}` has no numbers to draw")
 

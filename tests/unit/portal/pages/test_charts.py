@@ -15,7 +15,7 @@ BAR, LINE = (Chart(kind=kind, x="label", y="value") for kind in (ChartKind.BAR, 
 NUMBERS = st.one_of(
     st.none(),
     st.integers(-(10**18), 10**18),
-    st.floats(allow_nan=True, allow_infinity=True, width=32),
+    st.floats(allow_nan=True, allow_infinity=True),
     st.decimals(-(10**9), 10**9, places=2),
 )
 LABELS = st.one_of(st.none(), st.text(max_size=60), st.integers(), st.dates())
