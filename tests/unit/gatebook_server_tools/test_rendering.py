@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from gatebook_server.tools.catalogue import Catalogue
-from gatebook_server.tools.kernels import KERNEL, make_kernels
+from gatebook_server.tools.kernels import make_kernels
 from gatebook_server.tools.options import Options
 from gatebook_server.tools.rendering import Page, voila_configuration
 from gatebook_server.tools.viewers import Handouts
@@ -36,14 +36,15 @@ async def test_a_page_whose_cells_wait_is_closed_at_once(
     content = json.dumps({**json.loads(tool.content()), "cells": cells})
     kernels = make_kernels(options, folder=str(tmp_path))
     kernels.watch(Handouts(), vanished_s=60, on_end=lambda _kernel_id: None)
-    kernel_id = await kernels.start_kernel(kernel_name=KERNEL)
+    kernel = kernels.begin()
+    await kernel.channels()
     # Without it the first error inside of the kernel would end what its page hears.
-    assert kernels.get_kernel(kernel_id).traceback_replacement_message
-    page = Page(tool, kernel_id, content=content)
+    assert kernels.get_kernel(kernel.id).traceback_replacement_message
+    page = Page(tool, kernel, content=content)
     try:
-        page.begin(kernels, prefix=options.prefix, configuration=voila_configuration())
+        page.begin(kernels, prefix=options.prefix, assets="/static/", configuration=voila_configuration("/static/"))
         await asyncio.to_thread(wait_for, mark)
         async with asyncio.timeout(10):
             await page.aclose()
     finally:
-        await kernels.end(kernel_id)
+        await kernels.end(kernel.id)
