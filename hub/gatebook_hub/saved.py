@@ -197,11 +197,16 @@ def read_date(name: str, text: str) -> dt.date:
         raise InvalidInput(f"`{name}` is a date such as 2026-03-31") from error
 
 
+def is_id(reference: str) -> bool:
+    """Whether this is the id of a saved query: no name looks like one."""
+    return _ID.match(reference) is not None
+
+
 def check_name(name: str) -> None:
     """Raise InvalidInput unless a saved query may be called that."""
     if not _NAME.match(name):
         raise InvalidInput("a name has small letters, digits and `_`, begins with a letter and has at most 63 of them")
-    if _ID.match(name):
+    if is_id(name):
         raise InvalidInput("a name does not look like the id of a saved query")
 
 

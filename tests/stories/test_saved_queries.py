@@ -215,11 +215,13 @@ def test_a_job_runs_it_with_its_own_grants(gateway: Gateway, monkeypatch: pytest
     monkeypatch.setenv("GATEBOOK_TOKEN", claimed["token"])
     assert {one.name for one in gatebook.saved_queries()} == {"nightly_total", "nightly_city"}
     [(total,)] = gateway.rows("select sum(total) from invoice")
-    assert float(gatebook.saved("nightly_total")["total"][0]) == pytest.approx(float(total))
+    assert float(gatebook.saved("ada/nightly_total")["total"][0]) == pytest.approx(float(total))
     with pytest.raises(GatebookError):
-        gatebook.saved("nightly_city")
+        gatebook.saved("ada/nightly_city")
     with pytest.raises(GatebookError, match="no saved query"):
-        gatebook.saved("nightly_not")
+        gatebook.saved("ada/nightly_not")
+    with pytest.raises(GatebookError, match="says whose query it runs"):
+        gatebook.saved("nightly_total")
     [ran] = [one for one in book(gateway, "query.intent") if one["principal"] == "job:nightly_revenue"]
     assert ran["saved"]["name"] == "ada/nightly_total"
     assert ran["run"] == claimed["run"]["id"]

@@ -23,7 +23,7 @@ from gatebook_hub.errors import (
     PortalOnly,
     StateConflict,
 )
-from gatebook_hub.model import Channel, Principal, Schema
+from gatebook_hub.model import Channel, Principal, PrincipalKind, Schema
 from gatebook_hub.saved import (
     Draft,
     Kind,
@@ -35,6 +35,7 @@ from gatebook_hub.saved import (
     check_named,
     fact_of,
     in_order,
+    is_id,
     read_date,
     schema_of,
 )
@@ -330,6 +331,9 @@ def _has(found: Found, words: list[str]) -> bool:
 
 def _one_of(named: tuple[SavedQuery, ...], principal: Principal, wanted: Wanted) -> SavedQuery:
     """The one that is meant: one's own comes first; what is left open is refused, since texts of two would differ."""
+    if wanted.author is None and principal.kind is PrincipalKind.JOB and not is_id(wanted.reference):
+        # Nobody looks at what a job takes, and whoever shares a query of that name with it would be taken.
+        raise InvalidInput(f"a job says whose query it runs: `author/{wanted.reference[:64]}`")
     if wanted.author is not None:
         author = wanted.author if ":" in wanted.author else f"user:{wanted.author}"
         named = tuple(query for query in named if query.author == author)

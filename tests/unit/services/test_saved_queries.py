@@ -34,7 +34,7 @@ from gatebook_hub.errors import (
     NotPermitted,
     PortalOnly,
 )
-from gatebook_hub.model import Channel, Tool
+from gatebook_hub.model import Channel, PrincipalKind, Tool
 from gatebook_hub.services.cases import UseCases
 from gatebook_hub.services.queries import Question
 from gatebook_hub.services.saved_queries import Wanted
@@ -98,6 +98,15 @@ def test_a_column_that_the_runner_may_not_know_stays_unknown(cases: UseCases) ->
         cases, replace(ALL, sql="select count(*) from customer"), seen_by=frozenset({"job:nightly"}), name="counted"
     )
     assert run(cases, job(), narrow.id) == [(3,)]
+
+
+def test_a_job_is_given_nobodys_query_by_its_name_alone(cases: UseCases) -> None:
+    """Whoever shares one of that name with the job would be believed, at the latest when the real one is deleted."""
+    shared(cases, replace(ALL, sql="select count(*) from customer"), seen_by=frozenset({"job:nightly"}))
+    with pytest.raises(InvalidInput, match="`author/customers`"):
+        run(cases, job(), "customers")
+    wanted = Wanted(reference="customers", author="ann")
+    assert cases.saved.get(job().principal, wanted).query.author == "user:ann"
 
 
 def test_a_grant_that_wants_a_reason_wants_it_here(cases: UseCases) -> None:
@@ -190,7 +199,9 @@ def test_a_new_query_is_nobodys_but_its_authors(cases: UseCases) -> None:
     query = save(cases)
     for call in (BEA, EVE, person("ada", "writers", "privacy"), job()):
         assert cases.saved.listed(call.principal) == ()
-        for reference in (query.id, "customers"):
+        # A job names no query without its author.
+        references = [query.id] if call.principal.kind is PrincipalKind.JOB else [query.id, "customers"]
+        for reference in references:
             with pytest.raises(NotFound, match="no saved query"):
                 run(cases, call, reference)
         with pytest.raises(NotFound, match="no such saved query"):
