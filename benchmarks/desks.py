@@ -34,9 +34,12 @@ SALES_DRAWN = ".gb-table-part tbody tr"
 PEOPLE = ("ops", "reviewer", "analyst", "auditor", "admin")
 PER_PERSON = 2
 _GROUPS = '["group:operations", "group:reviewers", "group:analysts", "group:auditors", "group:operators"]'
+_OF_DESK = "[chinook.customer, chinook.invoice, chinook.invoiceline, chinook.refund, chinook.support_ticket]"
 _RULES = f"""
 grants:
   - {{id: everybody-tools, to: {_GROUPS}, tools: [{DESK}, {SALES}]}}
+  - {{id: everybody-finds, to: {_GROUPS}, entities: [customer]}}
+  - {{id: everybody-desk, to: {_GROUPS}, on: {_OF_DESK}, allow: [select], via: {DESK}}}
   - {{id: everybody-sales, to: {_GROUPS}, on: shop.sale, allow: [select], where: "city <> 'hidden'"}}
 classification:
   pii.email: [shop.sale.email]
