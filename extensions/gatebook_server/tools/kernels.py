@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import uuid
 from collections.abc import Callable
@@ -76,8 +77,10 @@ class ToolKernel:
             self._channels = None
 
     async def _started(self, kernels: ToolKernels, *, is_loaded: bool) -> AsyncKernelClient:
+        # By this name, which is Voila's, the client knows that a page shows its widgets.
+        environment = {**os.environ, "VOILA_KERNEL_ID": self.id}
         try:
-            await kernels.start_kernel(kernel_id=self.id, kernel_name=KERNEL)
+            await kernels.start_kernel(kernel_id=self.id, kernel_name=KERNEL, env=environment)
         except BaseException:
             # Or the manager would look for it when it ends all kernels.
             kernels._pending_kernels.pop(self.id, None)  # noqa: SLF001

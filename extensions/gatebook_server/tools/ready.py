@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
-from gatebook_server.tools.catalogue import Catalogue, Tool
+from gatebook_server.tools.catalogue import Catalogue, NotProven, Tool
 from gatebook_server.tools.kernels import ToolKernel, ToolKernels
 from gatebook_server.tools.parameters import Value
 from gatebook_server.tools.rendering import Page
@@ -65,11 +65,19 @@ class ReadyPages:
         while len(self._spares) < self._spare and self._has_seat:
             self._spares.append(self._kernels.begin(is_loaded=True))
         for tool in self._catalogue.all():
-            pages = self._pages.setdefault(tool.name, [])
-            while len(pages) < self._ready and tool.version not in self._asking and self._has_seat:
-                page = Page(tool, self._kernels.begin(), content=tool.content())
-                pages.append(page)
-                self._begin(page)
+            self._fill(tool)
+
+    def _fill(self, tool: Tool) -> None:
+        pages = self._pages.setdefault(tool.name, [])
+        while len(pages) < self._ready and tool.version not in self._asking and self._has_seat:
+            try:
+                content = tool.content()
+            except NotProven as exc:
+                _log.error("%s; no page of it waits", exc)
+                return
+            page = Page(tool, self._kernels.begin(), content=content)
+            pages.append(page)
+            self._begin(page)
 
     async def take(self, tool: Tool, viewer: Viewer, values: Mapping[str, Value] | None = None) -> Page:
         """Return a page of exactly this version of the tool, in a kernel that is this viewer's from now on.

@@ -17,7 +17,7 @@ from gatebook_server.errors import NoCredentials
 from gatebook_server.launching import KernelStart, LauncherRefused, LocalLauncher
 from gatebook_server.provisioner import GatebookProvisioner, KernelGate, install
 from gatebook_server.tokens import KernelTokens
-from gatebook_server.tools.catalogue import Catalogue, Tool
+from gatebook_server.tools.catalogue import Catalogue, NotProven, Tool
 from gatebook_server.tools.kernels import LOADED, ToolKernel, ToolKernels, make_kernels
 from gatebook_server.tools.options import Options
 from gatebook_server.tools.ready import NoKernelFree, ReadyPages
@@ -148,6 +148,14 @@ async def test_a_spare_has_loaded_what_tools_need_and_nothing_else(room: Room) -
     assert found == plain.replace("False", "True")
 
 
+async def test_a_kernel_knows_that_a_page_shows_it(room: Room) -> None:
+    """Which is how the client chooses what a change request looks like."""
+    kernel = room.kernels.begin()
+    code = "from gatebook.displaying import front_end_here\nprint(front_end_here().value, VOILA)"
+    told = await printed(kernel, code.replace("VOILA", "__import__('os').environ['VOILA_KERNEL_ID']"))
+    assert told == f"page {kernel.id}\n"
+
+
 async def test_a_page_with_values_takes_a_spare_and_is_its_viewers_before_a_cell_runs(room: Room) -> None:
     """And the values of the address are what the cells see."""
     room.shelf.put(
@@ -218,6 +226,19 @@ async def test_a_page_of_another_version_is_handed_out_to_nobody(room: Room) -> 
     assert page.tool.version == version_of(room.shelf.tools["customer_desk"])
     ready.replace(changed)
     await until(lambda: old.kernel_id not in room.kernels and old not in ready._pages.get("customer_desk", ()))
+
+
+async def test_a_notebook_that_is_not_its_version_waits_for_nobody(room: Room) -> None:
+    """And is not opened; the other things that wait are made all the same."""
+    ready = room.ready(ready=1, spare=1)
+    room.tool.file.chmod(0o600)
+    room.tool.file.write_text("changed")
+    ready.fill()
+    assert ready._pages["customer_desk"] == []
+    assert len(ready._spares) == room.kernels.count == 1
+    with pytest.raises(NotProven):
+        await ready.take(room.tool, OPS)
+    assert room.kernels.count == 1
 
 
 async def test_what_waits_gives_way_to_somebody_who_is_here(room: Room) -> None:
