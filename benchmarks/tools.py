@@ -31,6 +31,7 @@ from gatebook_widgets.pages import Pages
 _SEATS = 40
 _GIB_MB = 4096
 _SETTLE_MS = 2_000
+_BETWEEN_MS = 300
 _KEY = "the key"
 _PAGES = ("by the key", "sorted by an indexed column", "sorted by a column without an index", "filtered")
 _INDEX = "create index sale_paid_at on sale (paid_at, id)"
@@ -250,7 +251,7 @@ def _presses(page: Page, runs: int) -> list[float]:
     button = page.get_by_role("button", name="Next")
     taken = []
     for _ in range(runs * 2 + 1):
-        page.wait_for_timeout(100)
+        page.wait_for_timeout(_BETWEEN_MS)
         taken.append(desks.pressed(button, SALES_DRAWN))
     return taken[1:]
 
