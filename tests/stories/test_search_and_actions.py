@@ -46,6 +46,13 @@ def clerk(gateway: Alone) -> Iterator[PortalPerson]:
         yield person
 
 
+@pytest.fixture
+def fay(gateway: Alone) -> Iterator[PortalPerson]:
+    """Somebody who has marked nothing yet."""
+    with gateway.person("fay", "clerks") as person:
+        yield person
+
+
 @contextmanager
 def at_the_portal(browser: Browser, person: PortalPerson, **more: Any) -> Iterator[Page]:
     """A page in a browser that has the person's session."""
@@ -139,13 +146,13 @@ def test_no_other_page_calls_an_action(gateway: Alone, clerk: PortalPerson) -> N
 # ── what is kept ──
 
 
-def test_what_is_marked_stands_first_and_is_nobody_elses(gateway: Alone, clerk: PortalPerson) -> None:
+def test_what_is_marked_stands_first_and_is_nobody_elses(gateway: Alone, fay: PortalPerson) -> None:
     """Marked, shown first, unmarked; what cannot be opened any more is not shown; nothing leads elsewhere."""
     mark = {"kind": "action", "name": "refund_invoice", "mark": "yes", "next": "/actions"}
-    answer = clerk.press("/favourites", **mark)
+    answer = fay.press("/favourites", **mark)
     assert answer.headers["location"] == "/actions"
-    assert "Your favourites" in clerk.get("/").text
-    assert next(one for one in things(clerk) if one["is_first"])["title"] == "Refund invoice"
+    assert "Your favourites" in fay.get("/").text
+    assert next(one for one in things(fay) if one["is_first"])["title"] == "Refund invoice"
     with gateway.person("ana", "analysts") as analyst:
         assert "Your favourites" not in analyst.get("/").text
         # Marking something is no way to learn that it is there, and gives no right.
@@ -153,14 +160,14 @@ def test_what_is_marked_stands_first_and_is_nobody_elses(gateway: Alone, clerk: 
         assert "Refund invoice" not in analyst.get("/").text
         assert "Refund invoice" not in json.dumps(things(analyst))
         assert analyst.get("/actions/refund_invoice").status_code == 404
-    clerk.press("/favourites", **{**mark, "mark": "no"})
-    assert "Your favourites" not in clerk.get("/").text
+    fay.press("/favourites", **{**mark, "mark": "no"})
+    assert "Your favourites" not in fay.get("/").text
     for elsewhere in ("https://elsewhere.example", "//elsewhere.example", "/\\elsewhere.example"):
-        assert clerk.press("/favourites", **{**mark, "mark": "no", "next": elsewhere}).headers["location"] == "/"
-    assert clerk.press("/favourites", **{**mark, "kind": "password"}).status_code == 422
-    assert clerk.press("/favourites", **{**mark, "name": "x" * 161}).status_code == 422
-    assert clerk.press("/favourites", **{**mark, "name": ""}).status_code == 422
-    assert clerk.press("/favourites", origin="https://elsewhere.example", **mark).status_code == 403
+        assert fay.press("/favourites", **{**mark, "mark": "no", "next": elsewhere}).headers["location"] == "/"
+    assert fay.press("/favourites", **{**mark, "kind": "password"}).status_code == 422
+    assert fay.press("/favourites", **{**mark, "name": "x" * 161}).status_code == 422
+    assert fay.press("/favourites", **{**mark, "name": ""}).status_code == 422
+    assert fay.press("/favourites", origin="https://elsewhere.example", **mark).status_code == 403
 
 
 def test_there_are_not_more_favourites_than_somebody_reads(gateway: Alone) -> None:

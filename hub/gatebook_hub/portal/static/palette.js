@@ -97,6 +97,12 @@
     if (things === null) load();
   }
 
+  function close() {
+    dialog.close();
+    // Else the field, though it is hidden, takes the next key.
+    input.blur();
+  }
+
   link.addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
@@ -111,7 +117,7 @@
     open();
   });
   dialog.addEventListener("click", (event) => {
-    if (event.target === dialog) dialog.close();
+    if (event.target === dialog) close();
   });
   input.addEventListener("input", () => {
     chosen = 0;
@@ -126,7 +132,7 @@
     } else if (event.key === "Escape") {
       // A search field would only become empty.
       event.preventDefault();
-      dialog.close();
+      close();
     } else if (event.key === "Enter" && shown.length) {
       event.preventDefault();
       go(shown[chosen]);
