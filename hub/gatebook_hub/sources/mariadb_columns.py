@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sys
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,10 +52,12 @@ _BINARY = 63
 _NULL = 0xFB
 _LONGER = {0xFC: 2, 0xFD: 3}
 _MOST_BYTES = 2**31 - 1
-_EVEN = pa.array(range(0, 2 * BATCH_ROWS, 2), pa.int32())
+# From their bytes: whatever asks Arrow to look at Python's objects loads pandas, which a start has no time for.
+_EVEN = pa.Array.from_buffers(pa.int32(), BATCH_ROWS, [None, pa.py_buffer(array("i", range(0, 2 * BATCH_ROWS, 2)))])
 _DIGITS, _WIDE_DIGITS = 38, 76  # of a decimal, and of the wider one
 # Python has no earlier ones; no later ones come, for a year has four digits.
-_FIRST_DAY = pa.scalar(dt.date.min)
+_EPOCH = dt.date(1970, 1, 1)
+_FIRST_DAY = pa.Array.from_buffers(pa.date32(), 1, [None, pa.py_buffer(array("i", [(dt.date.min - _EPOCH).days]))])[0]
 _FIRST = {pa.date32(): _FIRST_DAY, pa.timestamp("us"): _FIRST_DAY.cast(pa.timestamp("us"))}
 
 
