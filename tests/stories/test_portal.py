@@ -474,7 +474,7 @@ def test_a_notice_is_told_only_if_it_is_true(gateway: Gateway, reviewer: PortalP
     change = ask(gateway, "Notice")
     for notice in ("approved", "rejected", "executed", "withdrawn", "Your account is blocked"):
         page = reviewer.get(f"/changes/{change.id}", params={"notice": notice}).text
-        assert 'role="status"' not in page
+        assert 'class="box good"' not in page
         assert "blocked" not in page
 
 
