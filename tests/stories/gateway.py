@@ -25,8 +25,10 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
+
+    from playwright.sync_api import Browser, Page
 
 APP = Path(os.environ.get("GBTEST_APP", Path(__file__).resolve().parents[2]))
 _START_S = 60.0
@@ -185,6 +187,20 @@ class PortalPerson:
     def xsrf(self) -> str:
         """The token that this session's forms carry."""
         return field(self.get("/").text, "xsrf")
+
+    @contextlib.contextmanager
+    def in_browser(self, browser: Browser, **more: Any) -> Iterator[Page]:
+        """A page of a browser of its own that has this session."""
+        context = browser.new_context(reduced_motion="reduce", **more)
+        try:
+            cookies: list[Any] = [
+                {"name": name, "value": value, "url": self.gateway.url, "httpOnly": True, "sameSite": "Lax"}
+                for name, value in self.http.cookies.items()
+            ]
+            context.add_cookies(cookies)
+            yield context.new_page()
+        finally:
+            context.close()
 
     def close(self) -> None:
         """Close the connections; the session stays open at the gateway."""

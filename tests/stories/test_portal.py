@@ -60,17 +60,10 @@ def reviewer(people: Callable[..., PortalPerson]) -> PortalPerson:
 @contextmanager
 def signed_in(browser: Browser, person: PortalPerson, **more: Any) -> Iterator[Page]:
     """A browser of its own with the session of somebody who is signed in, on the first page."""
-    context = browser.new_context(reduced_motion="reduce", **more)
-    cookies: list[Any] = [
-        {"name": name, "value": value, "url": person.gateway.url, "httpOnly": True, "sameSite": "Lax"}
-        for name, value in person.http.cookies.items()
-    ]
-    context.add_cookies(cookies)
-    page = context.new_page()
-    page.goto(person.gateway.url)
-    expect(page.get_by_role("heading", level=1)).to_have_text(HOME)
-    yield page
-    context.close()
+    with person.in_browser(browser, **more) as page:
+        page.goto(person.gateway.url)
+        expect(page.get_by_role("heading", level=1)).to_have_text(HOME)
+        yield page
 
 
 def ask(gateway: Gateway, city: str = "Kiel", *, reason: str | None = None, rows: int = 1) -> Change:

@@ -46,17 +46,10 @@ def gateway(tmp_path_factory: pytest.TempPathFactory, chinook_template: Path) ->
 @contextmanager
 def signed_in(browser: Browser, person: PortalPerson, **more: Any) -> Iterator[Page]:
     """A browser of its own with somebody's session, on the list of saved queries; without scripts."""
-    context = browser.new_context(reduced_motion="reduce", **{"java_script_enabled": False, **more})
-    cookies: list[Any] = [
-        {"name": name, "value": value, "url": person.gateway.url, "httpOnly": True, "sameSite": "Lax"}
-        for name, value in person.http.cookies.items()
-    ]
-    context.add_cookies(cookies)
-    page = context.new_page()
-    page.goto(f"{person.gateway.url}/saved")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Saved queries")
-    yield page
-    context.close()
+    with person.in_browser(browser, **{"java_script_enabled": False, **more}) as page:
+        page.goto(f"{person.gateway.url}/saved")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Saved queries")
+        yield page
 
 
 def saved(person: PortalPerson, name: str, sql: str, *, seen_by: str = "", edited_by: str = "", **more: str) -> str:

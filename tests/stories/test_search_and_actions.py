@@ -6,13 +6,12 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 from tests.stories.alone import Alone
 from tests.stories.gateway import APP, PortalPerson, field
 
@@ -51,20 +50,6 @@ def fay(gateway: Alone) -> Iterator[PortalPerson]:
     """Somebody who has marked nothing yet."""
     with gateway.person("fay", "clerks") as person:
         yield person
-
-
-@contextmanager
-def at_the_portal(browser: Browser, person: PortalPerson, **more: Any) -> Iterator[Page]:
-    """A page in a browser that has the person's session."""
-    context = browser.new_context(**more)
-    try:
-        cookies = [
-            {"name": name, "value": value, "url": person.gateway.url} for name, value in person.http.cookies.items()
-        ]
-        context.add_cookies(cookies)  # type: ignore[arg-type]
-        yield context.new_page()
-    finally:
-        context.close()
 
 
 def things(person: PortalPerson) -> list[dict[str, Any]]:
@@ -125,6 +110,7 @@ def test_an_action_of_a_tool_is_described_and_not_called(gateway: Alone) -> None
         page = ops.get("/actions/refund_invoice")
         assert page.status_code == 200
         assert 'name="key"' not in page.text
+        assert "this gateway runs without one" in page.text
         before = gateway.rows("select count(*) from refund")
         fields = {"key": "0" * 32, "p-invoice_id": "98", "p-amount": "1", "p-reason": "made up"}
         for step in ("try", "call"):
@@ -221,7 +207,7 @@ def test_names_at_hand_are_only_those_of_the_person(gateway: Alone, clerk: Porta
 @pytest.mark.slow
 def test_the_palette_leads_there_by_keyboard_alone(clerk: PortalPerson, browser: Browser) -> None:
     """Ctrl+K, some letters, Enter; Escape leaves; a text of somebody's is text; what is typed is in no address."""
-    with at_the_portal(browser, clerk, viewport={"width": 1000, "height": 800}) as page:
+    with clerk.in_browser(browser, viewport={"width": 1000, "height": 800}) as page:
         said: list[str] = []
         asked: list[str] = []
         page.on("console", lambda told: said.append(told.text))
@@ -267,7 +253,7 @@ def test_pages_of_search_and_actions_are_accessible(
     clerk.press("/favourites", kind="table", name="chinook.invoice", mark="yes")
     wanted = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
     wrong = []
-    with at_the_portal(browser, clerk, color_scheme=scheme, viewport={"width": width, "height": 800}) as page:
+    with clerk.in_browser(browser, color_scheme=scheme, viewport={"width": width, "height": 800}) as page:
         for path in ("/", "/actions", "/actions/refund_invoice", "/find", "/catalogue/chinook", "palette"):
             if path == "palette":
                 page.get_by_role("link", name="Search", exact=False).first.click()

@@ -157,8 +157,8 @@ class ActionForm(Part):
         self.card.show(None)
         self.status.clear()
         if isinstance(record, list):
-            values = ({name: [one.get(column) for one in record]} for name, column in self._given_columns.items())
-            self.open(**{name: value for one in values for name, value in one.items()})
+            columns = self._given_columns.items()
+            self.open(**{name: [one.get(column) for one in record] for name, column in columns})
         else:
             self.open(**{name: record.get(column) for name, column in self._given_columns.items()})
 

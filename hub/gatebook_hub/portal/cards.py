@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from gatebook_hub.changes import Outline, State, missing_after
 from gatebook_hub.changes.transitions import approvals_for
 from gatebook_hub.portal.pages.changes import ChangeCard, Quorum
@@ -28,6 +31,11 @@ def card_of(outline: Outline, sights: Sights) -> ChangeCard:
         is_broken=bool(missing),
         action=outline.action,
     )
+
+
+def quorums_of(found: Sequence[Mapping[str, Any]]) -> tuple[Quorum, ...]:
+    """What a request needs, from its JSON."""
+    return tuple(Quorum(groups=tuple(item["groups"]), needed=item["needed"], given=item["given"]) for item in found)
 
 
 def _quorum_of(outline: Outline) -> tuple[Quorum, ...]:

@@ -11,17 +11,17 @@ from starlette.responses import Response
 
 from gatebook_hub.errors import GatebookError, InvalidInput, NotFound
 from gatebook_hub.policy import Action
+from gatebook_hub.portal.cards import quorums_of
 from gatebook_hub.portal.downloads import csv_download, json_download
 from gatebook_hub.portal.pages import fields
 from gatebook_hub.portal.pages.actions import ActionCard, ActionPage, ActionsPage, ParameterRow, Rehearsal
-from gatebook_hub.portal.pages.changes import Quorum
 from gatebook_hub.portal.pages.diff import row_diff_of
 from gatebook_hub.portal.pages.fields import ValueField
 from gatebook_hub.portal.pages.frame import Downloads, FieldError, address
 from gatebook_hub.portal.things import tools_of
-from gatebook_hub.portal.values import field_error, words_of
+from gatebook_hub.portal.values import field_error, values_of, words_of
 from gatebook_hub.portal.visits import Visit, leave_for, shown
-from gatebook_hub.saved import Kind, read_value
+from gatebook_hub.saved import Kind
 from gatebook_hub.services.acting import Choice
 from gatebook_hub.services.actions import Described, Press
 from gatebook_hub.services.previewing import Previewed
@@ -45,7 +45,7 @@ _LIMITS = {
 
 def listed(visit: Visit) -> Response:
     """GET /actions, /actions.json and /actions.csv."""
-    cards = tuple(_card(visit, known) for known in visit.cases.actions.described(visit.principal))
+    cards = _cards(visit, visit.cases.actions.described(visit.principal))
     path = visit.request.url.path
     rows = [{name: getattr(card, name) for name in COLUMNS} for card in cards]
     if path.endswith(".json"):
@@ -85,14 +85,11 @@ def call(visit: Visit) -> Response:
 
 
 def _press(visit: Visit, key: str | None = None) -> Press:
-    """The values of the form; an empty field is no value, unless it is that of a text with a default."""
+    """The values of the form, and the key that makes it one call however often it is sent."""
     found = _found(visit).action
-    values = {}
-    for name, schema in found.params["properties"].items():
-        text = visit.form.get(f"p-{name}", "").replace("\r\n", "\n")
-        if text == "" and (schema["type"] != "string" or "default" not in schema):
-            continue
-        values[name] = read_value(name, _KINDS[schema["type"]], text)
+    properties: Mapping[str, Mapping[str, Any]] = found.params["properties"]
+    parameters = ((name, _KINDS[schema["type"]], "default" in schema) for name, schema in properties.items())
+    values = values_of(visit.form, parameters)
     if key is not None and not (16 <= len(key) <= 64 and key.isascii() and key.isalnum()):
         raise InvalidInput("the form lacks its key; load the page again")
     return Press(action=found.name, params=values, idempotency_key=key)
@@ -119,13 +116,14 @@ def _page(
     errors: tuple[FieldError, ...] = (),
 ) -> ActionPage:
     known = _found(visit)
+    (card,) = _cards(visit, [known])
     found, choices = known.action, dict[str, tuple[Choice, ...]]()
     if known.is_open:
         choices |= visit.cases.actions.open(visit.call, found.name)[1]
     properties: Mapping[str, Mapping[str, Any]] = found.params["properties"]
     return ActionPage(
         frame=visit.frame(),
-        action=_card(visit, known),
+        action=card,
         fields=tuple(_field(name, schema, given, choices.get(name, ())) for name, schema in properties.items()),
         parameters=tuple(
             _parameter(name, schema, is_chosen=name in found.choices) for name, schema in properties.items()
@@ -145,18 +143,20 @@ def _page(
     )
 
 
-def _card(visit: Visit, known: Described) -> ActionCard:
-    action = known.action
-    marked = visit.cases.remembering.favourites(visit.principal)
-    return ActionCard(
-        name=action.name,
-        title=action.title,
-        description=action.description,
-        place=action.place,
-        approval=visit.cases.actions.approval_sentence(action),
-        is_favourite=Named(kind=Marked.ACTION, name=action.name) in marked,
-        is_open=known.is_open,
-        tools=tuple((tool.title, tool.url) for tool in tools_of(visit) if tool.name in known.tools),
+def _cards(visit: Visit, found: Sequence[Described]) -> tuple[ActionCard, ...]:
+    marked, tools = visit.cases.remembering.favourites(visit.principal), tools_of(visit)
+    return tuple(
+        ActionCard(
+            name=known.action.name,
+            title=known.action.title,
+            description=known.action.description,
+            place=known.action.place,
+            approval=visit.cases.actions.approval_sentence(known.action),
+            is_favourite=Named(kind=Marked.ACTION, name=known.action.name) in marked,
+            is_open=known.is_open,
+            tools=tuple((tool.title, tool.url) for tool in tools if tool.name in known.tools),
+        )
+        for known in found
     )
 
 
@@ -210,9 +210,7 @@ def _rehearsal(visit: Visit, previewed: Previewed) -> Rehearsal:
         diffs=tuple(map(row_diff_of, view["diffs"])),
         beside=tuple(map(row_diff_of, view["beside"])),
         warnings=tuple(view["warnings"]),
-        quorum=tuple(
-            Quorum(groups=tuple(item["groups"]), needed=item["needed"], given=item["given"]) for item in view["quorum"]
-        ),
+        quorum=quorums_of(view["quorum"]),
     )
 
 

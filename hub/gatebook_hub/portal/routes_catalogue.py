@@ -11,7 +11,7 @@ from gatebook_hub.portal.downloads import csv_download, json_download
 from gatebook_hub.portal.pages.catalogue import CataloguePage, ColumnCard, Match, SourcePage, TableCard
 from gatebook_hub.portal.pages.frame import Downloads, address
 from gatebook_hub.portal.routes_home import source_card
-from gatebook_hub.portal.things import named_things, search, things_of_sources
+from gatebook_hub.portal.things import named_things, search, things_of_sources, tools_of
 from gatebook_hub.portal.visits import Visit, shown
 from gatebook_hub.services.access import ColumnView, SourceView, TableView
 from gatebook_hub.services.lending import on_offer, told
@@ -108,4 +108,4 @@ def rows_sentence(table: TableView) -> str | None:
 def _search(visit: Visit, query: str) -> tuple[tuple[Match, ...], tuple[str, ...]]:
     """What has every word of the query in its name or description, and the sources that could not be asked."""
     found, away = things_of_sources(visit)
-    return search((*named_things(visit), *found), query), away
+    return search((*named_things(visit, tools_of(visit)), *found), query), away

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
@@ -22,6 +22,7 @@ from gatebook_hub.errors import (
     StateConflict,
 )  # fmt: skip
 from gatebook_hub.model import Channel
+from gatebook_hub.portal.cards import quorums_of
 from gatebook_hub.portal.news import news as news_of
 from gatebook_hub.portal.news import timeline
 from gatebook_hub.portal.pages.cells import cell_of
@@ -36,7 +37,6 @@ from gatebook_hub.portal.pages.change import (
     StandIn,
     TimelineEntry,
 )
-from gatebook_hub.portal.pages.changes import Quorum
 from gatebook_hub.portal.pages.diff import row_diff_of
 from gatebook_hub.portal.pages.frame import Downloads, FieldError, address
 from gatebook_hub.portal.visits import Visit, leave_for, shown
@@ -245,13 +245,13 @@ def change_page(
         warnings=tuple(view["warnings"]),
         diffs=tuple(map(row_diff_of, view["diffs"])),
         beside=tuple(map(row_diff_of, view["beside"])),
-        quorum=_quorums(view["quorum"]),
+        quorum=quorums_of(view["quorum"]),
         reviews=tuple(map(_review_of, view["reviews"])),
         broken=Broken(
             reason=broken["reason"],
             at=_time(broken["at"]),
             reviews=tuple(map(_review_of, broken["reviews"])),
-            missing=_quorums(broken["missing"]),
+            missing=quorums_of(broken["missing"]),
         )
         if broken
         else None,
@@ -299,10 +299,6 @@ def change_page(
 
 def _parameters(found: Mapping[str, Any]) -> tuple[Parameter, ...]:
     return tuple(Parameter(name=name, value=cell_of(value)) for name, value in found.items())
-
-
-def _quorums(found: Sequence[Mapping[str, Any]]) -> tuple[Quorum, ...]:
-    return tuple(Quorum(groups=tuple(item["groups"]), needed=item["needed"], given=item["given"]) for item in found)
 
 
 def _review_of(found: Mapping[str, Any]) -> Review:

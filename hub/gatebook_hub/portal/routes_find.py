@@ -12,7 +12,7 @@ from gatebook_hub.portal.pages.catalogue import Match
 from gatebook_hub.portal.pages.cells import cell_of
 from gatebook_hub.portal.pages.find import FindPage, FoundRecord
 from gatebook_hub.portal.pages.frame import FieldError
-from gatebook_hub.portal.things import kept, named_things, search, things_of_sources, work
+from gatebook_hub.portal.things import kept, named_things, search, things_of_sources, tools_of, work
 from gatebook_hub.portal.visits import Visit, shown
 from gatebook_hub.services.searching import Record
 
@@ -39,7 +39,7 @@ def found(visit: Visit) -> Response:
     return shown(
         replace(
             page,
-            matches=search((*named_things(visit), *at_hand, *work(visit)), typed),
+            matches=search((*named_things(visit, tools_of(visit)), *at_hand, *work(visit)), typed),
             records=tuple(map(_record, answer.records)),
             more=tuple(titles[name] for name in answer.more),
             notes=tuple(notes),
@@ -49,7 +49,7 @@ def found(visit: Visit) -> Response:
 
 def at_hand(visit: Visit) -> Response:
     """GET /find/at-hand.json: what the palette finds while somebody types, by names alone."""
-    named = named_things(visit)
+    named = tuple(named_things(visit, tools_of(visit)))
     favourites, recent = kept(visit, named)
     of_sources = (one for one in things_of_sources(visit)[0] if one.kind != "column")
     first = {(one.kind, one.name) for one in (*favourites, *recent)}

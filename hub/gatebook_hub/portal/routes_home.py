@@ -29,12 +29,13 @@ def home(visit: Visit) -> Response:
         # A source is away: the inbox says so, the first page must not go with it.
         waiting = ()
     mine = cases.changes.listed(person, is_mine=True, limit=FEW)
-    favourites, recent = kept(visit, named_things(visit))
+    tools = tools_of(visit)
+    favourites, recent = kept(visit, named_things(visit, tools))
     page = HomePage(
         frame=visit.frame(waiting=len(waiting)),
         favourites=favourites,
         recent=recent,
-        tools=tools_of(visit) if visit.hub is not None else (),
+        tools=tools,
         waiting=tuple(card_of(outline, visit.sights) for outline in waiting[:FEW]),
         mine=tuple(card_of(outline, visit.sights) for outline in mine),
         sources=tuple(source_card(rule) for rule in cases.access.sources(person)),

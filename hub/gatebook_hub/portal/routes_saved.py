@@ -21,9 +21,9 @@ from gatebook_hub.portal.pages.saved import (
     VersionRow,
 )
 from gatebook_hub.portal.results import csv_response, result_of
-from gatebook_hub.portal.values import field_error, words_of
+from gatebook_hub.portal.values import field_error, values_of, words_of
 from gatebook_hub.portal.visits import Visit, shown
-from gatebook_hub.saved import Kind, Parameter, read_value
+from gatebook_hub.saved import Kind, Parameter
 from gatebook_hub.services.queries import Answer
 from gatebook_hub.services.remembering import Kind as Marked
 from gatebook_hub.services.remembering import Named
@@ -198,12 +198,8 @@ def _wanted(visit: Visit) -> Found:
 
 
 def _run(visit: Visit, found: Found, **told: str) -> Answer:
-    values = {}
-    for one in found.version.draft.parameters:
-        text = visit.form.get(f"p-{one.name}", "")
-        if text == "" and (one.default is None or one.kind is not Kind.TEXT):
-            continue  # an empty field is no value; of a text with a default it is the empty text
-        values[one.name] = read_value(one.name, one.kind, text.replace("\r\n", "\n"))
+    parameters = ((one.name, one.kind, one.default is not None) for one in found.version.draft.parameters)
+    values = values_of(visit.form, parameters)
     return visit.cases.saved.run(
         replace(visit.explained_call(), provenance=told),
         Wanted(reference=found.query.id, version=found.version.number),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from urllib.parse import quote
 
 from gatebook_hub.errors import GatebookError
@@ -33,16 +32,10 @@ def search(found: Iterable[Match], query: str) -> tuple[Match, ...]:
     return tuple(sorted((one for one in found if _has(words, one)), key=place)[:MOST_MATCHES])
 
 
-def named_things(visit: Visit) -> tuple[Match, ...]:
-    """Tools, actions and saved queries: what asks no source."""
-    marked = visit.cases.remembering.favourites(visit.principal)
-    return tuple(replace(one, is_favourite=_named(one) in marked) for one in _named_things(visit))
-
-
-def _named_things(visit: Visit) -> Iterator[Match]:
-    if visit.hub is not None:
-        for tool in tools_of(visit):
-            yield Match(kind="tool", title=tool.title, url=tool.url, summary=tool.summary, name=tool.name)
+def named_things(visit: Visit, tools: Iterable[ToolCard]) -> Iterator[Match]:
+    """These tools, actions and saved queries: what asks no source."""
+    for tool in tools:
+        yield Match(kind="tool", title=tool.title, url=tool.url, summary=tool.summary, name=tool.name)
     for action in (known.action for known in visit.cases.actions.described(visit.principal)):
         url = f"/actions/{quote(action.name)}"
         yield Match(kind="action", title=action.title, url=url, summary=action.description, name=action.name)
@@ -67,10 +60,7 @@ def kept(visit: Visit, known: Iterable[Match]) -> tuple[tuple[Match, ...], tuple
         if source not in titles:
             return None
         url = f"/catalogue/{quote(source)}#table-{quote(table)}"
-        is_favourite = what in marked
-        return Match(
-            kind="table", title=table, url=url, summary=titles[source], name=what.name, is_favourite=is_favourite
-        )
+        return Match(kind="table", title=table, url=url, summary=titles[source], name=what.name)
 
     favourites = sorted(filter(None, map(found, marked)), key=lambda one: one.title.casefold())
     recent = (found(what) for what in remembering.recent(visit.principal) if what not in marked)
@@ -106,7 +96,9 @@ def work(visit: Visit) -> Iterator[Match]:
 
 
 def tools_of(visit: Visit) -> tuple[ToolCard, ...]:
-    """The tools in force that policy lets this person open, those first that they marked."""
+    """The tools in force that policy lets this person open, those first that they marked; none without a Hub."""
+    if visit.hub is None:
+        return ()
     cases, person = visit.cases, visit.principal
     marked, at = cases.remembering.favourites(person), cases.gate.circumstances()
     cards = (

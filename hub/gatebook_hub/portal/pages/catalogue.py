@@ -30,7 +30,6 @@ class Match:
     summary: str
     name: str = ""
     also: str = ""
-    is_favourite: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
